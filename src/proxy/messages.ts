@@ -1,0 +1,56 @@
+import type { RoutingSnapshot } from '../traffic/snapshot.ts';
+
+/** How the control plane starts a worker thread (`workerData`). */
+export interface WorkerStart {
+  /** Number of this worker, from 0: its stripe in every ledger block. */
+  readonly index: number;
+  readonly listeners: readonly ListenerOptions[];
+  readonly snapshot: RoutingSnapshot;
+  /** Block for what never reached a service, see ledger.ts `SERVICE`. */
+  readonly unrouted: SharedArrayBuffer;
+  readonly accessLog: boolean;
+  /** Share the port between workers (SO_REUSEPORT). */
+  readonly reusePort: boolean;
+}
+
+export interface ListenerOptions {
+  readonly id: number;
+  readonly host: string;
+  /** 0 takes a free port; the worker's `listening` message names it. */
+  readonly port: number;
+  readonly timeouts: { readonly headMs: number; readonly bodyMs: number; readonly keepAliveMs: number };
+  readonly limits: {
+    readonly headBytes: number;
+    readonly fields: number;
+    /** Infinity for none. */
+    readonly bodyBytes: number;
+    /** Per listener, over all workers; each worker takes its share. */
+    readonly connections: number;
+  };
+  /** CIDR blocks or addresses whose forwarding fields are believed. */
+  readonly trustedProxies: readonly string[];
+}
+
+/** Control plane to worker. */
+export type ToWorker =
+  /** Install this snapshot; answered with `installed`. */
+  | { readonly type: 'snapshot'; readonly snapshot: RoutingSnapshot }
+  /** Listeners added or removed by a reload; the others are not touched. Answered with `listening`. */
+  | { readonly type: 'listeners'; readonly listeners: readonly ListenerOptions[] }
+  /**
+   * Stop: close listeners, tell keep-alive clients `Connection: close`, let requests finish, cut what is left at
+   * `cutAtMs` (monotonicMs). Answered with `drained` when nothing is left.
+   */
+  | { readonly type: 'drain'; readonly cutAtMs: number };
+
+/** Worker to control plane. */
+export type FromWorker =
+  | { readonly type: 'listening'; readonly addresses: readonly { readonly id: number; readonly host: string; readonly port: number }[] }
+  | { readonly type: 'listen_failed'; readonly id: number; readonly code: string; readonly message: string }
+  | { readonly type: 'installed'; readonly version: number }
+  /** The fuse of this service's candidate blew: the control plane should judge at once. */
+  | { readonly type: 'fuse'; readonly service: string; readonly fuseId: number }
+  /** Finished access log lines, each a JSON object, joined by line feeds and ended by one. */
+  | { readonly type: 'access'; readonly lines: string }
+  | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly event: string; readonly message: string; readonly fields?: Record<string, unknown> }
+  | { readonly type: 'drained' };

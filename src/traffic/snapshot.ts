@@ -1,0 +1,91 @@
+/**
+ * The routing snapshot: everything a worker needs to decide any request, as plain frozen data that can be sent to a
+ * worker thread. The control plane builds it and publishes it whole; a worker never changes it.
+ */
+
+export interface RoutingSnapshot {
+  /** Grows by one with each publication. */
+  readonly version: number;
+  readonly services: readonly ServiceRoute[];
+  /** Targets that left the configuration but may still have requests in flight. They take nothing new. */
+  readonly retired: readonly TargetRoute[];
+}
+
+export interface ServiceRoute {
+  /** Unique in the life of the process, never reused. */
+  readonly id: number;
+  readonly name: string;
+  /** Lower-case, without port; `*.example.com` matches one or more labels in front; empty: any host. */
+  readonly hosts: readonly string[];
+  /** Path prefixes, each beginning with `/`; matched on whole segments, longest first. */
+  readonly paths: readonly string[];
+  readonly upstreams: readonly UpstreamRoute[];
+  readonly stable: string;
+  /** The upstream under judgement while a rollout runs: shielded, charged, fused. */
+  readonly candidate: string | null;
+  /** Salt of the buckets: service name and rollout id. */
+  readonly salt: string;
+  readonly pins: PinPolicy;
+  readonly timeouts: { readonly connectMs: number; readonly responseMs: number; readonly idleMs: number };
+  /** `attempts`: most retries of one request. `budget`: share of requests that may be retries, 0 to 1. */
+  readonly retries: { readonly attempts: number; readonly budget: number };
+  /** Adds `x-tealgate-upstream` to responses. */
+  readonly expose: boolean;
+  /** Stops the candidate inside the worker at once, before the control plane has looked. */
+  readonly fuse: Fuse | null;
+  /** Ledger block, see ledger.ts `SERVICE`. */
+  readonly ledger: SharedArrayBuffer;
+}
+
+export interface UpstreamRoute {
+  readonly id: number;
+  readonly name: string;
+  /** Share of new traffic, an integer >= 0, proportional. */
+  readonly weight: number;
+  /** `draining`: takes no request at all, pinned or not. */
+  readonly admin: 'enabled' | 'draining';
+  /** Pins that carry another epoch are broken; `evict` raises it. */
+  readonly pinEpoch: number;
+  readonly targets: readonly TargetRoute[];
+  /** Ledger block, see ledger.ts `UPSTREAM`. */
+  readonly ledger: SharedArrayBuffer;
+}
+
+export interface TargetRoute {
+  readonly id: number;
+  /** As configured, e.g. `http://127.0.0.1:3001`. */
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  /** Healthy (or trusted), enabled, not ejected. */
+  readonly eligible: boolean;
+  /** Set while its upstream drains or after its removal; times are `monotonicMs`. At `cutAtMs` what is left is cut. */
+  readonly closing: { readonly sinceMs: number; readonly cutAtMs: number } | null;
+  /** Ledger block, see ledger.ts `TARGET`. */
+  readonly ledger: SharedArrayBuffer;
+}
+
+export type PinPolicy =
+  | { readonly by: 'none' }
+  | { readonly by: 'ip' }
+  | { readonly by: 'header'; readonly header: string }
+  | {
+      readonly by: 'cookie';
+      readonly name: string;
+      /** Seconds; 0 makes a session cookie. */
+      readonly maxAgeS: number;
+      /** First key signs, all verify (rotation). `secret` is base64url. */
+      readonly keys: readonly { readonly id: string; readonly secret: string }[];
+    };
+
+/**
+ * The worker's own brake on a candidate: `limits[n]` is the least number of errors among the candidate's first n+1
+ * trials (counted by this worker since the snapshot with this `id` arrived) at which new requests stop going to it.
+ * Beyond the table's end the control plane alone decides. It is the same sequential boundary the error-rate guard uses,
+ * so the brake only ever anticipates a rollback that the control plane is about to decide.
+ */
+export interface Fuse {
+  /** A new id re-arms a blown fuse. */
+  readonly id: number;
+  readonly limits: readonly number[];
+}
