@@ -1,0 +1,141 @@
+import type { Outcome } from '../traffic/ledger.ts';
+import type { Rollout } from '../rollout/rollout.ts';
+import type { StoredEvent } from '../store/store.ts';
+
+/**
+ * What the admin API, the dashboard and the metrics may ask of a running gate. Every command is serialised with the
+ * others, durable and served by every worker when its promise resolves, and throws TealgateError otherwise, with
+ * nothing changed. A map in the configuration is a map here.
+ */
+export interface ControlPlane {
+  overview(): Overview;
+  /** Throws `not_found`. */
+  service(name: string): ServiceView;
+
+  /** Names every upstream it sets; those it leaves out keep their weight. Refused (`conflict`) while a rollout runs. */
+  setWeights(service: string, weights: Readonly<Record<string, number>>, by: Command): Promise<Applied>;
+  /** Refused (`conflict`) when `to` has no reachable, healthy target, unless `force`. */
+  switchTo(service: string, to: string, by: Command & { readonly force?: boolean }): Promise<Applied>;
+  drain(service: string, upstream: string, by: Command): Promise<Applied>;
+  enable(service: string, upstream: string, by: Command): Promise<Applied>;
+  evict(service: string, upstream: string, by: Command): Promise<Applied>;
+  setTargets(service: string, upstream: string, targets: readonly string[], by: Command): Promise<Applied>;
+  /** Resolves when the upstream has no request and no upgrade left (cut at the drain deadline at the latest). */
+  waitDrained(service: string, upstream: string, signal: AbortSignal): Promise<void>;
+
+  /** `plan`: any keys of the configured plan to override, in configuration form (durations as strings). */
+  startRollout(service: string, to: string, plan: unknown, by: Command): Promise<Rollout>;
+  /** Repeating a call that has already taken effect answers with the rollout as it is. */
+  operateRollout(service: string, action: RolloutAction, by: Command): Promise<Rollout>;
+  /** Switches back to the upstream that was stable before the last promoted rollout. */
+  undo(service: string, by: Command): Promise<Applied>;
+
+  /** Reads the configuration file again. Never throws for a bad file: the answer says what is wrong. */
+  reload(by: Command): Promise<ConfigStatus>;
+
+  events(since: number): readonly StoredEvent[];
+  watchEvents(since: number, onEvents: (events: readonly StoredEvent[]) => void, signal: AbortSignal): void;
+  /** Ready to take traffic: false before the first snapshot is served and as soon as shutdown begins. */
+  ready(): boolean;
+}
+
+export type RolloutAction = 'promote' | 'abort' | 'pause' | 'resume' | 'retry';
+
+export interface Command {
+  /** Token name or `loopback`. */
+  readonly actor: string;
+  /** From `If-Match`: refuse with `precondition_failed` unless this is the service's current version. */
+  readonly ifVersion?: number;
+}
+
+export interface Applied {
+  /** The snapshot version that every worker now serves. */
+  readonly version: number;
+  readonly service: ServiceView;
+}
+
+export interface Overview {
+  readonly version: number;
+  readonly startedAt: number;
+  readonly workers: readonly { readonly index: number; readonly state: 'starting' | 'serving' | 'restarting'; readonly restarts: number }[];
+  readonly config: ConfigStatus;
+  /** Requests that never reached a service. */
+  readonly unrouted: LedgerView;
+  readonly services: Readonly<Record<string, ServiceView>>;
+}
+
+export interface ConfigStatus {
+  readonly path: string;
+  readonly lastReloadSuccessful: boolean;
+  /** ms since the Unix epoch of the last successful load. */
+  readonly loadedAt: number;
+  /** Of the last failed reload, as `tealgate check` prints them; empty after a good one. */
+  readonly errors: readonly string[];
+  /** What the last good reload changed, in words; empty when nothing. */
+  readonly changes: readonly string[];
+}
+
+export interface LedgerView {
+  readonly accepted: number;
+  /** accepted minus the sum of outcomes. */
+  readonly inFlight: number;
+  readonly outcomes: Readonly<Record<Outcome, number>>;
+}
+
+export interface ServiceView {
+  readonly name: string;
+  /** Snapshot version of the service's last change: its ETag. */
+  readonly version: number;
+  readonly hosts: readonly string[];
+  readonly paths: readonly string[];
+  readonly stable: string;
+  readonly upstreams: Readonly<Record<string, UpstreamView>>;
+  /** The newest rollout, running or ended; null when there never was one. */
+  readonly rollout: Rollout | null;
+  readonly rollouts: readonly Rollout[];
+  readonly ledger: LedgerView;
+  /** Fields where a run-time change holds against the file: `weights`, `stable`, `targets.green`. */
+  readonly overrides: readonly string[];
+}
+
+export interface UpstreamView {
+  readonly name: string;
+  readonly role: 'stable' | 'candidate' | 'idle';
+  readonly weight: number;
+  readonly admin: 'enabled' | 'draining';
+  readonly drain: { readonly sinceAt: number; readonly deadlineAt: number; readonly drained: boolean } | null;
+  readonly inFlight: number;
+  readonly upgrades: number;
+  readonly pins: number;
+  /** Totals since start. */
+  readonly requests: number;
+  readonly trials: number;
+  readonly errors: number;
+  readonly retries: number;
+  readonly latencyMs: { readonly p50: number; readonly p99: number };
+  readonly targets: readonly TargetView[];
+}
+
+/** Three separate facts about a target (health, admin, ejection), never one. */
+export interface TargetView {
+  readonly url: string;
+  readonly health: 'trusted' | 'unknown' | 'healthy' | 'unhealthy';
+  readonly admin: 'enabled' | 'draining' | 'removed';
+  readonly ejection: { readonly ejected: boolean; readonly untilAt: number | null };
+  readonly inFlight: number;
+  readonly upgrades: number;
+  readonly connections: number;
+  readonly attempts: number;
+  readonly failures: number;
+  /** Newest first, at most 5. */
+  readonly probes: readonly ProbeResult[];
+}
+
+export interface ProbeResult {
+  readonly at: number;
+  readonly ok: boolean;
+  readonly status: number | null;
+  readonly durationMs: number;
+  /** Why it failed, or the first 200 characters of an unexpected body. */
+  readonly detail: string;
+}

@@ -1,0 +1,113 @@
+/** The configuration after parsing: defaults filled in, durations in milliseconds, sizes in bytes, shares 0 to 1. */
+export interface Config {
+  readonly listeners: readonly ListenerConfig[];
+  readonly admin: AdminConfig;
+  /** `:memory:` for none. */
+  readonly store: { readonly path: string };
+  /** Worker threads; `auto` in the file becomes the number of cores. */
+  readonly workers: number;
+  /** Access log lines on stdout; default true. */
+  readonly accessLog: boolean;
+  /** What happens on SIGTERM, in order. `readinessDelay`: /readyz fails this long before listeners close (default 0). */
+  readonly shutdown: { readonly readinessDelayMs: number; readonly drainTimeoutMs: number };
+  readonly services: Readonly<Record<string, ServiceConfig>>;
+}
+
+export interface ListenerConfig {
+  /** `host:port`, `[v6]:port`; port 0 takes a free one. */
+  readonly host: string;
+  readonly port: number;
+  readonly trustedProxies: readonly string[];
+  readonly timeouts: { readonly headMs: number; readonly bodyMs: number; readonly keepAliveMs: number };
+  readonly limits: {
+    readonly headBytes: number;
+    readonly fields: number;
+    readonly bodyBytes: number;
+    readonly connections: number;
+  };
+}
+
+export type Role = 'viewer' | 'operator';
+
+export interface AdminConfig {
+  /** A TCP address or a unix socket (`unix:/path`). */
+  readonly address: { readonly kind: 'tcp'; readonly host: string; readonly port: number } | { readonly kind: 'unix'; readonly path: string };
+  readonly tokens: readonly { readonly name: string; readonly token: string; readonly role: Role }[];
+  /** Further `Host` names that the admin endpoint answers to (an ingress name), besides its address and localhost. */
+  readonly hosts: readonly string[];
+}
+
+export interface ServiceConfig {
+  readonly name: string;
+  readonly hosts: readonly string[];
+  readonly paths: readonly string[];
+  readonly upstreams: Readonly<Record<string, UpstreamConfig>>;
+  readonly stable: string;
+  readonly health: HealthConfig | null;
+  readonly pins: PinsConfig;
+  readonly drain: { readonly timeoutMs: number };
+  readonly timeouts: { readonly connectMs: number; readonly responseMs: number; readonly idleMs: number };
+  readonly retries: { readonly attempts: number; readonly budget: number };
+  readonly expose: boolean;
+  /** The default plan; a started rollout may override any key of it. */
+  readonly rollout: RolloutPlan;
+}
+
+export interface UpstreamConfig {
+  readonly weight: number;
+  /** `http://host:port`, no path, no credentials. */
+  readonly targets: readonly string[];
+}
+
+export interface HealthConfig {
+  readonly path: string;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly rise: number;
+  readonly fall: number;
+  /** Failures of a new target do not count this long. */
+  readonly graceMs: number;
+  /** Accepted status codes; default 200 to 399. */
+  readonly status: { readonly min: number; readonly max: number };
+}
+
+export type PinsConfig =
+  | { readonly by: 'none' }
+  | { readonly by: 'ip' }
+  | { readonly by: 'header'; readonly header: string }
+  | { readonly by: 'cookie'; readonly name: string; readonly maxAgeS: number };
+
+export interface RolloutPlan {
+  readonly strategy: 'canary' | 'blue-green';
+  readonly smoke: readonly SmokeRequest[];
+  /**
+   * `canary`: as configured. `blue-green`: one stage of weight 100 held for `watch`, so that both strategies are the
+   * same machine.
+   */
+  readonly stages: readonly Stage[];
+  readonly guards: GuardsPlan;
+}
+
+export interface Stage {
+  /** The candidate's share of new traffic, 0 to 100; stable has the rest. */
+  readonly weight: number;
+  readonly holdMs: number;
+}
+
+export interface SmokeRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly expect: { readonly status: number; readonly bodyIncludes: string | null };
+  readonly timeoutMs: number;
+}
+
+export interface GuardsPlan {
+  readonly errorRate: ErrorRateGuard | null;
+}
+
+/** Trips when the evidence that the candidate's true error rate exceeds `max` reaches `confidence`. Both 0 to 1. */
+export interface ErrorRateGuard {
+  readonly max: number;
+  readonly confidence: number;
+}

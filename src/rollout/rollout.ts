@@ -1,0 +1,83 @@
+import type { RolloutPlan } from '../config/config.ts';
+
+export const PHASES = [
+  'pending',
+  'checking',
+  'progressing',
+  'paused',
+  'promoting',
+  'draining',
+  'promoted',
+  'aborted',
+  'rolled_back',
+  'failed',
+] as const;
+export type Phase = (typeof PHASES)[number];
+
+/** Phases that a rollout never leaves. */
+export const ENDED: ReadonlySet<Phase> = new Set(['promoted', 'aborted', 'rolled_back', 'failed']);
+
+export type Verdict = 'pass' | 'fail' | 'inconclusive';
+
+/** Attempts that a guard counts: client aborts left out; errors are 5xx, failed connections, timeouts, resets. */
+export interface Counts {
+  readonly trials: number;
+  readonly errors: number;
+}
+
+/** What a guard saw and concluded, kept with each transition so that anyone can recompute it. */
+export interface GuardEvidence {
+  readonly guard: 'errorRate';
+  readonly verdict: Verdict;
+  readonly trials: number;
+  readonly errors: number;
+  /** The allowed rate, 0 to 1. */
+  readonly max: number;
+  readonly confidence: number;
+  /** Natural logarithm of the e-value; the guard fails at ln(1/(1-confidence)). */
+  readonly logE: number;
+  readonly logThreshold: number;
+  /** One sentence for people. */
+  readonly summary: string;
+}
+
+export interface Transition {
+  readonly at: number; // ms since the Unix epoch
+  readonly from: Phase;
+  readonly to: Phase;
+  readonly stage: number;
+  readonly reason: string;
+  readonly actor: string;
+  readonly evidence: readonly GuardEvidence[];
+}
+
+/** One rollout, serialisable as it is. What only some phases have lives in `position`. */
+export interface Rollout {
+  /** `r` and a base-36 time and counter: unique in the store. */
+  readonly id: string;
+  readonly service: string;
+  /** The stable upstream's name when it started. */
+  readonly from: string;
+  /** The candidate's. */
+  readonly to: string;
+  readonly plan: RolloutPlan;
+  readonly actor: string;
+  readonly startedAt: number;
+  readonly position: Position;
+  /** Since the rollout began, over restarts of the proxy. */
+  readonly counts: { readonly candidate: Counts; readonly stable: Counts };
+  /** Evidence as last computed. */
+  readonly guards: readonly GuardEvidence[];
+  readonly transitions: readonly Transition[];
+}
+
+export type Position =
+  | { readonly phase: 'pending' }
+  | { readonly phase: 'checking' }
+  /** `heldMs`: how long stage number `stage` (from 0) has been held; time while the proxy was down does not count. */
+  | { readonly phase: 'progressing'; readonly stage: number; readonly heldMs: number }
+  /** `resume`: where `resume` goes back to. Weights stay as they were. */
+  | { readonly phase: 'paused'; readonly stage: number; readonly heldMs: number; readonly reason: string; readonly sinceAt: number }
+  | { readonly phase: 'promoting'; readonly stage: number }
+  | { readonly phase: 'draining'; readonly stage: number; readonly sinceAt: number }
+  | { readonly phase: 'promoted' | 'aborted' | 'rolled_back' | 'failed'; readonly stage: number; readonly reason: string; readonly endedAt: number };

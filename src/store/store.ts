@@ -1,0 +1,34 @@
+/**
+ * The store port: durable desired state under compare-and-set. Every change names the revision it was made from, and
+ * every reader follows by watching, so that several gates could share one store.
+ */
+export interface Store<State> {
+  /** The last committed state, or null in a fresh store. Throws TealgateError `store_corrupt`. */
+  load(): { readonly revision: number; readonly state: State | null };
+  /** Durable when it returns. `conflict` when the revision has moved on: load again and redo. */
+  commit(expectedRevision: number, state: State, events: readonly NewEvent[]): CommitResult;
+  /** Committed events with an id greater than `since`, oldest first, at most `limit` (default 1000). */
+  events(since: number, limit?: number): readonly StoredEvent[];
+  /** Calls back after each commit with its events, beginning after event id `since`; ends with the signal. */
+  watch(since: number, onEvents: (events: readonly StoredEvent[]) => void, signal: AbortSignal): void;
+  close(): void;
+}
+
+export type CommitResult = { readonly kind: 'committed'; readonly revision: number; readonly events: readonly StoredEvent[] } | { readonly kind: 'conflict'; readonly revision: number };
+
+/** An event of the audit trail and of the event stream. */
+export interface NewEvent {
+  /** Dotted, e.g. `rollout.stage`, `weights.changed`, `upstream.draining`. */
+  readonly type: string;
+  readonly service: string | null;
+  /** Who did it: a token's name, `loopback`, `config`, or `tealgate` for what it does by itself. */
+  readonly actor: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly at: number;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+export interface StoredEvent extends NewEvent {
+  /** Ascending; the `id` of server-sent events. */
+  readonly id: number;
+}
