@@ -1,0 +1,36 @@
+import type { NewEvent } from '../store/store.ts';
+import type { Counts, Rollout } from './rollout.ts';
+
+/** What the runner needs from the control plane; nothing in `rollout/` knows how it is done. */
+export interface RolloutPorts {
+  /** Names of the services whose newest rollout has not ended. */
+  running(): readonly string[];
+  /** The newest rollout, or null. */
+  rollout(service: string): Rollout | null;
+  /**
+   * Serialised with every other command. `decide` sees the newest rollout and returns what it becomes, or null for no
+   * change. The rollout, its changes to weights, stable side and admin states, and its events are one durable commit;
+   * only then is the snapshot published. Resolves with the rollout when every worker serves it.
+   */
+  update(service: string, decide: (rollout: Rollout | null) => RolloutUpdate | null): Promise<Rollout | null>;
+  /** Attempts on an upstream since the process started, all workers together; they never decrease. */
+  counts(service: string, upstream: string): Counts;
+  /** No request and no upgraded connection left on an upstream that drains. */
+  drained(service: string, upstream: string): boolean;
+  /** Target URLs of an upstream. */
+  targets(service: string, upstream: string): readonly string[];
+}
+
+export interface RolloutUpdate {
+  readonly rollout: Rollout;
+  readonly changes: readonly RoutingChange[];
+  readonly events: readonly Omit<NewEvent, 'service' | 'at'>[];
+}
+
+/** Changes of desired state that belong to a transition; each is idempotent. */
+export type RoutingChange =
+  | { readonly kind: 'weights'; readonly weights: Readonly<Record<string, number>> }
+  | { readonly kind: 'stable'; readonly upstream: string }
+  /** No request at all, pinned or not; pins are broken. */
+  | { readonly kind: 'drain'; readonly upstream: string }
+  | { readonly kind: 'enable'; readonly upstream: string };
