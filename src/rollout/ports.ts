@@ -29,6 +29,7 @@ export interface RolloutUpdate {
 
 /** Changes of desired state that belong to a transition; each is idempotent. */
 export type RoutingChange =
+  /** Upstreams that it does not name get weight 0. */
   | { readonly kind: 'weights'; readonly weights: Readonly<Record<string, number>> }
   | { readonly kind: 'stable'; readonly upstream: string }
   /** No request at all, pinned or not; pins are broken. */

@@ -41,6 +41,20 @@ export interface GuardEvidence {
   readonly summary: string;
 }
 
+/** How a target of the candidate answered a smoke request. */
+export interface SmokeResult {
+  /** As configured, e.g. `http://127.0.0.1:4001`. */
+  readonly target: string;
+  readonly method: string;
+  readonly path: string;
+  readonly ok: boolean;
+  /** null when there was no answer. */
+  readonly status: number | null;
+  readonly durationMs: number;
+  /** What went wrong, with the first 200 bytes of the body; empty when it passed. */
+  readonly detail: string;
+}
+
 export interface Transition {
   readonly at: number; // ms since the Unix epoch
   readonly from: Phase;
@@ -69,6 +83,8 @@ export interface Rollout {
   /** Evidence as last computed. */
   readonly guards: readonly GuardEvidence[];
   readonly transitions: readonly Transition[];
+  /** Answers of the last smoke check; absent before it. */
+  readonly smoke?: readonly SmokeResult[];
 }
 
 export type Position =
