@@ -1,0 +1,279 @@
+import { connect, type Socket } from 'node:net';
+import { BodyReader, type Framing } from './body-reader.ts';
+import type { Deadlines, Timed } from './deadlines.ts';
+import { F } from './fields.ts';
+import { Head, INCOMPLETE, NO_LENGTH } from './head.ts';
+import { parseResponseHead } from './response-parser.ts';
+
+/** Why an upstream connection failed its exchange. */
+export type UpstreamFailure =
+  | 'connect_refused'
+  | 'connect_timeout'
+  | 'connect_failed'
+  /** Closed or reset before a complete response head. */
+  | 'reset'
+  /** The response was not well-formed HTTP/1. */
+  | 'protocol'
+  /** Closed or reset inside the response body. */
+  | 'truncated';
+
+/** Who is told what happens on an upstream connection: the exchange that holds it. */
+export interface UpstreamHandler {
+  onConnected(): void;
+  /** An interim (1xx) or the final response head. `head` is valid during the call only. */
+  onHead(head: Head): void;
+  /** Body data: the runs of `reader` in `buf`, and perhaps `reader.done`. Follows the final head at once, even if empty. */
+  onBody(buf: Buffer, reader: BodyReader): void;
+  /** The request can take more after a full write. */
+  onUpstreamDrain(): void;
+  onUpstreamFailure(failure: UpstreamFailure, cause: Error | null): void;
+}
+
+/** Where connections come from and go back to. */
+export interface ConnectionOwner {
+  readonly host: string;
+  readonly port: number;
+  onIdle(connection: UpstreamConnection): void;
+  onClosed(connection: UpstreamConnection): void;
+}
+
+/** Most octets of a response head; beyond it the answer is 502. */
+const MAX_HEAD_BYTES = 64 * 1024;
+
+type State = 'connecting' | 'idle' | 'head' | 'body' | 'closed';
+
+const head = new Head(64);
+const EMPTY = Buffer.alloc(0);
+
+/**
+ * One HTTP/1.1 connection to a target. It carries one exchange at a time and goes back to its owner when the response
+ * is complete and both sides may go on. Octets that nobody asked for destroy it (RFC 9112 §6.3).
+ */
+export class UpstreamConnection implements Timed {
+  deadlineMs = Number.POSITIVE_INFINITY;
+  deadlineIndex = -1;
+  /** Has carried an exchange before: a failure before any answer may be the keep-alive race. */
+  reused = false;
+  /** Octets of the current response were received. */
+  answered = false;
+  /** How long the target says it keeps an idle connection, less a margin; Infinity when it does not say. */
+  keepAliveMs = Number.POSITIVE_INFINITY;
+
+  readonly #socket: Socket;
+  readonly #owner: ConnectionOwner;
+  readonly #deadlines: Deadlines;
+  readonly #reader = new BodyReader();
+  #handler: UpstreamHandler | null;
+  #state: State = 'connecting';
+  #partial: Buffer = EMPTY;
+  /** The request in hand is HEAD: its response has no body. */
+  #headRequest = false;
+  #reusable = true;
+  #failure: Error | null = null;
+
+  constructor(owner: ConnectionOwner, handler: UpstreamHandler, deadlines: Deadlines, connectTimeoutMs: number) {
+    this.#owner = owner;
+    this.#handler = handler;
+    this.#deadlines = deadlines;
+    this.deadlineMs = performance.now() + connectTimeoutMs;
+    deadlines.add(this);
+    const socket = connect({ host: owner.host, port: owner.port, noDelay: true, allowHalfOpen: true });
+    this.#socket = socket;
+    socket.on('error', (error) => this.#onError(error));
+    socket.on('close', () => this.#onClose());
+    socket.on('connect', () => this.#onConnect());
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('end', () => this.#onEnd());
+    socket.on('drain', () => this.#handler?.onUpstreamDrain());
+  }
+
+  get connected(): boolean {
+    return this.#state !== 'connecting' && this.#state !== 'closed';
+  }
+
+  /** Gives an idle connection to an exchange. */
+  assign(handler: UpstreamHandler): void {
+    this.#handler = handler;
+    this.deadlineMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** Begins a request. False when its octets are queued in the socket: wait for `onUpstreamDrain`. */
+  send(bytes: Buffer, headRequest: boolean): boolean {
+    this.#state = 'head';
+    this.#headRequest = headRequest;
+    this.answered = false;
+    return this.#socket.write(bytes);
+  }
+
+  /** Goes on with the request's body. */
+  write(bytes: Buffer): boolean {
+    return this.#socket.write(bytes);
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** The exchange is over: keeps the connection if `reusable` and the response left it in step, else closes it. */
+  release(reusable: boolean): void {
+    this.#handler = null;
+    if (!reusable || !this.#reusable || !this.#reader.done || this.#state !== 'idle') {
+      this.destroy();
+      return;
+    }
+    this.reused = true;
+    this.#owner.onIdle(this);
+  }
+
+  destroy(): void {
+    this.#handler = null;
+    this.#socket.destroy();
+    this.#markClosed();
+  }
+
+  onDeadline(): void {
+    if (this.#state === 'connecting') this.#fail('connect_timeout', null);
+    else this.destroy();
+  }
+
+  #onConnect(): void {
+    this.#state = 'idle';
+    this.deadlineMs = Number.POSITIVE_INFINITY;
+    this.#handler?.onConnected();
+  }
+
+  #onData(chunk: Buffer): void {
+    switch (this.#state) {
+      case 'head':
+        this.answered = true;
+        this.#onHeadData(chunk);
+        return;
+      case 'body':
+        this.#onBodyData(chunk, 0, chunk.length);
+        return;
+      default:
+        // Nobody asked: an answer pushed here could be taken for the next request's (response queue poisoning).
+        this.destroy();
+    }
+  }
+
+  #onHeadData(chunk: Buffer): void {
+    const buf = this.#partial.length === 0 ? chunk : Buffer.concat([this.#partial, chunk]);
+    this.#partial = EMPTY;
+    let at = 0;
+    while (this.#state === 'head') {
+      const end = parseResponseHead(head, buf, at, buf.length);
+      if (end === INCOMPLETE) {
+        this.#keepPartial(buf, at);
+        return;
+      }
+      if (end < 0) {
+        this.#fail('protocol', null);
+        return;
+      }
+      at = end;
+      if (!this.#onHeadParsed()) return;
+    }
+    if (this.#state === 'body') this.#onBodyData(buf, at, buf.length);
+  }
+
+  /** A head that trickles in is parsed again from its start each time, so its growth is bounded. */
+  #keepPartial(buf: Buffer, at: number): void {
+    if (buf.length - at > MAX_HEAD_BYTES) this.#fail('protocol', null);
+    else this.#partial = buf.subarray(at);
+  }
+
+  /** False when the connection is no longer ours to read. */
+  #onHeadParsed(): boolean {
+    if (head.status < 200) {
+      // 101 is only ever asked for in the upgrade lane (RFC 9110 §15.2.2).
+      if (head.status === 101) this.#fail('protocol', null);
+      else this.#handler?.onHead(head);
+      return this.#state === 'head';
+    }
+    this.#state = 'body';
+    this.#reusable = head.minor === 1 && !head.close;
+    this.#noteKeepAlive();
+    const framing = responseFraming(head, this.#headRequest);
+    if (framing === 'close') this.#reusable = false;
+    this.#reader.reset(framing, Math.max(head.contentLength, 0));
+    this.#handler?.onHead(head);
+    return (this.#state as State) === 'body';
+  }
+
+  /** `Keep-Alive: timeout=5` (RFC 2068 §19.7.1.1): stop using the connection a second before the target closes it. */
+  #noteKeepAlive(): void {
+    if (!head.has(F.keepAlive)) return;
+    const i = head.indexOf(F.keepAlive);
+    const value = head.value(i);
+    const at = value.indexOf('timeout=');
+    const seconds = at < 0 ? Number.NaN : Number.parseInt(value.slice(at + 8), 10);
+    this.keepAliveMs = seconds > 0 ? Math.max(seconds * 1000 - 1000, 500) : Number.POSITIVE_INFINITY;
+  }
+
+  #onBodyData(buf: Buffer, from: number, to: number): void {
+    const end = this.#reader.feed(buf, from, to);
+    if (end < 0) {
+      this.#fail('truncated', null);
+      return;
+    }
+    if (end < to) this.#reusable = false; // octets behind the response: never another response
+    if (this.#reader.done) this.#state = 'idle';
+    this.#handler?.onBody(buf, this.#reader);
+  }
+
+  #onEnd(): void {
+    if (this.#state === 'body' && this.#reader.framing === 'close') {
+      this.#reader.done = true;
+      this.#reader.runCount = 0;
+      this.#state = 'idle';
+      this.#handler?.onBody(EMPTY, this.#reader);
+      return;
+    }
+    this.#failAsClosed(null);
+  }
+
+  #onError(error: Error): void {
+    this.#failure = error;
+    this.#failAsClosed(error);
+  }
+
+  #onClose(): void {
+    this.#failAsClosed(this.#failure);
+    this.#markClosed();
+  }
+
+  #failAsClosed(cause: Error | null): void {
+    if (this.#state === 'closed') return;
+    if (this.#state === 'connecting') {
+      const code = (cause as NodeJS.ErrnoException | null)?.code;
+      this.#fail(code === 'ECONNREFUSED' ? 'connect_refused' : 'connect_failed', cause);
+    } else if (this.#state === 'body') this.#fail('truncated', cause);
+    else this.#fail('reset', cause);
+  }
+
+  #fail(failure: UpstreamFailure, cause: Error | null): void {
+    const handler = this.#handler;
+    this.destroy();
+    handler?.onUpstreamFailure(failure, cause);
+  }
+
+  #markClosed(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#partial = EMPTY;
+    this.#deadlines.remove(this);
+    this.#owner.onClosed(this);
+  }
+}
+
+/** RFC 9112 §6.3: HEAD, 204 and 304 have no body whatever their fields say. */
+function responseFraming(response: Head, headRequest: boolean): Framing {
+  if (headRequest || response.status === 204 || response.status === 304) return 'none';
+  if (response.chunked) return 'chunked';
+  return response.contentLength === NO_LENGTH ? 'close' : 'length';
+}
