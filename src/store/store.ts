@@ -14,7 +14,9 @@ export interface Store<State> {
   close(): void;
 }
 
-export type CommitResult = { readonly kind: 'committed'; readonly revision: number; readonly events: readonly StoredEvent[] } | { readonly kind: 'conflict'; readonly revision: number };
+export type CommitResult =
+  | { readonly kind: 'committed'; readonly revision: number; readonly events: readonly StoredEvent[] }
+  | { readonly kind: 'conflict'; readonly revision: number };
 
 /** An event of the audit trail and of the event stream. */
 export interface NewEvent {

@@ -1,0 +1,219 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { TealgateError } from '../../src/platform/errors.ts';
+import { openSqliteStore } from '../../src/store/sqlite-store.ts';
+import type { NewEvent, Store, StoredEvent } from '../../src/store/store.ts';
+
+interface State {
+  readonly weights: Readonly<Record<string, number>>;
+}
+
+const STATE: State = { weights: { blue: 95, green: 5 } };
+
+function event(type: string, data: Record<string, unknown> = {}): NewEvent {
+  return { type, service: 'shop', actor: 'ci', at: 1_700_000_000_000.5, data };
+}
+
+let directory: string;
+let path: string;
+const open: Store<State>[] = [];
+
+function openStore(options: Parameters<typeof openSqliteStore<State>>[1] = {}): Store<State> {
+  const store = openSqliteStore<State>(path, options);
+  open.push(store);
+  return store;
+}
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'tealgate-store-'));
+  path = join(directory, 'tealgate.db');
+});
+
+afterEach(() => {
+  for (const store of open.splice(0)) store.close();
+  rmSync(directory, { recursive: true });
+});
+
+function refusal(action: () => unknown): TealgateError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof TealgateError) return error;
+    throw error;
+  }
+  throw new Error('nothing was refused');
+}
+
+describe('commit', () => {
+  it('keeps the state and its events over a reopening, in one file', () => {
+    const store = openStore();
+    expect(store.load()).toEqual({ revision: 0, state: null });
+    const first = store.commit(0, STATE, [event('weights.changed', { to: { green: 5 } }), event('b')]);
+    expect(first).toMatchObject({ kind: 'committed', revision: 1, events: [{ id: 1 }, { id: 2 }] });
+    store.close();
+    expect(readdirSync(directory)).toEqual(['tealgate.db']);
+    const again = openStore();
+    expect(again.load()).toEqual({ revision: 1, state: STATE });
+    expect(again.events(0)).toEqual(first.kind === 'committed' ? first.events : null);
+  });
+
+  it('refuses a stale revision and changes nothing', () => {
+    const store = openStore();
+    store.commit(0, STATE, [event('a')]);
+    expect(store.commit(0, { weights: {} }, [event('lost')])).toEqual({ kind: 'conflict', revision: 1 });
+    expect(store.load()).toEqual({ revision: 1, state: STATE });
+    expect(store.events(0)).toHaveLength(1);
+  });
+
+  it('commits nothing when an event cannot be stored', () => {
+    const store = openStore();
+    const circular: Record<string, unknown> = {};
+    circular.self = circular;
+    expect(refusal(() => store.commit(0, STATE, [event('a'), event('b', circular)])).code).toBe('unavailable');
+    expect(store.load()).toEqual({ revision: 0, state: null });
+    expect(store.events(0)).toEqual([]);
+    expect(store.commit(0, STATE, []).kind).toBe('committed');
+  });
+
+  it('keeps the newest events and never gives an id twice', () => {
+    const store = openStore({ keepEvents: 3 });
+    for (let revision = 0; revision < 4; revision++) store.commit(revision, STATE, [event('a'), event('b')]);
+    expect(store.events(0).map((stored) => stored.id)).toEqual([6, 7, 8]);
+    store.close();
+    const [next] = committed(openStore({ keepEvents: 3 }).commit(4, STATE, [event('c')]));
+    expect(next?.id).toBe(9);
+  });
+
+  it('works in memory', () => {
+    path = ':memory:';
+    const store = openStore();
+    store.commit(0, STATE, [event('a')]);
+    expect(store.load()).toEqual({ revision: 1, state: STATE });
+    expect(store.events(0)).toHaveLength(1);
+  });
+});
+
+function committed(result: ReturnType<Store<State>['commit']>): readonly StoredEvent[] {
+  return result.kind === 'committed' ? result.events : [];
+}
+
+describe('events', () => {
+  it('are read by id and bounded', () => {
+    const store = openStore();
+    store.commit(
+      0,
+      STATE,
+      ['a', 'b', 'c', 'd'].map((type) => event(type)),
+    );
+    expect(store.events(1, 2).map((stored) => stored.type)).toEqual(['b', 'c']);
+    expect(store.events(4)).toEqual([]);
+  });
+
+  it('reach a watcher once each and in order, those of the past first, until its signal ends', async () => {
+    const store = openStore();
+    store.commit(0, STATE, [event('a'), event('b')]);
+    const seen: string[] = [];
+    const ended = new AbortController();
+    store.watch(1, (events) => seen.push(...events.map((stored) => stored.type)), ended.signal);
+    store.commit(1, STATE, [event('c')]);
+    store.commit(2, STATE, []);
+    await Promise.resolve();
+    store.commit(3, STATE, [event('d'), event('e')]);
+    await Promise.resolve();
+    expect(seen).toEqual(['b', 'c', 'd', 'e']);
+    ended.abort();
+    store.commit(4, STATE, [event('f')]);
+    await Promise.resolve();
+    expect(seen).toEqual(['b', 'c', 'd', 'e']);
+  });
+
+  it('reach a watcher that is far behind in full', async () => {
+    const store = openStore();
+    store.commit(
+      0,
+      STATE,
+      Array.from({ length: 2500 }, () => event('a')),
+    );
+    const ids: number[] = [];
+    store.watch(0, (events) => ids.push(...events.map((stored) => stored.id)), new AbortController().signal);
+    await Promise.resolve();
+    expect(ids).toEqual(Array.from({ length: 2500 }, (_, i) => i + 1));
+  });
+
+  it('may be answered by a watcher with another commit', async () => {
+    const store = openStore();
+    const seen: string[] = [];
+    const onEvents = (events: readonly StoredEvent[]): void => {
+      seen.push(...events.map((stored) => stored.type));
+      if (seen.length === 1) store.commit(1, STATE, [event('b')]);
+    };
+    store.watch(0, onEvents, new AbortController().signal);
+    store.commit(0, STATE, [event('a')]);
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(seen).toEqual(['a', 'b']);
+  });
+});
+
+describe('opening', () => {
+  it('names a directory that does not exist', () => {
+    path = join(directory, 'missing', 'tealgate.db');
+    const error = refusal(openStore);
+    expect(error.code).toBe('invalid_config');
+    expect(error.message).toContain(join(directory, 'missing'));
+  });
+
+  it('refuses a path that is a directory', () => {
+    path = directory;
+    expect(refusal(openStore)).toMatchObject({ code: 'invalid_config' });
+  });
+
+  it('refuses a file that is already open', () => {
+    openStore();
+    const error = refusal(openStore);
+    expect(error).toMatchObject({ code: 'store_conflict' });
+    expect(error.message).toContain('in use by another process');
+  });
+
+  it('leaves the database of another program alone', () => {
+    const other = new DatabaseSync(path);
+    other.exec('PRAGMA journal_mode = WAL; CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1);');
+    other.close();
+    const error = refusal(openStore);
+    expect(error.message).toContain('another program');
+    const reopened = new DatabaseSync(path);
+    expect(reopened.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
+    expect(reopened.prepare('SELECT x FROM theirs').get()).toEqual({ x: 1 });
+    reopened.close();
+    expect(readdirSync(directory)).toEqual(['tealgate.db']);
+  });
+
+  it('leaves a file of a newer format alone', () => {
+    openStore().close();
+    const newer = new DatabaseSync(path);
+    newer.exec('PRAGMA user_version = 2');
+    newer.close();
+    const error = refusal(openStore);
+    expect(error).toMatchObject({ code: 'invalid_config', details: { format: 2 } });
+    expect(readdirSync(directory)).toEqual(['tealgate.db']);
+  });
+
+  it('passes on what a validator says about a state, and leaves the file alone', () => {
+    openStore().commit(0, STATE, []);
+    open.splice(0).map((store) => store.close());
+    const validate = (): State => {
+      throw new TealgateError('store_corrupt', 'written by a newer Tealgate');
+    };
+    const error = refusal(() => openStore({ validate }));
+    expect(error.message).toBe(`${path}: written by a newer Tealgate`);
+    expect(readdirSync(directory)).toEqual(['tealgate.db']);
+  });
+
+  it('does not mistake the draft of an interrupted first start for a store', () => {
+    writeFileSync(`${path}.new-${process.pid}`, 'half');
+    expect(openStore().load()).toEqual({ revision: 0, state: null });
+  });
+});
