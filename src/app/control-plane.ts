@@ -1,6 +1,6 @@
-import type { Outcome } from '../traffic/ledger.ts';
 import type { Rollout } from '../rollout/rollout.ts';
 import type { StoredEvent } from '../store/store.ts';
+import type { Outcome } from '../traffic/ledger.ts';
 
 /**
  * What the admin API, the dashboard and the metrics may ask of a running gate. Every command is serialised with the
@@ -57,7 +57,11 @@ export interface Applied {
 export interface Overview {
   readonly version: number;
   readonly startedAt: number;
-  readonly workers: readonly { readonly index: number; readonly state: 'starting' | 'serving' | 'restarting'; readonly restarts: number }[];
+  readonly workers: readonly {
+    readonly index: number;
+    readonly state: 'starting' | 'serving' | 'restarting';
+    readonly restarts: number;
+  }[];
   readonly config: ConfigStatus;
   /** Requests that never reached a service. */
   readonly unrouted: LedgerView;

@@ -1,0 +1,39 @@
+import { TealgateError } from '../../platform/errors.ts';
+import type { Command } from '../control-plane.ts';
+import type { Core, ServiceState } from '../core.ts';
+import { effectiveService } from '../desired/effective.ts';
+import type { Weights } from '../desired/equal.ts';
+import { setWeights } from '../desired/weights.ts';
+import { expectUpstream, refuseDuringRollout } from './refuse.ts';
+
+const MOST = 1_000_000;
+
+export function changeWeights(core: Core, service: string, weights: Weights, by: Command): Promise<void> {
+  return core.changeService(service, by, (state) => {
+    expectWeights(state, weights);
+    refuseDuringRollout(state, 'set weights');
+    const desired = setWeights(state.config, state.desired, weights);
+    const { upstreams } = effectiveService(state.config, desired);
+    if (!Object.values(upstreams).some(({ weight, admin }) => weight > 0 && admin === 'enabled')) {
+      throw new TealgateError(
+        'bad_request',
+        `these weights leave ${service} with no upstream that takes traffic; give one of them more than 0`,
+      );
+    }
+    return { desired };
+  });
+}
+
+function expectWeights(state: ServiceState, weights: Weights): void {
+  if (Object.keys(weights).length === 0) {
+    throw new TealgateError('bad_request', 'no weights were given; name at least one upstream, as in {"green": 5}');
+  }
+  for (const [upstream, weight] of Object.entries(weights)) {
+    expectUpstream(state, upstream);
+    if (Number.isInteger(weight) && weight >= 0 && weight <= MOST) continue;
+    throw new TealgateError(
+      'bad_request',
+      `the weight of ${upstream} must be a whole number from 0 to ${MOST}, not ${weight}`,
+    );
+  }
+}

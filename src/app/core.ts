@@ -1,0 +1,170 @@
+import type { Config, ServiceConfig } from '../config/config.ts';
+import type { Clock } from '../platform/clock.ts';
+import { TealgateError } from '../platform/errors.ts';
+import type { NewEvent, Store } from '../store/store.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { Command } from './control-plane.ts';
+import { desiredService, type EffectiveService, effectiveService, own, withService } from './desired/effective.ts';
+import { sameValue } from './desired/equal.ts';
+import { routingEvents, type ServiceEvent } from './desired/events.ts';
+import { validateDesired } from './desired/validate.ts';
+import type { DesiredService, DesiredState } from './desired.ts';
+import type { HealthChecker } from './health/checker.ts';
+import type { Publisher } from './publisher.ts';
+import { SerialQueue } from './queue.ts';
+import type { Registry } from './registry.ts';
+import type { WorkerPool } from './workers/worker-pool.ts';
+
+/** What every command works with. */
+export interface CoreParts {
+  readonly store: Store<DesiredState>;
+  readonly publisher: Publisher;
+  readonly registry: Registry;
+  readonly health: HealthChecker;
+  readonly pool: WorkerPool;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** The file and the run-time changes, as committed. */
+export interface Current {
+  readonly config: Config;
+  readonly desired: DesiredState;
+}
+
+/** What a command makes of it. `config` is given by a reload only. */
+export interface Proposal {
+  readonly config?: Config;
+  readonly desired: DesiredState;
+  readonly events: readonly NewEvent[];
+}
+
+/** A service as a command finds it. */
+export interface ServiceState {
+  readonly name: string;
+  readonly config: ServiceConfig;
+  readonly desired: DesiredService;
+  readonly effective: EffectiveService;
+}
+
+export interface ServiceProposal {
+  readonly desired: DesiredService;
+  /** Besides those that follow from the change of traffic. */
+  readonly events?: readonly (ServiceEvent & { readonly actor?: string })[];
+}
+
+/** Another process that shares the store was faster this often: give up. */
+const ATTEMPTS = 5;
+
+/**
+ * The one place where state changes. Each change runs alone: decided on the committed state, made durable, published,
+ * and over when every worker serves it.
+ */
+export class Core {
+  readonly parts: CoreParts;
+  private readonly queue = new SerialQueue();
+  private state: Current;
+  private revision: number;
+
+  constructor(parts: CoreParts, current: Current, revision: number) {
+    this.parts = parts;
+    this.state = current;
+    this.revision = revision;
+  }
+
+  current(): Current {
+    return this.state;
+  }
+
+  /** Throws `not_found`. */
+  service(name: string): ServiceState {
+    const config = own(this.state.config.services, name);
+    if (config === undefined)
+      throw new TealgateError('not_found', `there is no service "${name}" in the configuration`);
+    const desired = desiredService(this.state.desired, name);
+    return { name, config, desired, effective: effectiveService(config, desired) };
+  }
+
+  /** Changes one service; a proposal of what is there already changes nothing. Throws what `decide` throws. */
+  changeService(name: string, by: Command, decide: (state: ServiceState) => ServiceProposal | null): Promise<void> {
+    return this.change(() => {
+      const before = this.service(name);
+      this.expectVersion(name, by);
+      const proposal = decide(before);
+      if (proposal === null || sameValue(proposal.desired, before.desired)) return null;
+      const after = effectiveService(before.config, proposal.desired);
+      const at = this.parts.clock.wallMs();
+      const events = [...(proposal.events ?? []), ...routingEvents(before.effective, after)].map(
+        (event): NewEvent => ({ actor: by.actor, ...event, service: name, at }),
+      );
+      return { desired: withService(this.state.desired, name, proposal.desired), events };
+    });
+  }
+
+  /** Null changes nothing. */
+  change(decide: (current: Current) => Proposal | null): Promise<void> {
+    return this.queue.run(async () => {
+      if (this.commit(decide)) await this.publish();
+    });
+  }
+
+  /** Publishes what was observed since the last time, like health, and tells of it. */
+  observe(events: readonly NewEvent[]): Promise<void> {
+    return this.queue.run(async () => {
+      if (events.length > 0) this.commit(({ desired }) => ({ desired, events }));
+      await this.publish();
+    });
+  }
+
+  /** Runs alone like a change; for what changes more than state. Must not call `change`, which would wait for itself. */
+  alone<T>(task: (tools: Alone) => Promise<T>): Promise<T> {
+    return this.queue.run(() => task({ commit: (decide) => this.commit(decide), publish: () => this.publish() }));
+  }
+
+  /** Resolves when what has been asked for so far is done. */
+  idle(): Promise<void> {
+    return this.queue.idle();
+  }
+
+  private commit(decide: (current: Current) => Proposal | null): boolean {
+    const { store } = this.parts;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const proposal = decide(this.state);
+      if (proposal === null) return false;
+      const result = store.commit(this.revision, proposal.desired, proposal.events);
+      if (result.kind === 'committed') {
+        this.revision = result.revision;
+        this.state = { config: proposal.config ?? this.state.config, desired: proposal.desired };
+        return true;
+      }
+      this.follow();
+    }
+    throw new TealgateError('store_conflict', 'the store is being changed by another process; try again');
+  }
+
+  /** Takes over what another process committed. */
+  private follow(): void {
+    const { revision, state } = this.parts.store.load();
+    this.revision = revision;
+    if (state !== null) this.state = { ...this.state, desired: validateDesired(state) };
+  }
+
+  private async publish(): Promise<void> {
+    const snapshot = this.parts.publisher.build(this.state.config, this.state.desired);
+    if (snapshot !== null) await this.parts.pool.publish(snapshot);
+  }
+
+  private expectVersion(service: string, by: Command): void {
+    const version = this.parts.publisher.serviceVersion(service);
+    if (by.ifVersion === undefined || by.ifVersion === version) return;
+    const message = `${service} is at version ${version}, not ${by.ifVersion}: it was changed meanwhile; read it again`;
+    throw new TealgateError('precondition_failed', message, { details: { version } });
+  }
+}
+
+/** What may be done while everything else waits. */
+export interface Alone {
+  /** Durable when it returns; false when `decide` proposed nothing. */
+  commit(decide: (current: Current) => Proposal | null): boolean;
+  publish(): Promise<void>;
+}

@@ -1,0 +1,82 @@
+import type { Config, ServiceConfig } from '../../config/config.ts';
+import type { DesiredService, DesiredState } from '../desired.ts';
+import { enable } from './draining.ts';
+import { own, weightsOf, withService } from './effective.ts';
+import { sameValue, sameWeights } from './equal.ts';
+
+/** A run-time change that no longer holds, because the file was changed after it. */
+export interface DroppedOverride {
+  readonly service: string;
+  /** `weights`, `stable`, `targets.green`. */
+  readonly field: string;
+  readonly value: unknown;
+  /** What the file says now; null when the upstream has left it. */
+  readonly file: unknown;
+}
+
+export interface Reconciled {
+  readonly desired: DesiredState;
+  readonly dropped: readonly DroppedOverride[];
+}
+
+/**
+ * Lays the run-time changes over a file that may have changed since: the later writer wins, field by field. What
+ * belongs to services that the file does not name is kept aside untouched, for when they come back.
+ */
+export function reconcile(desired: DesiredState, config: Config): Reconciled {
+  const dropped: DroppedOverride[] = [];
+  let next = desired;
+  for (const [name, service] of Object.entries(config.services)) {
+    const before = own(desired.services, name);
+    if (before === undefined) continue;
+    const after = reconcileService(service, before, dropped);
+    if (after !== before) next = withService(next, name, after);
+  }
+  return { desired: next, dropped };
+}
+
+function reconcileService(config: ServiceConfig, desired: DesiredService, dropped: DroppedOverride[]): DesiredService {
+  return [dropWeights, dropStable, dropTargets, forgetUpstreams].reduce(
+    (state, step) => step(config, state, dropped),
+    desired,
+  );
+}
+
+type Step = (config: ServiceConfig, desired: DesiredService, dropped: DroppedOverride[]) => DesiredService;
+
+/** The weights of the file are news: an upstream that they give traffic is taken back in, as by `setWeights`. */
+const dropWeights: Step = (config, desired, dropped) => {
+  if (desired.weights === null) return desired;
+  const { value, base } = desired.weights;
+  const file = weightsOf(config.upstreams);
+  const leavesTraffic = Object.keys(file).some((name) => (own(value, name) ?? 0) > 0);
+  if (sameWeights(base, file) && leavesTraffic) return desired;
+  dropped.push({ service: config.name, field: 'weights', value, file });
+  const given = Object.keys(file).filter((name) => (file[name] ?? 0) > 0);
+  return given.reduce(enable, { ...desired, weights: null });
+};
+
+const dropStable: Step = (config, desired, dropped) => {
+  if (desired.stable === null) return desired;
+  const { value, base } = desired.stable;
+  if (base === config.stable && own(config.upstreams, value) !== undefined) return desired;
+  dropped.push({ service: config.name, field: 'stable', value, file: config.stable });
+  return { ...desired, stable: null };
+};
+
+const dropTargets: Step = (config, desired, dropped) => {
+  const held = Object.entries(desired.targets).filter(([name, { value, base }]) => {
+    const file = own(config.upstreams, name)?.targets ?? null;
+    if (file !== null && sameValue(base, file)) return true;
+    dropped.push({ service: config.name, field: `targets.${name}`, value, file });
+    return false;
+  });
+  if (held.length === Object.keys(desired.targets).length) return desired;
+  return { ...desired, targets: Object.fromEntries(held) };
+};
+
+/** A drain ends with its upstream. Its pin epoch stays, so that old cookies do not revive with the name. */
+const forgetUpstreams: Step = (config, desired) =>
+  Object.keys(desired.draining)
+    .filter((name) => own(config.upstreams, name) === undefined)
+    .reduce(enable, desired);

@@ -1,0 +1,22 @@
+import { ENDED, type Rollout } from '../../rollout/rollout.ts';
+import type { DesiredService } from '../desired.ts';
+
+/** Older ones are forgotten; their events stay in the store. */
+const KEPT = 20;
+
+export function newestRollout(desired: DesiredService): Rollout | null {
+  return desired.rollouts[0] ?? null;
+}
+
+/** The newest rollout when it has not ended. */
+export function runningRollout(desired: DesiredService): Rollout | null {
+  const newest = newestRollout(desired);
+  return newest === null || ENDED.has(newest.position.phase) ? null : newest;
+}
+
+/** Replaces the rollout with the same id, or puts a new one in front. */
+export function withRollout(desired: DesiredService, rollout: Rollout): DesiredService {
+  const newest = newestRollout(desired);
+  const older = newest?.id === rollout.id ? desired.rollouts.slice(1) : desired.rollouts;
+  return { ...desired, rollouts: [rollout, ...older].slice(0, KEPT) };
+}

@@ -1,0 +1,112 @@
+import { z } from 'zod';
+import { TealgateError } from '../../platform/errors.ts';
+import { PHASES } from '../../rollout/rollout.ts';
+import type { DesiredState } from '../desired.ts';
+
+const count = z.int().min(0);
+const ms = z.number().min(0);
+const weights = z.record(z.string(), count);
+const phase = z.enum(PHASES);
+const counts = z.object({ trials: count, errors: count });
+
+const override = <T extends z.ZodType>(value: T) => z.object({ value, base: value });
+
+const smoke = z.object({
+  method: z.string(),
+  path: z.string(),
+  headers: z.record(z.string(), z.string()),
+  expect: z.object({ status: z.number(), bodyIncludes: z.string().nullable() }),
+  timeoutMs: ms,
+});
+
+const plan = z.object({
+  strategy: z.enum(['canary', 'blue-green']),
+  smoke: z.array(smoke),
+  stages: z.array(z.object({ weight: count, holdMs: ms })),
+  guards: z.object({ errorRate: z.object({ max: z.number(), confidence: z.number() }).nullable() }),
+});
+
+const evidence = z.object({
+  guard: z.literal('errorRate'),
+  verdict: z.enum(['pass', 'fail', 'inconclusive']),
+  trials: count,
+  errors: count,
+  max: z.number(),
+  confidence: z.number(),
+  logE: z.number(),
+  logThreshold: z.number(),
+  summary: z.string(),
+});
+
+const position = z.discriminatedUnion('phase', [
+  z.object({ phase: z.literal('pending') }),
+  z.object({ phase: z.literal('checking') }),
+  z.object({ phase: z.literal('progressing'), stage: count, heldMs: ms }),
+  z.object({ phase: z.literal('paused'), stage: count, heldMs: ms, reason: z.string(), sinceAt: ms }),
+  z.object({ phase: z.literal('promoting'), stage: count }),
+  z.object({ phase: z.literal('draining'), stage: count, sinceAt: ms }),
+  z.object({
+    phase: z.enum(['promoted', 'aborted', 'rolled_back', 'failed']),
+    stage: count,
+    reason: z.string(),
+    endedAt: ms,
+  }),
+]);
+
+const rollout = z.object({
+  id: z.string(),
+  service: z.string(),
+  from: z.string(),
+  to: z.string(),
+  plan,
+  actor: z.string(),
+  startedAt: ms,
+  position,
+  counts: z.object({ candidate: counts, stable: counts }),
+  guards: z.array(evidence),
+  transitions: z.array(
+    z.object({
+      at: ms,
+      from: phase,
+      to: phase,
+      stage: z.int(),
+      reason: z.string(),
+      actor: z.string(),
+      evidence: z.array(evidence),
+    }),
+  ),
+});
+
+const service = z.object({
+  weights: override(weights).nullable(),
+  stable: override(z.string()).nullable(),
+  targets: z.record(z.string(), override(z.array(z.string()))),
+  draining: z.record(z.string(), z.object({ sinceAt: ms })),
+  pinEpochs: z.record(z.string(), count),
+  rollouts: z.array(rollout),
+});
+
+const desiredState: z.ZodType<DesiredState> = z.object({
+  format: z.literal(1),
+  services: z.record(z.string(), service),
+  pinKeys: z.array(z.object({ id: z.string().min(1), secret: z.base64url().min(1) })).min(1),
+});
+
+/**
+ * Checks what the store held. Throws `invalid_config` for what a newer version wrote, which is not ours to touch, and a
+ * plain error that names the first thing wrong for what is damaged.
+ */
+export function validateDesired(value: unknown): DesiredState {
+  const format = z.object({ format: z.int() }).safeParse(value);
+  if (format.success && format.data.format > 1) {
+    throw new TealgateError(
+      'invalid_config',
+      `its state has format ${format.data.format}, which a newer Tealgate wrote; run that version, or choose another store.path`,
+    );
+  }
+  const result = desiredState.safeParse(value);
+  // The value itself and not the parsed copy, which would lose fields that a later version of this format added.
+  if (result.success) return value as DesiredState;
+  const issue = result.error.issues[0];
+  throw new Error(`${issue?.path.join('.')}: ${issue?.message}`);
+}

@@ -1,0 +1,33 @@
+import type { ErrorRateGuard } from '../config/config.ts';
+import type { Rollout } from '../rollout/rollout.ts';
+import type { Fuse } from '../traffic/snapshot.ts';
+
+/** The brakes that are armed in the workers, one for each service whose candidate is under judgement. */
+export interface Fuses {
+  /** The fuse for a rollout as it stands; a new one for each rollout and stage, null while nothing is guarded. */
+  of(rollout: Rollout): Fuse | null;
+  /** A blown fuse did not lead to a rollback: the next `of` arms a new one. Another fuse than the armed is passed over. */
+  rearm(service: string, fuseId: number): boolean;
+}
+
+export type FuseLimits = (guard: ErrorRateGuard) => readonly number[];
+
+export function createFuses(limits: FuseLimits): Fuses {
+  const armed = new Map<string, { readonly key: string; readonly fuse: Fuse }>();
+  let lastId = 0;
+  return {
+    of({ id, service, position, plan }) {
+      const guard = plan.guards.errorRate;
+      if (guard === null || (position.phase !== 'progressing' && position.phase !== 'paused')) return null;
+      const key = `${id}/${position.stage}`;
+      const before = armed.get(service);
+      if (before?.key === key) return before.fuse;
+      const fuse = { id: ++lastId, limits: limits(guard) };
+      armed.set(service, { key, fuse });
+      return fuse;
+    },
+    rearm(service, fuseId) {
+      return armed.get(service)?.fuse.id === fuseId && armed.delete(service);
+    },
+  };
+}

@@ -1,0 +1,59 @@
+import type { HealthConfig } from '../../config/config.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { ProbeResult } from '../control-plane.ts';
+
+/** Read for `detail`; what comes after is thrown away with the connection. */
+const BODY_BYTES = 4096;
+const DETAIL_CHARS = 200;
+
+/**
+ * Asks a target once, on a connection of its own, so that it also proves that new ones are accepted. Redirects are
+ * answers like any other and not followed. Never throws: a failure is a result.
+ */
+export async function probeHealth(
+  url: string,
+  config: HealthConfig,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<ProbeResult> {
+  const at = clock.wallMs();
+  const startedMs = clock.monotonicMs();
+  const timeout = AbortSignal.timeout(config.timeoutMs);
+  const answer = await ask(url, config.path, AbortSignal.any([signal, timeout])).catch((error: unknown) => ({
+    status: null,
+    detail: timeout.aborted ? `no answer within ${config.timeoutMs} ms` : describe(error),
+  }));
+  const ok = answer.status !== null && answer.status >= config.status.min && answer.status <= config.status.max;
+  const detail = ok ? '' : answer.detail;
+  return { at, ok, status: answer.status, durationMs: clock.monotonicMs() - startedMs, detail };
+}
+
+async function ask(origin: string, path: string, signal: AbortSignal): Promise<{ status: number; detail: string }> {
+  // Loaded with the first check: a gate without health checks starts sooner without it.
+  const { Client } = await import('undici');
+  const client = new Client(origin);
+  try {
+    const headers = { 'user-agent': 'tealgate', accept: '*/*' };
+    const { statusCode, body } = await client.request({ method: 'GET', path, headers, reset: true, signal });
+    return { status: statusCode, detail: (await readStart(body)).slice(0, DETAIL_CHARS) };
+  } finally {
+    await client.destroy();
+  }
+}
+
+async function readStart(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size >= BODY_BYTES) break;
+  }
+  return Buffer.concat(chunks).subarray(0, BODY_BYTES).toString('utf8');
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error ? `${String(error.code)}: ` : '';
+  return error.message.startsWith(code) ? error.message : code + error.message;
+}

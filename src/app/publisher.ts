@@ -1,0 +1,101 @@
+import type { Config } from '../config/config.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { RoutingSnapshot, ServiceRoute } from '../traffic/snapshot.ts';
+import { desiredService, type EffectiveService, effectiveService } from './desired/effective.ts';
+import { newestRollout } from './desired/rollouts.ts';
+import type { DesiredState } from './desired.ts';
+import type { Fuses } from './fuses.ts';
+import type { CheckedTarget, HealthChecker } from './health/checker.ts';
+import type { Registry } from './registry.ts';
+import { buildSnapshot, sameSnapshot } from './snapshot-builder.ts';
+
+/** Turns what is desired and what is observed into the snapshots that workers serve, one version after the other. */
+export interface Publisher {
+  /** The next snapshot; null when it would be the same as the current one. */
+  build(config: Config, desired: DesiredState): RoutingSnapshot | null;
+  /** 0 before the first snapshot. */
+  version(): number;
+  /** Snapshot version of the last change that someone decided on; what is merely observed, like health, changes none. */
+  serviceVersion(service: string): number;
+}
+
+export interface PublisherOptions {
+  readonly registry: Registry;
+  readonly health: HealthChecker;
+  readonly fuses: Fuses;
+  readonly clock: Clock;
+}
+
+interface ServiceRecord {
+  readonly route: ServiceRoute;
+  readonly decided: string;
+  readonly version: number;
+}
+
+export function createPublisher({ registry, health, fuses, clock }: PublisherOptions): Publisher {
+  let current: RoutingSnapshot | null = null;
+  let records: ReadonlyMap<string, ServiceRecord> = new Map();
+
+  const record = (route: ServiceRoute, desired: DesiredState, version: number): ServiceRecord => {
+    const before = records.get(route.name);
+    const decided = decidedOf(route, desired);
+    return { route, decided, version: before?.decided === decided ? before.version : version };
+  };
+
+  return {
+    build(config, desired) {
+      const effective = effectiveServices(config, desired);
+      registry.sync(config, effective, clock.monotonicMs());
+      registry.forgetEmpty();
+      health.update(checkedTargets(config, effective, registry));
+      const eligible = (id: number) => health.health(id) !== 'unhealthy';
+      const input = { config, desired, effective, registry, eligible, fuse: fuses.of };
+      const version = (current?.version ?? 0) + 1;
+      const next = buildSnapshot(input, version, current);
+      const nextRecords = new Map(next.services.map((route) => [route.name, record(route, desired, version)]));
+      const decided = [...nextRecords.values()].some((service) => service.version === version);
+      if (current !== null && !decided && sameSnapshot(current, next)) return null;
+      current = next;
+      records = nextRecords;
+      return next;
+    },
+    version: () => current?.version ?? 0,
+    serviceVersion: (service) => records.get(service)?.version ?? 0,
+  };
+}
+
+/** What was decided about a service: its route without what is observed or follows by itself, and its rollout's place. */
+function decidedOf(route: ServiceRoute, desired: DesiredState): string {
+  const { fuse: _, upstreams, ...rest } = route;
+  const plain = upstreams.map((upstream) => ({ ...upstream, targets: upstream.targets.map(({ url }) => url) }));
+  const rollout = newestRollout(desiredService(desired, route.name));
+  const position = rollout?.position;
+  const stage = position !== undefined && 'stage' in position ? position.stage : null;
+  return JSON.stringify([rest, plain, rollout?.id, position?.phase, stage]);
+}
+
+function effectiveServices(config: Config, desired: DesiredState): Map<string, EffectiveService> {
+  const services = Object.values(config.services);
+  return new Map(
+    services.map((service) => [service.name, effectiveService(service, desiredService(desired, service.name))]),
+  );
+}
+
+function checkedTargets(
+  config: Config,
+  effective: ReadonlyMap<string, EffectiveService>,
+  registry: Registry,
+): CheckedTarget[] {
+  const targets: CheckedTarget[] = [];
+  for (const [service, { upstreams }] of effective) {
+    const health = config.services[service]?.health ?? null;
+    for (const [upstream, { targets: urls }] of Object.entries(upstreams)) {
+      const entries = registry.service(service)?.upstreams.get(upstream)?.targets;
+      for (const url of urls) {
+        const entry = entries?.get(url);
+        if (entry !== undefined) targets.push({ id: entry.id, url, service, upstream, health });
+      }
+    }
+  }
+  return targets;
+}

@@ -1,0 +1,197 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ListenerConfig } from '../../config/config.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { ListenerOptions } from '../../proxy/messages.ts';
+import type { Logger } from '../../telemetry/log.ts';
+import type { RoutingSnapshot } from '../../traffic/snapshot.ts';
+import type { Overview } from '../control-plane.ts';
+import { assignListeners, type KnownListener, withPorts } from './listener-options.ts';
+import { probeAddress } from './probe-address.ts';
+import {
+  type BoundAddress,
+  startThread,
+  type WorkerExit,
+  type WorkerReport,
+  type WorkerThread,
+} from './worker-thread.ts';
+
+/** The data plane as the control plane sees it: N threads that serve the same snapshot on the same ports. */
+export interface WorkerPool {
+  /** Resolves when every worker serves. Throws `address_in_use` and leaves nothing behind. */
+  start(snapshot: RoutingSnapshot, listeners: readonly ListenerConfig[]): Promise<void>;
+  /** Resolves when every worker has installed it; one that dies meanwhile is not waited for. */
+  publish(snapshot: RoutingSnapshot): Promise<void>;
+  /** Adds, removes and changes listeners; throws `address_in_use` with the old ones still served. */
+  listen(listeners: readonly ListenerConfig[]): Promise<void>;
+  addresses(): readonly BoundAddress[];
+  status(): Overview['workers'];
+  /** `cut`: something was left at `cutAtMs` (monotonic). Ends every worker in either case. */
+  stop(cutAtMs: number): Promise<'drained' | 'cut'>;
+}
+
+export interface WorkerPoolOptions {
+  readonly workers: number;
+  readonly accessLog: boolean;
+  readonly unrouted: SharedArrayBuffer;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly onReport: (worker: number, report: WorkerReport) => void;
+  /** A worker ended without being asked to; it is called before the next one starts. */
+  readonly onDeath: (worker: number) => void;
+}
+
+interface Slot {
+  readonly index: number;
+  thread: WorkerThread | null;
+  state: Overview['workers'][number]['state'];
+  restarts: number;
+  /** Deaths without a good while between them. */
+  streak: number;
+  servingSinceMs: number;
+}
+
+const BACKOFF_MS = { first: 100, most: 5000 };
+/** A worker that served this long was sound: the back-off begins anew. */
+const SOUND_MS = 30_000;
+/** What a worker may take after the deadline for the cutting itself. */
+const CUT_GRACE_MS = 1000;
+
+export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
+  const { clock, log } = options;
+  const ending = new AbortController();
+  const slots = Array.from({ length: options.workers }, (_, index): Slot => {
+    return { index, thread: null, state: 'starting', restarts: 0, streak: 0, servingSinceMs: 0 };
+  });
+  let snapshot: RoutingSnapshot;
+  let known: readonly KnownListener[] = [];
+
+  const listenerOptions = (): ListenerOptions[] => known.map((listener) => listener.options);
+  const threads = (): WorkerThread[] => slots.flatMap(({ thread }) => thread ?? []);
+
+  const begin = (slot: Slot): Promise<readonly BoundAddress[]> => {
+    const start = {
+      index: slot.index,
+      listeners: listenerOptions(),
+      snapshot,
+      unrouted: options.unrouted,
+      accessLog: options.accessLog,
+      reusePort: options.workers > 1,
+    };
+    const thread = startThread(start, (report) => options.onReport(slot.index, report));
+    slot.thread = thread;
+    slot.state = 'starting';
+    return thread.listening.then((addresses) => {
+      slot.state = 'serving';
+      slot.servingSinceMs = clock.monotonicMs();
+      void thread.exited.then((exit) => died(slot, exit));
+      return addresses;
+    });
+  };
+
+  const died = (slot: Slot, exit: WorkerExit): void => {
+    slot.thread = null;
+    if (ending.signal.aborted) return;
+    if (clock.monotonicMs() - slot.servingSinceMs > SOUND_MS) slot.streak = 0;
+    options.onDeath(slot.index);
+    log.error({ event: 'worker.died', worker: slot.index, code: exit.code, err: exit.error }, 'a worker died');
+    void restart(slot);
+  };
+
+  const restart = async (slot: Slot): Promise<void> => {
+    slot.state = 'restarting';
+    while (!ending.signal.aborted) {
+      const delayMs = Math.min(BACKOFF_MS.most, BACKOFF_MS.first * 2 ** slot.streak++);
+      await sleep(delayMs, undefined, { signal: ending.signal }).catch(() => undefined);
+      if (ending.signal.aborted) return;
+      slot.restarts++;
+      try {
+        await begin(slot);
+        log.warn({ event: 'worker.restarted', worker: slot.index, restarts: slot.restarts }, 'a worker was restarted');
+        return;
+      } catch (error) {
+        await slot.thread?.terminate();
+        slot.thread = null;
+        slot.state = 'restarting';
+        log.error(
+          { event: 'worker.restart_failed', worker: slot.index, err: error },
+          'a worker could not be restarted',
+        );
+      }
+    }
+  };
+
+  const end = async (): Promise<void> => {
+    ending.abort();
+    await Promise.all(threads().map((thread) => thread.terminate()));
+  };
+
+  /** Asks the first for the ports that are to be chosen, then all the others, which share them. */
+  const spread = async (ask: (slot: Slot) => Promise<readonly BoundAddress[]>): Promise<void> => {
+    const [first, ...others] = slots;
+    if (first === undefined) return;
+    const chooses = known.some(({ options: { port } }) => port === 0);
+    const asked = chooses ? [] : others.map(ask);
+    known = withPorts(known, await ask(first).catch(after(asked)));
+    await Promise.all(chooses ? others.map(ask) : asked);
+  };
+
+  return {
+    async start(firstSnapshot, listeners) {
+      snapshot = firstSnapshot;
+      known = assignListeners(listeners, []);
+      await probeNew(known, []);
+      try {
+        await spread(begin);
+      } catch (error) {
+        await end();
+        throw error;
+      }
+    },
+    async publish(next) {
+      snapshot = next;
+      await Promise.all(threads().map((thread) => thread.install({ type: 'snapshot', snapshot: next })));
+    },
+    async listen(listeners) {
+      const before = known;
+      const next = assignListeners(listeners, before);
+      await probeNew(next, before);
+      known = next;
+      const ask = async (slot: Slot) => (await slot.thread?.listen(listenerOptions())) ?? [];
+      try {
+        await spread(ask);
+      } catch (error) {
+        known = before;
+        await spread(ask);
+        throw error;
+      }
+    },
+    addresses: () => known.map(({ options: { id, host, port } }) => ({ id, host, port })),
+    status: () => slots.map(({ index, state, restarts }) => ({ index, state, restarts })),
+    async stop(cutAtMs) {
+      ending.abort();
+      const leftMs = cutAtMs - clock.monotonicMs();
+      const late = new AbortController();
+      const deadline = sleep(Math.max(0, leftMs) + CUT_GRACE_MS, 'late' as const, { signal: late.signal });
+      const drained = Promise.all(threads().map((thread) => thread.drain(cutAtMs)));
+      const first = await Promise.race([drained, deadline]);
+      late.abort();
+      await deadline.catch(() => undefined);
+      await end();
+      return first === 'late' || clock.monotonicMs() >= cutAtMs ? 'cut' : 'drained';
+    },
+  };
+}
+
+async function probeNew(next: readonly KnownListener[], before: readonly KnownListener[]): Promise<void> {
+  const had = new Set(before.map(({ options }) => options.id));
+  const added = next.filter(({ options }) => !had.has(options.id) && options.port !== 0);
+  await Promise.all(added.map(({ options }) => probeAddress(options.host, options.port)));
+}
+
+/** The first failure is the one to tell; the others are waited for, so that none is left unhandled. */
+function after(others: readonly Promise<unknown>[]): (error: unknown) => Promise<never> {
+  return async (error) => {
+    await Promise.allSettled(others);
+    throw error;
+  };
+}

@@ -1,0 +1,116 @@
+import { Worker } from 'node:worker_threads';
+import { TealgateError } from '../../platform/errors.ts';
+import type { FromWorker, ListenerOptions, ToWorker, WorkerStart } from '../../proxy/messages.ts';
+
+export interface BoundAddress {
+  readonly id: number;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** One life of a worker thread: from its start to its exit. */
+export interface WorkerThread {
+  /** Resolves with why it ended, once. */
+  readonly exited: Promise<WorkerExit>;
+  /** Resolves when it serves. Rejects when it cannot listen or ends before. */
+  readonly listening: Promise<readonly BoundAddress[]>;
+  /** Resolves when it has installed this version or a later one, or has ended. */
+  install(message: Extract<ToWorker, { type: 'snapshot' }>): Promise<void>;
+  /** Resolves when it listens on these and no others. Rejects as `listening` does. */
+  listen(listeners: readonly ListenerOptions[]): Promise<readonly BoundAddress[]>;
+  /** Resolves when nothing is left in it, or it has ended. */
+  drain(cutAtMs: number): Promise<void>;
+  terminate(): Promise<void>;
+}
+
+export interface WorkerExit {
+  readonly code: number;
+  /** What it threw, when it did. */
+  readonly error: unknown;
+}
+
+/** What a worker says on its own account. */
+export type WorkerReport = Extract<FromWorker, { type: 'fuse' | 'access' | 'log' }>;
+
+/** A worker that has not installed a snapshot for so long hangs in a loop and is ended; a restart is shorter. */
+const STUCK_MS = 10_000;
+
+// The sources run as they are during development, and as JavaScript once built.
+const EXTENSION = new URL(import.meta.url).pathname.endsWith('.ts') ? 'ts' : 'js';
+const ENTRY = new URL(`../../proxy/worker.${EXTENSION}`, import.meta.url);
+
+export function startThread(start: WorkerStart, onReport: (report: WorkerReport) => void): WorkerThread {
+  const thread = new Worker(ENTRY, { workerData: start, name: `tealgate-worker-${start.index}` });
+  const { promise: exited, resolve: resolveExited } = Promise.withResolvers<WorkerExit>();
+  const { promise: drained, resolve: resolveDrained } = Promise.withResolvers<void>();
+  let listening = Promise.withResolvers<readonly BoundAddress[]>();
+  let installs: { readonly version: number; readonly resolve: () => void }[] = [];
+  let installed = 0;
+  let error: unknown;
+
+  const settleInstalls = (version: number): void => {
+    installed = Math.max(installed, version);
+    for (const waiting of installs) if (waiting.version <= installed) waiting.resolve();
+    installs = installs.filter((waiting) => waiting.version > installed);
+  };
+
+  thread.on('message', (message: FromWorker) => {
+    switch (message.type) {
+      case 'listening':
+        return listening.resolve(message.addresses);
+      case 'listen_failed':
+        return listening.reject(listenError(message.code, message.message));
+      case 'installed':
+        return settleInstalls(message.version);
+      case 'drained':
+        return resolveDrained();
+      default:
+        return onReport(message);
+    }
+  });
+  thread.on('error', (thrown) => {
+    error = thrown;
+  });
+  thread.once('exit', (code) => {
+    settleInstalls(Infinity);
+    resolveDrained();
+    listening.reject(new TealgateError('internal', 'a worker ended before it could listen', { cause: error }));
+    resolveExited({ code, error });
+  });
+
+  const post = (message: ToWorker): void => thread.postMessage(message);
+  const observed = (promise: typeof listening.promise): typeof promise => {
+    // Whoever waits for it sees the rejection; nobody has to.
+    promise.catch(() => undefined);
+    return promise;
+  };
+
+  return {
+    exited,
+    listening: observed(listening.promise),
+    install(message) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const stuck = setTimeout(() => void thread.terminate(), STUCK_MS);
+      installs.push({ version: message.snapshot.version, resolve });
+      post(message);
+      return promise.finally(() => clearTimeout(stuck));
+    },
+    listen(listeners) {
+      listening = Promise.withResolvers();
+      post({ type: 'listeners', listeners });
+      return observed(listening.promise);
+    },
+    drain(cutAtMs) {
+      post({ type: 'drain', cutAtMs });
+      return drained;
+    },
+    async terminate() {
+      await thread.terminate();
+    },
+  };
+}
+
+function listenError(code: string, message: string): TealgateError {
+  if (code === 'EADDRINUSE') return new TealgateError('address_in_use', message);
+  return new TealgateError('unavailable', `cannot listen: ${message}`, { details: { code } });
+}
