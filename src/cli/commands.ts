@@ -1,0 +1,287 @@
+import { type Command, Option } from 'commander';
+import type { RolloutAction } from '../app/control-plane.ts';
+import type { Context } from './context.ts';
+import type { ExitCode } from './exit.ts';
+import { GOALS } from './goals.ts';
+import type { Session } from './session.ts';
+import type { RolloutStartOptions } from './verbs/rollout-start.ts';
+import type { SwitchOptions } from './verbs/switch.ts';
+import type { UpstreamAction } from './verbs/upstream.ts';
+import type { WaitOptions } from './verbs/wait.ts';
+import type { WeightsOptions } from './verbs/weights.ts';
+
+type Verb = (ctx: Context) => Promise<ExitCode>;
+
+/** Every command, with its verb loaded when it is used: `--version` and `--help` load none. */
+export function registerCommands(program: Command, session: Session): void {
+  serverCommands(program, session);
+  readingCommands(program, session);
+  trafficCommands(program, session);
+  rolloutCommands(program, session);
+  helperCommands(program, session);
+}
+
+function serverCommands(program: Command, session: Session): void {
+  program
+    .command('run')
+    .description('start a gate; SIGTERM drains and stops, SIGHUP or a changed file reloads')
+    .option('-c, --config <file>', 'configuration (TEALGATE_CONFIG)')
+    .addHelpText(
+      'before',
+      examples(
+        'run --config tealgate.yaml',
+        'run -c /etc/tealgate/tealgate.yaml | jq .',
+        'check tealgate.yaml && tealgate run -c tealgate.yaml',
+      ),
+    )
+    .action((options: { config?: string }, command: Command) =>
+      start(session, command, null, async (ctx) => (await import('./verbs/run.ts')).run(ctx, options)),
+    );
+  program
+    .command('check <file>')
+    .description('check a configuration without starting; all mistakes at once')
+    .addHelpText('before', examples('check tealgate.yaml', 'check tealgate.yaml --json', 'check - < tealgate.yaml'))
+    .action((file: string, _options: unknown, command: Command) =>
+      start(session, command, null, async (ctx) => (await import('./verbs/check.ts')).check(ctx, file)),
+    );
+  program
+    .command('reload')
+    .description('make the gate read its configuration again')
+    .addHelpText('before', examples('reload', 'reload --json', 'reload --admin unix:/run/tealgate/admin.sock'))
+    .action((_options: unknown, command: Command) =>
+      start(session, command, null, async (ctx) => (await import('./verbs/reload.ts')).reload(ctx)),
+    );
+}
+
+function readingCommands(program: Command, session: Session): void {
+  program
+    .command('status [service]')
+    .description('weights, health, requests and the rollout of each service')
+    .option('-w, --watch', 'go on: redrawn on a terminal, one line per change in a pipe')
+    .addHelpText('before', examples('status', 'status shop --watch', 'status shop --json | jq .upstreams.green.weight'))
+    .action((service: string | undefined, options: { watch?: boolean }, command: Command) =>
+      start(session, command, service, async (ctx) =>
+        (await import('./verbs/status.ts')).status(ctx, service, options),
+      ),
+    );
+  program
+    .command('wait <service>')
+    .description('block until a rollout is where it should be')
+    .addOption(goalOption())
+    .option('--timeout <duration>', 'give up with exit code 3, e.g. 10m (default: wait for ever)')
+    .addHelpText(
+      'before',
+      examples(
+        'wait shop --for promoted --timeout 1h',
+        'wait shop --for paused',
+        'wait shop --for healthy --timeout 2m',
+      ),
+    )
+    .action((service: string, options: WaitOptions, command: Command) =>
+      start(session, command, service, async (ctx) => (await import('./verbs/wait.ts')).wait(ctx, service, options)),
+    );
+  program
+    .command('events')
+    .description('what happened, by whom: the audit trail')
+    .option('-f, --follow', 'go on with what happens next')
+    .option('--since <id>', 'begin after this event', '0')
+    .addHelpText('before', examples('events', 'events --follow', 'events --json --since 120'))
+    .action((options: { follow?: boolean; since: string }, command: Command) =>
+      start(session, command, null, async (ctx) => (await import('./verbs/events.ts')).events(ctx, options)),
+    );
+  program
+    .command('healthcheck')
+    .description('exit 0 when the gate may take traffic (for a container HEALTHCHECK)')
+    .addHelpText('before', examples('healthcheck', 'healthcheck --quiet', 'healthcheck --admin http://127.0.0.1:9901'))
+    .action((_options: unknown, command: Command) =>
+      start(session, command, null, async (ctx) => (await import('./verbs/healthcheck.ts')).healthcheck(ctx)),
+    );
+}
+
+function trafficCommands(program: Command, session: Session): void {
+  program
+    .command('weights <service> <upstream=weight...>')
+    .description('set the share of new traffic of the named upstreams, all at once')
+    .option('--if-version <n>', 'refuse unless the service is at this version')
+    .option('-n, --dry-run', 'show what would change')
+    .addHelpText(
+      'before',
+      examples(
+        'weights shop blue=95 green=5',
+        'weights shop green=10 --dry-run',
+        'weights shop green=10 --if-version 12',
+      ),
+    )
+    .action((service: string, pairs: string[], options: WeightsOptions, command: Command) =>
+      start(session, command, service, async (ctx) =>
+        (await import('./verbs/weights.ts')).weights(ctx, service, pairs, options),
+      ),
+    );
+  program
+    .command('switch <service> <to>')
+    .description('send all new traffic to one upstream; the other drains')
+    .option('--wait', 'return when the other has drained')
+    .option('--force', 'even when it has no healthy target')
+    .option('--timeout <duration>', 'with --wait: give up with exit code 3')
+    .option('-n, --dry-run', 'show what would change')
+    .addHelpText(
+      'before',
+      examples('switch shop green', 'switch shop green --wait --timeout 1m', 'switch shop blue --force'),
+    )
+    .action((service: string, to: string, options: SwitchOptions, command: Command) =>
+      start(session, command, service, async (ctx) =>
+        (await import('./verbs/switch.ts')).switchTo(ctx, service, to, options),
+      ),
+    );
+  upstreamCommand(program, session, 'drain', 'no new request, pinned or not; what is in flight finishes');
+  upstreamCommand(program, session, 'enable', 'take a drained upstream back in');
+  upstreamCommand(program, session, 'evict', 'break the pins of an upstream');
+  program
+    .command('targets <service> <upstream> <url...>')
+    .description('replace the targets of an upstream, for a release to the idle side')
+    .addHelpText(
+      'before',
+      examples(
+        'targets shop green http://10.0.0.7:3000',
+        'targets shop green http://10.0.0.7:3000 http://10.0.0.8:3000',
+        'targets shop green http://127.0.0.1:4001 --json',
+      ),
+    )
+    .action((service: string, upstream: string, urls: string[], _options: unknown, command: Command) =>
+      start(session, command, service, async (ctx) =>
+        (await import('./verbs/targets.ts')).targets(ctx, service, upstream, urls),
+      ),
+    );
+  undoCommand(program, session);
+}
+
+function upstreamCommand(program: Command, session: Session, action: UpstreamAction, description: string): void {
+  const command = program.command(`${action} <service> <upstream>`).description(description);
+  if (action === 'drain') {
+    command
+      .option('--wait', 'return when nothing is left')
+      .option('--timeout <duration>', 'with --wait: give up with exit code 3');
+  }
+  const more = action === 'drain' ? `${action} shop blue --wait --timeout 1m` : `${action} shop blue --quiet`;
+  command
+    .addHelpText('before', examples(`${action} shop blue`, more, `${action} shop blue --json`))
+    .action((service: string, upstream: string, options: { wait?: boolean; timeout?: string }, self: Command) =>
+      start(session, self, service, async (ctx) =>
+        (await import('./verbs/upstream.ts')).operateUpstream(ctx, action, { service, upstream }, options),
+      ),
+    );
+}
+
+const ROLLOUT_ACTIONS: Readonly<Record<RolloutAction, string>> = {
+  promote: 'skip what is left of the plan: all traffic to the candidate',
+  abort: 'give all traffic back to stable and end the rollout',
+  pause: 'stay at the current weights',
+  resume: 'go on from where it was paused',
+  retry: 'begin an ended or failed rollout again',
+};
+
+function rolloutCommands(program: Command, session: Session): void {
+  const rollout = program
+    .command('rollout')
+    .description('release an upstream stage by stage')
+    .addHelpText(
+      'before',
+      examples('rollout start shop --to green --wait', 'rollout status shop', 'rollout abort shop'),
+    );
+  rollout
+    .command('start <service>')
+    .description("start a rollout by the service's plan; options replace parts of it")
+    .requiredOption('--to <upstream>', 'the candidate')
+    .option('--stage <weight:hold>', 'a stage, such as 5:30m; may be repeated', collect)
+    .addOption(new Option('--strategy <name>').choices(['canary', 'blue-green']))
+    .option('--plan <file>', 'YAML or JSON with keys of "rollout" in the configuration')
+    .option('--wait', 'return when it has ended: 0 promoted, 1 otherwise')
+    .option('--timeout <duration>', 'with --wait: give up with exit code 3; the rollout goes on')
+    .addHelpText(
+      'before',
+      examples(
+        'rollout start shop --to green',
+        'rollout start shop --to green --stage 5:30m --stage 50:10m --stage 100',
+        'rollout start shop --to green --strategy blue-green --wait --timeout 1h',
+      ),
+    )
+    .action((service: string, options: RolloutStartOptions, command: Command) =>
+      start(session, command, service, async (ctx) =>
+        (await import('./verbs/rollout-start.ts')).rolloutStart(ctx, service, options),
+      ),
+    );
+  rollout
+    .command('status <service>')
+    .description('stages, verdicts, evidence and what happened so far')
+    .addHelpText('before', examples('rollout status shop', 'rollout status shop --json', 'status shop --watch'))
+    .action((service: string, _options: unknown, command: Command) =>
+      start(session, command, service, async (ctx) =>
+        (await import('./verbs/rollout-status.ts')).rolloutStatus(ctx, service),
+      ),
+    );
+  for (const action of Object.keys(ROLLOUT_ACTIONS) as RolloutAction[]) rolloutAction(rollout, session, action);
+  undoCommand(rollout, session);
+}
+
+function rolloutAction(rollout: Command, session: Session, action: RolloutAction): void {
+  rollout
+    .command(`${action} <service>`)
+    .description(ROLLOUT_ACTIONS[action])
+    .addHelpText('before', examples(`rollout ${action} shop`, `rollout ${action} shop --json`, 'rollout status shop'))
+    .action((service: string, _options: unknown, command: Command) =>
+      start(session, command, service, async (ctx) =>
+        (await import('./verbs/rollout-operate.ts')).rolloutOperate(ctx, action, service),
+      ),
+    );
+}
+
+function undoCommand(parent: Command, session: Session): void {
+  parent
+    .command('undo <service>')
+    .description('go back to the upstream that was stable before the last promoted rollout')
+    .addHelpText('before', examples('undo shop', 'undo shop --json', 'undo shop && tealgate status shop'))
+    .action((service: string, _options: unknown, command: Command) =>
+      start(session, command, service, async (ctx) => (await import('./verbs/undo.ts')).undo(ctx, service)),
+    );
+}
+
+function helperCommands(program: Command, session: Session): void {
+  program
+    .command('version')
+    .description('print the version of this program, of Node.js and of the platform')
+    .addHelpText('before', examples('version', 'version --json', '--version'))
+    .action((_options: unknown, command: Command) =>
+      start(session, command, null, async (ctx) => (await import('./verbs/version.ts')).version(ctx)),
+    );
+  program
+    .command('completion <shell>')
+    .description('print a completion script for bash, zsh or fish')
+    .addHelpText(
+      'before',
+      examples(
+        'completion bash > /etc/bash_completion.d/tealgate',
+        'completion zsh > ~/.zfunc/_tealgate',
+        'completion fish > ~/.config/fish/completions/tealgate.fish',
+      ),
+    )
+    .action((shell: string, _options: unknown, command: Command) =>
+      start(session, command, null, async (ctx) => (await import('./verbs/completion.ts')).completion(ctx, shell)),
+    );
+}
+
+function start(session: Session, command: Command, service: string | undefined | null, verb: Verb): Promise<void> {
+  const parent = command.parent?.parent ? `${command.parent.name()} ` : '';
+  return session.run({ verb: parent + command.name(), service: service ?? null }, command.optsWithGlobals(), verb);
+}
+
+function goalOption(): Option {
+  return new Option('--for <phase>', 'what to wait for').choices(GOALS).makeOptionMandatory();
+}
+
+function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
+function examples(...lines: readonly string[]): string {
+  return `Examples:\n${lines.map((line) => `  tealgate ${line}\n`).join('')}`;
+}

@@ -1,0 +1,58 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ServiceView } from '../app/control-plane.ts';
+import { monotonicMs } from '../platform/clock.ts';
+import type { AdminClient } from './client.ts';
+import { CliError, EXIT } from './exit.ts';
+
+const POLL_MS = 250;
+/** A gate that restarts is away for a moment; a command that waits for its rollout should not give up on it. */
+const PATIENCE_MS = 10_000;
+
+export interface FollowOptions {
+  /** Most to wait; null for ever. At its end CliError `timeout` is thrown. */
+  readonly timeoutMs: number | null;
+  /** What was waited for, for the message of the timeout. */
+  readonly waitingFor: string;
+  readonly signal: AbortSignal;
+  /** Default 250 ms. */
+  readonly everyMs?: number;
+}
+
+/** What `read` returns, again and again, until the caller has seen enough. The first reading must succeed. */
+export async function* poll<T>(read: () => Promise<T>, options: FollowOptions): AsyncGenerator<T> {
+  const endsAt = options.timeoutMs === null ? Number.POSITIVE_INFINITY : monotonicMs() + options.timeoutMs;
+  let lastSeen = Number.NEGATIVE_INFINITY;
+  for (;;) {
+    try {
+      const reading = await read();
+      lastSeen = monotonicMs();
+      yield reading;
+    } catch (error) {
+      const away = error instanceof CliError && error.exit === EXIT.unreachable;
+      if (!away || monotonicMs() - lastSeen > PATIENCE_MS) throw error;
+    }
+    const left = endsAt - monotonicMs();
+    if (left <= 0) throw timeoutError(options);
+    await sleep(Math.min(left, options.everyMs ?? POLL_MS), undefined, { signal: options.signal });
+  }
+}
+
+/** Reads the service until `done` says so and returns that reading. `each` sees all of them. */
+export async function until(
+  client: AdminClient,
+  service: string,
+  options: FollowOptions & {
+    readonly done: (view: ServiceView) => boolean;
+    readonly each: (view: ServiceView) => void;
+  },
+): Promise<ServiceView> {
+  for await (const view of poll(() => client.service(service), options)) {
+    if (options.done(view)) return view;
+    options.each(view);
+  }
+  throw timeoutError(options);
+}
+
+function timeoutError(options: FollowOptions): CliError {
+  return new CliError(EXIT.timeout, `timed out waiting for ${options.waitingFor}`);
+}

@@ -1,0 +1,3 @@
+/** What `wait --for` can wait for: a phase of the newest rollout, or `healthy` for every target of the service. */
+export const GOALS = ['promoted', 'rolled_back', 'paused', 'aborted', 'healthy'] as const;
+export type Goal = (typeof GOALS)[number];

@@ -1,0 +1,76 @@
+import type { Position, Rollout, Transition } from '../../rollout/rollout.ts';
+import type { Paint } from '../style.ts';
+import { shortDuration } from './numbers.ts';
+
+/** `r1 blue → green progressing, stage 2 of 4 (25 %), held 3m10s of 10m`. */
+export function rolloutLine(rollout: Rollout): string {
+  return `${rollout.id} ${rollout.from} → ${rollout.to} ${positionText(rollout)}`;
+}
+
+/** What a script greps for: the same facts without prose. */
+export function rolloutFields(rollout: Rollout): string {
+  const { position } = rollout;
+  const stage = 'stage' in position ? ` stage=${position.stage + 1}/${rollout.plan.stages.length}` : '';
+  const reason = 'reason' in position ? ` reason=${JSON.stringify(position.reason)}` : '';
+  return `rollout=${rollout.id} from=${rollout.from} to=${rollout.to} phase=${position.phase}${stage}${reason}`;
+}
+
+/** The whole rollout for a reader: plan with the current stage marked, guards, and what happened so far. */
+export function rolloutLines(rollout: Rollout, paint: Paint): string[] {
+  const { candidate } = rollout.counts;
+  return [
+    `${paint('bold', rollout.service)}  ${rolloutLine(rollout)}`,
+    ...rollout.plan.stages.map((stage, i) => stageLine(rollout, stage, i, paint)),
+    `  candidate  ${candidate.trials} requests, ${candidate.errors} failed`,
+    ...rollout.guards.map(
+      (guard) => `  ${guard.guard}  ${paint(verdictFormat(guard.verdict), guard.verdict)}  ${guard.summary}`,
+    ),
+    ...rollout.transitions.map((transition) => paint('dim', `  ${transitionLine(transition)}`)),
+  ];
+}
+
+export function phaseFormat(phase: Position['phase']): Parameters<Paint>[0] {
+  if (phase === 'promoted') return 'green';
+  if (phase === 'rolled_back' || phase === 'failed') return 'red';
+  if (phase === 'paused' || phase === 'aborted') return 'yellow';
+  return 'cyan';
+}
+
+/** The last thing that was said for certain: the reason of an ended or paused rollout. */
+export function reasonOf(position: Position): string | null {
+  return 'reason' in position ? position.reason : null;
+}
+
+function positionText(rollout: Rollout): string {
+  const { position, plan } = rollout;
+  const phase = position.phase.replace('_', ' ');
+  if (!('stage' in position)) return phase;
+  const reason = reasonOf(position);
+  if (reason !== null && position.phase !== 'paused') return `${phase}: ${reason}`;
+  const stage = plan.stages[position.stage];
+  const at = stage === undefined ? '' : `, stage ${position.stage + 1} of ${plan.stages.length} (${stage.weight} %)`;
+  const held =
+    'heldMs' in position && stage !== undefined
+      ? `, held ${shortDuration(position.heldMs)} of ${shortDuration(stage.holdMs)}`
+      : '';
+  return `${phase}${at}${held}${reason === null ? '' : `: ${reason}`}`;
+}
+
+function stageLine(rollout: Rollout, stage: Rollout['plan']['stages'][number], index: number, paint: Paint): string {
+  const text = `stage ${index + 1}  ${String(stage.weight).padStart(3)} %  hold ${shortDuration(stage.holdMs)}`;
+  const { position } = rollout;
+  const current = 'stage' in position ? position.stage : -1;
+  if (index < current || position.phase === 'promoted') return paint('green', `  ✓ ${text}`);
+  if (index === current) return paint(['bold', 'cyan'], `  ▶ ${text}`);
+  return `    ${text}`;
+}
+
+function transitionLine(transition: Transition): string {
+  const { at, from, to, reason, actor } = transition;
+  return `${new Date(at).toISOString()}  ${from} → ${to}  ${reason} (${actor})`;
+}
+
+function verdictFormat(verdict: Rollout['guards'][number]['verdict']): Parameters<Paint>[0] {
+  if (verdict === 'pass') return 'green';
+  return verdict === 'fail' ? 'red' : 'yellow';
+}

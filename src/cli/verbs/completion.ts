@@ -1,0 +1,30 @@
+import type { Context } from '../context.ts';
+import { CliError, EXIT, type ExitCode } from '../exit.ts';
+
+/** Each asks `tealgate __complete` for the candidates of the last word; with none, the shell offers files. */
+const SCRIPTS: Readonly<Record<string, string>> = {
+  bash: `_tealgate() {
+  local IFS=$'\\n'
+  COMPREPLY=($(tealgate __complete "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+}
+complete -o default -F _tealgate tealgate
+`,
+  zsh: `#compdef tealgate
+_tealgate() {
+  local -a candidates
+  candidates=(\${(f)"$(tealgate __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)"})
+  if (( \${#candidates} )); then compadd -a candidates; else _files; fi
+}
+compdef _tealgate tealgate
+`,
+  fish: `complete -c tealgate -a '(tealgate __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+`,
+};
+
+export async function completion(ctx: Context, shell: string): Promise<ExitCode> {
+  const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
+  if (script === undefined)
+    throw new CliError(EXIT.usage, `${shell}: no completion; there is one for bash, zsh and fish`);
+  ctx.io.stdout.write(script);
+  return EXIT.ok;
+}

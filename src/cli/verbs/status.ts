@@ -1,0 +1,113 @@
+import type { Overview, ServiceView } from '../../app/control-plane.ts';
+import { monotonicMs } from '../../platform/clock.ts';
+import type { AdminClient } from '../client.ts';
+import type { Context } from '../context.ts';
+import { CliError, EXIT, type ExitCode } from '../exit.ts';
+import { poll } from '../follow.ts';
+import { LiveArea } from '../live-area.ts';
+import { type Rates, servicePlain, serviceTable } from '../render/service.ts';
+
+const WATCH_MS = 500;
+
+/** The services, or one of them; `--watch` goes on until interrupted. */
+export async function status(
+  ctx: Context,
+  service: string | undefined,
+  options: { readonly watch?: boolean },
+): Promise<ExitCode> {
+  const client = await ctx.client();
+  const read = () => readServices(client, service);
+  if (options.watch === true) return watch(ctx, read);
+  const reading = await read();
+  if (ctx.out.json) ctx.out.document(reading.raw);
+  else if (ctx.out.tty) ctx.out.lines(screen(reading, ctx, new Map()));
+  else ctx.out.lines(reading.services.flatMap(servicePlain));
+  return EXIT.ok;
+}
+
+interface Reading {
+  readonly services: readonly ServiceView[];
+  /** null when one service was asked for. */
+  readonly overview: Overview | null;
+  readonly raw: Overview | ServiceView;
+}
+
+async function readServices(client: AdminClient, service: string | undefined): Promise<Reading> {
+  if (service !== undefined) {
+    const view = await client.service(service);
+    return { services: [view], overview: null, raw: view };
+  }
+  const overview = await client.overview();
+  return { services: Object.values(overview.services), overview, raw: overview };
+}
+
+async function watch(ctx: Context, read: () => Promise<Reading>): Promise<ExitCode> {
+  const area = ctx.out.tty ? new LiveArea(ctx.io.stdout) : null;
+  const printed = new Map<string, string>();
+  const meter = new RateMeter();
+  const options = { timeoutMs: null, waitingFor: 'a change', signal: ctx.io.signal, everyMs: WATCH_MS };
+  for await (const reading of poll(read, options)) {
+    if (area !== null) area.draw(screen(reading, ctx, meter.update(reading.services)));
+    else for (const view of reading.services) printChange(ctx, view, printed);
+  }
+  throw new CliError(EXIT.timeout, 'the watch ended');
+}
+
+/** One line per change of a service's desired state; counts alone are not a change. */
+function printChange(ctx: Context, view: ServiceView, printed: Map<string, string>): void {
+  const key = changeKey(view);
+  if (printed.get(view.name) === key) return;
+  printed.set(view.name, key);
+  if (ctx.out.json) ctx.out.record(view);
+  else ctx.out.lines([`${new Date().toISOString()} ${key}`]);
+}
+
+function changeKey(view: ServiceView): string {
+  const upstreams = Object.values(view.upstreams).map(({ name, weight, admin, targets }) => {
+    const states = targets.map((target) => (target.ejection.ejected ? 'ejected' : target.health));
+    return `${name}=${weight}${admin === 'draining' ? ',draining' : ''}(${states.join(',')})`;
+  });
+  const { rollout } = view;
+  if (rollout === null) return `service=${view.name} version=${view.version} ${upstreams.join(' ')}`;
+  const { position } = rollout;
+  const stage = 'stage' in position ? ` stage=${position.stage + 1}/${rollout.plan.stages.length}` : '';
+  return `service=${view.name} version=${view.version} ${upstreams.join(' ')} rollout=${rollout.id} phase=${position.phase}${stage}`;
+}
+
+function screen(reading: Reading, ctx: Context, rates: ReadonlyMap<string, Rates>): string[] {
+  const { paint } = ctx.out;
+  const config = reading.overview?.config;
+  const bad = config !== undefined && !config.lastReloadSuccessful;
+  return [
+    ...reading.services.flatMap((view, i) => [
+      ...(i === 0 ? [] : ['']),
+      ...serviceTable(view, paint, rates.get(view.name) ?? null),
+    ]),
+    ...(bad ? [paint('red', `the last reload of ${config.path} was refused:`), ...config.errors] : []),
+  ];
+}
+
+/** Requests per second of each upstream between two readings. */
+class RateMeter {
+  private last = new Map<string, number>();
+  private lastMs = Number.NEGATIVE_INFINITY;
+
+  update(services: readonly ServiceView[]): ReadonlyMap<string, Rates> {
+    const nowMs = monotonicMs();
+    const seconds = (nowMs - this.lastMs) / 1000;
+    const totals = new Map<string, number>();
+    const rates = new Map<string, Rates>();
+    for (const service of services) {
+      const ofService: Record<string, number> = {};
+      for (const { name, requests } of Object.values(service.upstreams)) {
+        const key = `${service.name}/${name}`;
+        totals.set(key, requests);
+        ofService[name] = Math.max(0, requests - (this.last.get(key) ?? requests)) / seconds;
+      }
+      rates.set(service.name, ofService);
+    }
+    this.last = totals;
+    this.lastMs = nowMs;
+    return rates;
+  }
+}

@@ -1,0 +1,112 @@
+import type { ServiceView } from '../../app/control-plane.ts';
+import { ENDED, type Rollout } from '../../rollout/rollout.ts';
+import { durationOption } from '../arguments.ts';
+import type { Context } from '../context.ts';
+import { CliError, EXIT, type ExitCode } from '../exit.ts';
+import { until } from '../follow.ts';
+import type { Goal } from '../goals.ts';
+import { reasonOf, rolloutLine } from '../render/rollout.ts';
+
+export interface WaitOptions {
+  readonly for: Goal;
+  readonly timeout?: string;
+}
+
+/** Blocks until a rollout is where it was expected, or until every target is healthy. */
+export async function wait(ctx: Context, service: string, options: WaitOptions): Promise<ExitCode> {
+  const timeoutMs = durationOption('--timeout', options.timeout);
+  if (options.for === 'healthy') return waitHealthy(ctx, service, timeoutMs);
+  return waitPhase(ctx, { service, goal: options.for, id: null }, timeoutMs);
+}
+
+/** Until the rollout with this id has ended: exit 0 only when it was promoted. */
+export function waitForEnd(ctx: Context, service: string, id: string, timeoutMs: number | null): Promise<ExitCode> {
+  return waitPhase(ctx, { service, goal: 'promoted', id }, timeoutMs);
+}
+
+interface Awaited {
+  readonly service: string;
+  readonly goal: Exclude<Goal, 'healthy'>;
+  /** The rollout that is meant; null for whichever is the newest. */
+  readonly id: string | null;
+}
+
+async function waitPhase(ctx: Context, awaited: Awaited, timeoutMs: number | null): Promise<ExitCode> {
+  const { service, goal } = awaited;
+  const view = await until(await ctx.client(), service, {
+    timeoutMs,
+    waitingFor: `${service} to be ${goal.replace('_', ' ')}`,
+    signal: ctx.io.signal,
+    done: (view) => settled(find(view, awaited), goal),
+    each: (view) => show(ctx, find(view, awaited)),
+  });
+  const rollout = find(view, awaited);
+  if (rollout === null) {
+    throw new CliError(EXIT.failed, `${service} has no rollout to wait for`, {
+      hint: `tealgate rollout start ${service} --to UPSTREAM`,
+    });
+  }
+  if (rollout.position.phase !== goal) throw endedOtherwise(rollout);
+  ctx.out.result(rollout, `${service}: rollout ${rolloutLine(rollout)}`);
+  return EXIT.ok;
+}
+
+function find(view: ServiceView, { id }: Awaited): Rollout | null {
+  return id === null ? view.rollout : (view.rollouts.find((rollout) => rollout.id === id) ?? null);
+}
+
+function settled(rollout: Rollout | null, goal: Goal): boolean {
+  return rollout === null || rollout.position.phase === goal || ENDED.has(rollout.position.phase);
+}
+
+function show(ctx: Context, rollout: Rollout | null): void {
+  if (rollout !== null) ctx.out.progress(liveLine(rollout), milestone(rollout));
+}
+
+function endedOtherwise(rollout: Rollout): CliError {
+  const { service, position } = rollout;
+  const reason = reasonOf(position);
+  return new CliError(
+    EXIT.failed,
+    `${service}: rollout ${rollout.id} ${position.phase.replace('_', ' ')}${reason === null ? '' : `: ${reason}`}`,
+    {
+      code: position.phase,
+      hint: `tealgate rollout status ${service} shows the evidence`,
+    },
+  );
+}
+
+async function waitHealthy(ctx: Context, service: string, timeoutMs: number | null): Promise<ExitCode> {
+  const view = await until(await ctx.client(), service, {
+    timeoutMs,
+    waitingFor: `every target of ${service} to be healthy`,
+    signal: ctx.io.signal,
+    done: (view) => sick(view).length === 0,
+    each: (view) =>
+      ctx.out.progress(
+        `${service}: not healthy yet: ${sick(view).join(', ')}`,
+        `${service}: waiting for ${sick(view).join(', ')}`,
+      ),
+  });
+  ctx.out.result(view, `${service}: every target is healthy`);
+  return EXIT.ok;
+}
+
+function sick(view: ServiceView): string[] {
+  return Object.values(view.upstreams).flatMap((upstream) =>
+    upstream.targets
+      .filter(({ health, admin }) => admin === 'enabled' && health !== 'healthy' && health !== 'trusted')
+      .map(({ url }) => `${upstream.name} ${url}`),
+  );
+}
+
+function liveLine(rollout: Rollout): string {
+  const { trials, errors } = rollout.counts.candidate;
+  return `${rollout.service}: ${rolloutLine(rollout)}; candidate: ${trials} requests, ${errors} failed`;
+}
+
+function milestone(rollout: Rollout): string {
+  const { position, plan, service } = rollout;
+  const stage = 'stage' in position ? `, stage ${position.stage + 1} of ${plan.stages.length}` : '';
+  return `${service}: ${position.phase.replace('_', ' ')}${stage}`;
+}
