@@ -93,7 +93,18 @@ export type Position =
   /** `heldMs`: how long stage number `stage` (from 0) has been held; time while the proxy was down does not count. */
   | { readonly phase: 'progressing'; readonly stage: number; readonly heldMs: number }
   /** `resume`: where `resume` goes back to. Weights stay as they were. */
-  | { readonly phase: 'paused'; readonly stage: number; readonly heldMs: number; readonly reason: string; readonly sinceAt: number }
+  | {
+      readonly phase: 'paused';
+      readonly stage: number;
+      readonly heldMs: number;
+      readonly reason: string;
+      readonly sinceAt: number;
+    }
   | { readonly phase: 'promoting'; readonly stage: number }
   | { readonly phase: 'draining'; readonly stage: number; readonly sinceAt: number }
-  | { readonly phase: 'promoted' | 'aborted' | 'rolled_back' | 'failed'; readonly stage: number; readonly reason: string; readonly endedAt: number };
+  | {
+      readonly phase: 'promoted' | 'aborted' | 'rolled_back' | 'failed';
+      readonly stage: number;
+      readonly reason: string;
+      readonly endedAt: number;
+    };

@@ -60,7 +60,7 @@ function openExisting(path: string): DatabaseSync {
     db = new DatabaseSync(path, { timeout: LOCK_WAIT_MS });
     requireOurs(db, path);
     // A rollback journal leaves one file and nothing beside it once closed; EXTRA makes each commit survive the loss of
-    // power. Measured: 0.5 ms a commit on an SSD.
+    // power. Measured: 0.4 ms for a commit of 30 KB.
     db.exec('PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA; PRAGMA locking_mode = EXCLUSIVE;');
     // In this mode the lock of the first write is kept until the file is closed.
     db.exec('BEGIN EXCLUSIVE; COMMIT;');

@@ -1,0 +1,116 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { logEValue, logEValueBelow, logThreshold } from '../../src/rollout/e-value.ts';
+import { errorRateVerdict, fuseLimits } from '../../src/rollout/statistics.ts';
+
+const max = fc.double({ min: 0.0005, max: 0.5, noNaN: true });
+const confidence = fc.constantFrom(0.9, 0.95, 0.99, 0.999);
+const guard = fc.record({ max, confidence });
+const counts = fc
+  .tuple(fc.integer({ min: 0, max: 1_000_000 }), fc.double({ min: 0, max: 1, noNaN: true }))
+  .map(([trials, share]) => ({ trials, errors: Math.floor(trials * share * share) }));
+
+/**
+ * The exact chance that the test has ever failed within `horizon` trials at true rate `rate`, looking after every one,
+ * and the mean number of trials it took: the distribution of the number of errors is carried from trial to trial, and
+ * what crosses the boundary leaves it.
+ */
+function crossing(rate: number, limits: readonly number[]): { readonly chance: number; readonly meanTrials: number } {
+  let alive = [1];
+  let meanTrials = 0;
+  let left = 1;
+  for (const limit of limits) {
+    meanTrials += left;
+    const next = new Array<number>(Math.min(alive.length + 1, limit)).fill(0);
+    for (let errors = 0; errors < next.length; errors++) {
+      next[errors] = (alive[errors] ?? 0) * (1 - rate) + (alive[errors - 1] ?? 0) * rate;
+    }
+    alive = next;
+    left = alive.reduce((sum, chance) => sum + chance, 0);
+  }
+  return { chance: 1 - left, meanTrials };
+}
+
+describe('false alarms', () => {
+  it.each([
+    [0.01, 0.99, 20_000],
+    [0.01, 0.9, 20_000],
+    [0.05, 0.95, 8_000],
+    [0.2, 0.99, 3_000],
+  ])('at a true rate of exactly %d stay within 1 - %d over %d looks', (rate, confidence, looks) => {
+    const { chance } = crossing(rate, fuseLimits({ max: rate, confidence }, looks));
+    expect(chance).toBeLessThanOrEqual(1 - confidence);
+    // And the test is not merely timid.
+    expect(chance).toBeGreaterThan((1 - confidence) / 10);
+  });
+
+  it('at half the allowed rate are far rarer', () => {
+    expect(crossing(0.005, fuseLimits({ max: 0.01, confidence: 0.99 }, 20_000)).chance).toBeLessThan(0.0025);
+  });
+});
+
+describe('detection', () => {
+  const kullbackLeibler = (p: number, q: number): number =>
+    p * Math.log(p / q) + (p < 1 ? (1 - p) * Math.log((1 - p) / (1 - q)) : 0);
+
+  it.each([3, 4, 5, 7, 10, 15, 20, 30, 50, 100])('of %d times the allowed 1 % is near the best possible', (times) => {
+    const wald = logThreshold(0.99) / kullbackLeibler(times * 0.01, 0.01);
+    const limits = fuseLimits({ max: 0.01, confidence: 0.99 }, Math.ceil(10 * wald) + 5);
+    const { chance, meanTrials } = crossing(times * 0.01, limits);
+    expect(chance).toBeGreaterThan(0.9999);
+    expect(meanTrials).toBeLessThan(1.26 * wald + 2);
+  });
+
+  it('of what is only twice the allowed rate comes too', () => {
+    expect(crossing(0.02, fuseLimits({ max: 0.01, confidence: 0.99 }, 15_000)).chance).toBeGreaterThan(0.9999);
+  });
+});
+
+describe('the verdict', () => {
+  it('moves one way with errors', () => {
+    fc.assert(
+      fc.property(counts, max, ({ trials, errors }, bound) => {
+        fc.pre(errors < trials);
+        expect(logEValue(trials, errors + 1, bound)).toBeGreaterThan(logEValue(trials, errors, bound));
+        expect(logEValueBelow(trials, errors + 1, bound)).toBeLessThan(logEValueBelow(trials, errors, bound));
+      }),
+    );
+  });
+
+  it('never says more than the observed rate allows', () => {
+    fc.assert(
+      fc.property(counts, guard, (observed, rule) => {
+        const { verdict } = errorRateVerdict(observed, rule);
+        if (verdict === 'fail') expect(observed.errors).toBeGreaterThan(observed.trials * rule.max);
+        if (verdict === 'pass') expect(observed.errors).toBeLessThan(observed.trials * rule.max);
+      }),
+    );
+  });
+
+  it('is the same after a journey through JSON', () => {
+    fc.assert(
+      fc.property(counts, guard, (observed, rule) => {
+        const evidence = errorRateVerdict(observed, rule);
+        expect(JSON.parse(JSON.stringify(evidence))).toEqual(evidence);
+      }),
+    );
+  });
+});
+
+describe('the limits of a fuse', () => {
+  it('are the verdict exactly', () => {
+    fc.assert(
+      fc.property(guard, fc.integer({ min: 1, max: 300 }), (rule, size) => {
+        const limits = fuseLimits(rule, size);
+        expect(limits).toHaveLength(size);
+        limits.forEach((limit, i) => {
+          const trials = i + 1;
+          expect(limit).toBeLessThanOrEqual(trials + 1);
+          if (limit <= trials) expect(errorRateVerdict({ trials, errors: limit }, rule).verdict).toBe('fail');
+          expect(errorRateVerdict({ trials, errors: limit - 1 }, rule).verdict).not.toBe('fail');
+        });
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
