@@ -31,7 +31,9 @@ export type Role = 'viewer' | 'operator';
 
 export interface AdminConfig {
   /** A TCP address or a unix socket (`unix:/path`). */
-  readonly address: { readonly kind: 'tcp'; readonly host: string; readonly port: number } | { readonly kind: 'unix'; readonly path: string };
+  readonly address:
+    | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+    | { readonly kind: 'unix'; readonly path: string };
   readonly tokens: readonly { readonly name: string; readonly token: string; readonly role: Role }[];
   /** Further `Host` names that the admin endpoint answers to (an ingress name), besides its address and localhost. */
   readonly hosts: readonly string[];

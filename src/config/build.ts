@@ -1,0 +1,85 @@
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import type { AdminConfig, Config, HealthConfig, ListenerConfig, ServiceConfig, UpstreamConfig } from './config.ts';
+import { DEFAULT_PLAN, mergePlan } from './plan-schema.ts';
+import type { ServiceSettings, Settings } from './schema.ts';
+
+/** The configuration that valid settings stand for. Relative paths are taken from `directory`. */
+export function buildConfig(settings: Settings, directory: string): Config {
+  return {
+    listeners: settings.listeners.map(toListener),
+    admin: toAdmin(settings.admin, directory),
+    store: { path: settings.store.path === ':memory:' ? ':memory:' : resolve(directory, settings.store.path) },
+    workers: settings.workers === 'auto' ? availableParallelism() : settings.workers,
+    accessLog: settings.accessLog,
+    shutdown: { readinessDelayMs: settings.shutdown.readinessDelay, drainTimeoutMs: settings.shutdown.drainTimeout },
+    services: mapValues(settings.services, toService),
+  };
+}
+
+function toListener({ address, trustedProxies, timeouts, limits }: Settings['listeners'][number]): ListenerConfig {
+  return {
+    host: address.host,
+    port: address.port,
+    trustedProxies,
+    timeouts: { headMs: timeouts.head, bodyMs: timeouts.body, keepAliveMs: timeouts.keepAlive },
+    limits: { headBytes: limits.head, fields: limits.fields, bodyBytes: limits.body, connections: limits.connections },
+  };
+}
+
+function toAdmin({ address, tokens, hosts }: Settings['admin'], directory: string): AdminConfig {
+  return {
+    address: address.kind === 'unix' ? { kind: 'unix', path: resolve(directory, address.path) } : address,
+    tokens,
+    hosts,
+  };
+}
+
+function toService(service: ServiceSettings, name: string): ServiceConfig {
+  const upstreams = mapValues(service.upstreams, ({ weight, targets }): UpstreamConfig => ({ weight, targets }));
+  return {
+    name,
+    hosts: service.hosts,
+    paths: service.paths,
+    upstreams,
+    stable: service.stable ?? heaviest(upstreams),
+    health: service.health === 'none' ? null : toHealth(service.health),
+    pins: service.pins,
+    drain: { timeoutMs: service.drain.timeout },
+    timeouts: {
+      connectMs: service.timeouts.connect,
+      responseMs: service.timeouts.response,
+      idleMs: service.timeouts.idle,
+    },
+    retries: service.retries,
+    expose: service.expose,
+    rollout: mergePlan(service.rollout, DEFAULT_PLAN),
+  };
+}
+
+function toHealth(health: Exclude<ServiceSettings['health'], 'none'>): HealthConfig {
+  return {
+    path: health.path,
+    intervalMs: health.interval,
+    timeoutMs: health.timeout,
+    rise: health.rise,
+    fall: health.fall,
+    graceMs: health.grace,
+    status: typeof health.status === 'number' ? { min: health.status, max: health.status } : health.status,
+  };
+}
+
+/** The upstream with the largest weight, the first of equals. */
+function heaviest(upstreams: Readonly<Record<string, UpstreamConfig>>): string {
+  return Object.entries(upstreams).reduce((best, entry) => (entry[1].weight > best[1].weight ? entry : best))[0];
+}
+
+/** Without a prototype, so that asking for a name such as `constructor` finds nothing that nobody configured. */
+function mapValues<In, Out>(
+  map: Readonly<Record<string, In>>,
+  to: (value: In, key: string) => Out,
+): Record<string, Out> {
+  const result: Record<string, Out> = Object.create(null);
+  for (const [key, value] of Object.entries(map)) result[key] = to(value, key);
+  return result;
+}

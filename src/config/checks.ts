@@ -1,0 +1,214 @@
+import { type Address, formatAddress, isLoopback, overlaps } from './address.ts';
+import { checkPlan, DEFAULT_PLAN, planWarnings } from './plan-schema.ts';
+import type { Finding, Path } from './problem.ts';
+import type { ServiceSettings, Settings } from './schema.ts';
+import { suggest } from './suggest.ts';
+import { parseTargetUrl, reachesAdmin } from './target-url.ts';
+
+const SHORTEST_TOKEN = 16;
+
+/** Whether all at and under a path is as the file has it. */
+type Clean = (...path: Path) => boolean;
+
+/** What no single value shows: names that resolve, addresses and routes that clash, weights that add up. */
+export function checkSettings(settings: Settings, clean: Clean): Finding[] {
+  const findings: Finding[] = [];
+  findings.push(...checkListeners(settings, clean), ...checkAdmin(settings, clean));
+  if (clean('services') && Object.keys(settings.services).length === 0) {
+    findings.push({ path: ['services'], message: 'is empty; name at least one service' });
+  }
+  findings.push(...checkRoutes(settings, clean));
+  const admin = adminTcp(settings, clean);
+  for (const [name, service] of Object.entries(settings.services)) {
+    const here = ['services', name];
+    const cleanHere: Clean = (...path) => clean(...here, ...path);
+    findings.push(
+      ...checkService(service, admin, cleanHere).map((finding) => ({ ...finding, path: [...here, ...finding.path] })),
+    );
+  }
+  return findings;
+}
+
+/** What is allowed but likely not meant. For settings without mistakes. */
+export function warnAbout(settings: Settings): Finding[] {
+  const findings: Finding[] = [];
+  settings.admin.tokens.forEach(({ token }, i) => {
+    if (token.length >= SHORTEST_TOKEN) return;
+    findings.push({
+      path: ['admin', 'tokens', i, 'token'],
+      message: `is short enough to be guessed; use ${SHORTEST_TOKEN} characters or more`,
+    });
+  });
+  for (const [name, service] of Object.entries(settings.services)) {
+    findings.push(
+      ...planWarnings(service.rollout).map((finding) => ({
+        ...finding,
+        path: ['services', name, 'rollout', ...finding.path],
+      })),
+    );
+  }
+  return findings;
+}
+
+function checkListeners(settings: Settings, clean: Clean): Finding[] {
+  const findings: Finding[] = [];
+  const admin = adminTcp(settings, clean);
+  settings.listeners.forEach(({ address }, i) => {
+    const path: Path = ['listeners', i, 'address'];
+    if (!clean(...path)) return;
+    const other = settings.listeners.findIndex((before) => overlaps(before.address, address));
+    if (other < i) {
+      findings.push({
+        path,
+        message: `${formatAddress(address)} is taken by listeners[${other}]; give each listener its own address and port`,
+      });
+    }
+    if (admin !== null && overlaps(admin, address)) {
+      findings.push({
+        path,
+        message: `${formatAddress(address)} is the admin address; give the listener another port`,
+      });
+    }
+  });
+  return findings;
+}
+
+function checkAdmin(settings: Settings, clean: Clean): Finding[] {
+  const findings: Finding[] = [];
+  const { address, tokens } = settings.admin;
+  if (
+    clean('admin', 'address') &&
+    clean('admin', 'tokens') &&
+    address.kind === 'tcp' &&
+    tokens.length === 0 &&
+    !isLoopback(address.host)
+  ) {
+    const message = `${formatAddress(address)} can be reached from elsewhere, and there are no tokens; add \`tokens\`, or use 127.0.0.1:${address.port}`;
+    findings.push({ path: ['admin', 'address'], message });
+  }
+  const [names, secrets] = [new Set<string>(), new Set<string>()];
+  tokens.forEach(({ name, token }, i) => {
+    if (names.has(name)) {
+      const message = `${name} is there twice; the audit trail needs a name for each token`;
+      findings.push({ path: ['admin', 'tokens', i, 'name'], message });
+    }
+    if (secrets.has(token) && clean('admin', 'tokens')) {
+      findings.push({
+        path: ['admin', 'tokens', i, 'token'],
+        message: 'is the token of another name as well; give each its own',
+      });
+    }
+    names.add(name);
+    secrets.add(token);
+  });
+  return findings;
+}
+
+function adminTcp(settings: Settings, clean: Clean): Address | null {
+  const { address } = settings.admin;
+  return clean('admin', 'address') && address.kind === 'tcp' ? address : null;
+}
+
+/** Two services, or one twice, that match the same host and path. */
+function checkRoutes(settings: Settings, clean: Clean): Finding[] {
+  const findings: Finding[] = [];
+  const owners = new Map<string, string>();
+  for (const [name, { hosts, paths }] of Object.entries(settings.services)) {
+    if (!clean('services', name, 'hosts') || !clean('services', name, 'paths')) continue;
+    for (const [i, host] of (hosts.length === 0 ? ['any host'] : hosts).entries()) {
+      for (const [j, prefix] of paths.entries()) {
+        const route = `${host} ${prefix}`;
+        const owner = owners.get(route);
+        owners.set(route, owner ?? name);
+        if (owner === undefined) continue;
+        const what =
+          owner === name
+            ? 'is there twice; remove one'
+            : `is matched by services ${owner} and ${name} alike; change the host or path of one`;
+        findings.push({
+          path: routePath(name, hosts.length, i, paths.length > 1 ? j : null),
+          message: `${host} with path ${prefix} ${what}`,
+        });
+      }
+    }
+  }
+  return findings;
+}
+
+function routePath(service: string, hosts: number, host: number, path: number | null): Path {
+  if (path !== null) return ['services', service, 'paths', path];
+  return hosts > 0 ? ['services', service, 'hosts', host] : ['services', service];
+}
+
+function checkService(service: ServiceSettings, admin: Address | null, clean: Clean): Finding[] {
+  const findings: Finding[] = [];
+  const names = Object.keys(service.upstreams);
+  if (clean('upstreams')) findings.push(...checkWeights(service));
+  if (
+    clean('upstreams') &&
+    clean('stable') &&
+    service.stable !== undefined &&
+    names.length > 0 &&
+    !names.includes(service.stable)
+  ) {
+    const meant = suggest(service.stable, names);
+    const mend = meant === null ? `write one of ${names.join(', ')}` : `did you mean ${meant}?`;
+    findings.push({ path: ['stable'], message: `there is no upstream ${service.stable}; ${mend}` });
+  }
+  for (const [name, upstream] of Object.entries(service.upstreams)) {
+    if (!clean('upstreams', name)) continue;
+    findings.push(
+      ...checkTargets(upstream.targets, admin).map((finding) => ({
+        ...finding,
+        path: ['upstreams', name, 'targets', ...finding.path],
+      })),
+    );
+    if (upstream.targets.length === 0 && upstream.weight > 0) {
+      findings.push({
+        path: ['upstreams', name, 'targets'],
+        message: `is empty while the weight is ${upstream.weight}; give a target, or weight 0`,
+      });
+    }
+  }
+  // A strategy that cannot be read says nothing about what belongs to it; stages that cannot be read are not there.
+  if (clean('rollout', 'strategy')) {
+    findings.push(
+      ...checkPlan(service.rollout, DEFAULT_PLAN).map((finding) => ({
+        ...finding,
+        path: ['rollout', ...finding.path],
+      })),
+    );
+  }
+  return findings;
+}
+
+function checkWeights(service: ServiceSettings): Finding[] {
+  const upstreams = Object.values(service.upstreams);
+  if (upstreams.length === 0) return [{ path: ['upstreams'], message: 'is empty; name at least one upstream' }];
+  if (upstreams.some((upstream) => upstream.weight > 0)) return [];
+  return [
+    {
+      path: ['upstreams'],
+      atKey: true,
+      message: 'the weights add up to 0, so no request could be answered; give one a weight',
+    },
+  ];
+}
+
+/** Targets of one upstream: none twice, and none that is the admin endpoint. Paths begin with the index. */
+export function checkTargets(targets: readonly string[], admin: Address | null): Finding[] {
+  const findings: Finding[] = [];
+  const seen = new Set<string>();
+  targets.forEach((target, i) => {
+    if (seen.has(target))
+      findings.push({
+        path: [i],
+        message: `${target} is there twice; remove one`,
+      });
+    seen.add(target);
+    if (admin !== null && reachesAdmin(parseTargetUrl(target), admin)) {
+      findings.push({ path: [i], message: `${target} is the admin address; requests are never sent there` });
+    }
+  });
+  return findings;
+}

@@ -1,0 +1,156 @@
+import { dirname, resolve } from 'node:path';
+import { buildConfig } from './build.ts';
+import { checkSettings, warnAbout } from './checks.ts';
+import type { Config } from './config.ts';
+import { locate, readDocument, type Tree } from './document.ts';
+import { hasReferences, interpolate } from './interpolate.ts';
+import { mistake, type Parsed, value } from './parsed.ts';
+import type { ConfigProblem, Finding, Path } from './problem.ts';
+import { decodeUtf8, readBounded } from './read-file.ts';
+import { Source } from './source.ts';
+import { PathSet, type Replacements, validate } from './validate.ts';
+
+export type { ConfigProblem } from './problem.ts';
+export { formatProblem } from './problem.ts';
+
+/** `files`: absolute paths that `${file:PATH}` named, whether or not they could be read; a change of one is a change. */
+export type LoadResult = { readonly files: readonly string[] } & (
+  | { readonly ok: true; readonly config: Config; readonly warnings: readonly ConfigProblem[] }
+  | { readonly ok: false; readonly problems: readonly ConfigProblem[] }
+);
+
+const MAX_CONFIG_BYTES = 1024 * 1024;
+const MAX_SECRET_BYTES = 64 * 1024;
+/** More than anyone reads; a file with this many mistakes is of another kind. */
+const MAX_PROBLEMS = 100;
+
+/** Reads a configuration file. Never throws for what is in the file, nor for a file that is not there. */
+export function loadConfig(path: string, env: NodeJS.ProcessEnv = process.env): LoadResult {
+  const read = readBounded(path, MAX_CONFIG_BYTES);
+  if (!read.ok) return { ok: false, files: [], problems: [new Source(path, '').problem(0, [], read.mistake)] };
+  const text = decodeUtf8(read.value);
+  if (text === null) return { ok: false, files: [], problems: [undecodable(path, read.value)] };
+  return parseConfig(text, path, env);
+}
+
+/** As `loadConfig`, for text that was read already; `file` names it in messages and is what paths in it are relative to. */
+export function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv = process.env): LoadResult {
+  const source = new Source(file, text.replace(/^\ufeff/, ''));
+  if (Buffer.byteLength(text) > MAX_CONFIG_BYTES) {
+    return {
+      ok: false,
+      files: [],
+      problems: [source.problem(0, [], `is larger than ${MAX_CONFIG_BYTES / 1024} KiB; make it smaller`)],
+    };
+  }
+  const { tree, mistakes } = readDocument(source.text);
+  const refused = mistakes.map(({ offset, path, message }) => ({ offset, path, message }));
+  if (tree === null || refused.length > 0) return { ok: false, files: [], problems: report(source, refused) };
+
+  const directory = dirname(resolve(file));
+  const references = new References(source, env, directory);
+  const data = references.replaceIn(tree, []);
+  const { settings, findings, broken } = validate(data, references);
+  const clean = (...path: Path) => !broken.touches(path) && !references.failed.touches(path);
+  const all = [...findings, ...(settings === null ? [] : checkSettings(settings, clean))].map((finding) =>
+    locatedIn(tree, finding),
+  );
+  const problems = [...references.mistakes, ...all];
+  const files = [...references.files];
+  if (settings === null || problems.length > 0) return { ok: false, files, problems: report(source, problems) };
+  const warnings = report(
+    source,
+    warnAbout(settings).map((finding) => locatedIn(tree, finding)),
+  );
+  return { ok: true, files, config: buildConfig(settings, directory), warnings };
+}
+
+interface Located {
+  readonly offset: number;
+  readonly path: Path;
+  readonly message: string;
+}
+
+/** Turns the tree into plain data, references replaced. */
+class References implements Replacements {
+  readonly replaced = new PathSet();
+  readonly failed = new PathSet();
+  readonly mistakes: Located[] = [];
+  readonly files = new Set<string>();
+  readonly #source: Source;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #directory: string;
+
+  constructor(source: Source, env: NodeJS.ProcessEnv, directory: string) {
+    this.#source = source;
+    this.#env = env;
+    this.#directory = directory;
+  }
+
+  replaceIn(tree: Tree, path: Path): unknown {
+    if (tree.kind === 'list') return tree.items.map((item, i) => this.replaceIn(item, [...path, i]));
+    if (tree.kind === 'map') {
+      return Object.fromEntries(
+        [...tree.entries].map(([key, entry]) => [key, this.replaceIn(entry.tree, [...path, key])]),
+      );
+    }
+    if (typeof tree.value !== 'string' || !hasReferences(tree.value)) return tree.value;
+    const result = interpolate(tree.value, { env: this.#env, readFile: (file) => this.#readFile(file) });
+    this.replaced.add(path);
+    if (result.ok) return result.value;
+    this.failed.add(path);
+    this.mistakes.push({ offset: this.#offsetOf(tree.start, tree.end), path, message: result.mistake });
+    return tree.value;
+  }
+
+  /** The first dollar sign of a value, which is where its first reference stands unless an escape precedes it. */
+  #offsetOf(start: number, end: number): number {
+    const dollar = this.#source.text.indexOf('$', start);
+    return dollar >= 0 && dollar < end ? dollar : start;
+  }
+
+  #readFile(path: string): Parsed<string> {
+    const absolute = resolve(this.#directory, path);
+    this.files.add(absolute);
+    const read = readBounded(absolute, MAX_SECRET_BYTES);
+    if (!read.ok) return mistake(`the file ${path} ${read.mistake}`);
+    const text = decodeUtf8(read.value);
+    return text === null ? mistake(`the file ${path} is not UTF-8 text`) : value(text);
+  }
+}
+
+function locatedIn(tree: Tree, { path, message, atKey }: Finding): Located {
+  return { offset: locate(tree, path, atKey === true), path, message };
+}
+
+/** In the order of the file, each once. */
+function report(source: Source, found: readonly Located[]): ConfigProblem[] {
+  const sorted = found.toSorted((a, b) => a.offset - b.offset);
+  const problems = sorted
+    .slice(0, MAX_PROBLEMS)
+    .map(({ offset, path, message }) => source.problem(offset, path, message));
+  const next = sorted[MAX_PROBLEMS];
+  if (next !== undefined)
+    problems.push(source.problem(next.offset, [], `and ${sorted.length - MAX_PROBLEMS} more problems from here on`));
+  return problems;
+}
+
+/** Points at the first byte that is not UTF-8. */
+function undecodable(file: string, bytes: Buffer): ConfigProblem {
+  let start = 0;
+  let before = '';
+  for (let end = bytes.indexOf(0x0a); end >= 0; end = bytes.indexOf(0x0a, start)) {
+    const line = decodeUtf8(bytes.subarray(start, end));
+    if (line === null) break;
+    before += '\n';
+    start = end + 1;
+  }
+  const end = bytes.indexOf(0x0a, start);
+  const line = bytes.subarray(start, end < 0 ? undefined : end).toString('utf8');
+  const column = Math.max(0, line.indexOf('\ufffd'));
+  return new Source(file, before + line).problem(
+    before.length + column,
+    [],
+    'is not UTF-8 text; save the file as UTF-8',
+  );
+}

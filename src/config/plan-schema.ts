@@ -1,0 +1,173 @@
+import { z } from 'zod';
+import type { GuardsPlan, RolloutPlan, SmokeRequest, Stage } from './config.ts';
+import { mistake, value } from './parsed.ts';
+import type { Finding } from './problem.ts';
+import { count, duration, headerKey, object, percent, requestPath, text } from './values.ts';
+
+const DEFAULT_STAGES: readonly Stage[] = [
+  { weight: 5, holdMs: 30 * 60_000 },
+  { weight: 25, holdMs: 10 * 60_000 },
+  { weight: 50, holdMs: 10 * 60_000 },
+  { weight: 100, holdMs: 0 },
+];
+const DEFAULT_ERROR_RATE = { max: 0.01, confidence: 0.99 } as const;
+
+/** The plan where neither the file nor the call says otherwise: four stages, rolled back above 1 % errors. */
+export const DEFAULT_PLAN: RolloutPlan = {
+  strategy: 'canary',
+  smoke: [],
+  stages: DEFAULT_STAGES,
+  guards: { errorRate: DEFAULT_ERROR_RATE },
+};
+
+const headerValue = text((raw) =>
+  /^[\t\u0020-\u007e\u0080-\u00ff]*$/.test(raw)
+    ? value(raw)
+    : mistake('has a line break or a control character; a header value is one line'),
+);
+const smokeSchema = object({
+  path: requestPath.describe('What to ask the candidate for.'),
+  method: z
+    .enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+    .prefault('GET')
+    .describe('Sent without a body.'),
+  headers: z.record(headerKey, headerValue).prefault({}).describe('Further request fields.'),
+  expect: object({
+    status: count(100, 599).prefault(200).describe('The status it must answer.'),
+    body: z.string().min(1).optional().describe('Text that its body must contain.'),
+  })
+    .prefault({})
+    .describe('What makes it pass.'),
+  timeout: duration({ minMs: 1 }).prefault('5s').describe('For the whole answer.'),
+});
+
+const stageSchema = object({
+  weight: count(1, 100).describe('The candidate\u2019s share of new traffic, 1 to 100; rising from stage to stage.'),
+  hold: duration().prefault('0s').describe('How long before the next stage.'),
+});
+
+const errorRateSchema = object({
+  max: percent((share) => share > 0 && share < 1, 'above 0% and below 100%')
+    .optional()
+    .describe('The error rate that is still allowed; default `1%`.'),
+  confidence: percent((share) => share >= 0.5 && share < 1, 'from 50% to below 100%')
+    .optional()
+    .describe('Evidence needed that it is higher; default `99%`.'),
+});
+
+/** Every key is optional here: what is left out comes from the plan beneath (`mergePlan`). */
+export const planSchema = object({
+  strategy: z
+    .enum(['canary', 'blue-green'])
+    .optional()
+    .describe('`canary` (default) goes stage by stage; `blue-green` switches at once.'),
+  smoke: z
+    .array(smokeSchema)
+    .max(100)
+    .optional()
+    .describe('Requests the candidate must answer before it gets traffic; default none.'),
+  stages: z
+    .array(stageSchema)
+    .min(1)
+    .max(100)
+    .optional()
+    .describe('Of a canary; default 5 for 30m, 25 for 10m, 50 for 10m, then 100.'),
+  watch: duration()
+    .optional()
+    .describe('Of a blue-green rollout: how long the guards watch before it is promoted; default `0s`.'),
+  guards: z
+    .union(
+      [
+        z.literal('none'),
+        object({
+          errorRate: z
+            .union([z.literal('none'), errorRateSchema], { error: 'give none, or a map of `max` and `confidence`' })
+            .optional()
+            .describe('Rolls back when the candidate fails more than `max`; `none` turns it off.'),
+        }),
+      ],
+      { error: 'give none, or a map of guards' },
+    )
+    .optional()
+    .describe('What must hold during the rollout; `none` turns all off.'),
+});
+
+export type PlanSettings = z.output<typeof planSchema>;
+
+/** What is wrong between the keys of a plan. */
+export function checkPlan(plan: PlanSettings, base: RolloutPlan): Finding[] {
+  const findings: Finding[] = [];
+  const strategy = plan.strategy ?? base.strategy;
+  if (strategy === 'blue-green' && plan.stages !== undefined) {
+    findings.push({
+      path: ['stages'],
+      atKey: true,
+      message: 'belongs to `strategy: canary`; with blue-green give `watch`',
+    });
+  }
+  if (strategy === 'canary' && plan.watch !== undefined) {
+    findings.push({
+      path: ['watch'],
+      atKey: true,
+      message: 'belongs to `strategy: blue-green`; with canary give `hold` in each stage',
+    });
+  }
+  plan.stages?.forEach((stage, i, stages) => {
+    const before = stages[i - 1]?.weight ?? 0;
+    if (stage.weight <= before) {
+      findings.push({
+        path: ['stages', i, 'weight'],
+        message: `${stage.weight} is not above the stage before; give more than ${before}`,
+      });
+    }
+  });
+  return findings;
+}
+
+/** What is likely not meant, but harmless. */
+export function planWarnings(plan: PlanSettings): Finding[] {
+  const last = plan.stages?.at(-1);
+  if (last === undefined || last.weight === 100) return [];
+  const message = `the last stage is ${last.weight}, and promotion to 100 follows it at once; add {weight: 100} to say so`;
+  return [{ path: ['stages', (plan.stages?.length ?? 1) - 1, 'weight'], message }];
+}
+
+/** `plan` over `base`: keys it gives replace those of the base; guards and their values merge one by one. */
+export function mergePlan(plan: PlanSettings, base: RolloutPlan): RolloutPlan {
+  const strategy = plan.strategy ?? base.strategy;
+  return {
+    strategy,
+    smoke: plan.smoke?.map(toSmoke) ?? base.smoke,
+    stages: strategy === 'canary' ? canaryStages(plan, base) : blueGreenStages(plan, base),
+    guards: mergeGuards(plan.guards, base.guards),
+  };
+}
+
+function canaryStages(plan: PlanSettings, base: RolloutPlan): readonly Stage[] {
+  if (plan.stages !== undefined) return plan.stages.map((stage) => ({ weight: stage.weight, holdMs: stage.hold }));
+  return base.strategy === 'canary' ? base.stages : DEFAULT_STAGES;
+}
+
+function blueGreenStages(plan: PlanSettings, base: RolloutPlan): readonly Stage[] {
+  if (plan.watch !== undefined) return [{ weight: 100, holdMs: plan.watch }];
+  return base.strategy === 'blue-green' ? base.stages : [{ weight: 100, holdMs: 0 }];
+}
+
+function mergeGuards(guards: PlanSettings['guards'], base: GuardsPlan): GuardsPlan {
+  if (guards === 'none') return { errorRate: null };
+  const errorRate = guards?.errorRate;
+  if (errorRate === undefined) return base;
+  if (errorRate === 'none') return { errorRate: null };
+  const under = base.errorRate ?? DEFAULT_ERROR_RATE;
+  return { errorRate: { max: errorRate.max ?? under.max, confidence: errorRate.confidence ?? under.confidence } };
+}
+
+function toSmoke(smoke: NonNullable<PlanSettings['smoke']>[number]): SmokeRequest {
+  return {
+    method: smoke.method,
+    path: smoke.path,
+    headers: smoke.headers,
+    expect: { status: smoke.expect.status, bodyIncludes: smoke.expect.body ?? null },
+    timeoutMs: smoke.timeout,
+  };
+}

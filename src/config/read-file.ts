@@ -1,0 +1,57 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { mistake, type Parsed, value } from './parsed.ts';
+
+/**
+ * The bytes of a regular file of at most `maxBytes`, or why not. Read to the end and not by its size, which is 0 for
+ * files the kernel makes up.
+ */
+export function readBounded(path: string, maxBytes: number): Parsed<Buffer> {
+  let descriptor: number | null = null;
+  try {
+    // Without O_NONBLOCK, opening a named pipe would wait for its writer for ever.
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const kind = fstatSync(descriptor);
+    if (kind.isDirectory()) return mistake('is a directory; name a file');
+    if (!kind.isFile()) return mistake('is not a regular file; name one that can be read again');
+    const buffer = Buffer.allocUnsafe(maxBytes + 1);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < buffer.length; length += read) {
+      read = readSync(descriptor, buffer, length, buffer.length - length, null);
+    }
+    return length > maxBytes
+      ? mistake(`is larger than ${maxBytes / 1024} KiB; make it smaller`)
+      : value(buffer.subarray(0, length));
+  } catch (error) {
+    return mistake(reasonOf(error));
+  } finally {
+    if (descriptor !== null) closeSync(descriptor);
+  }
+}
+
+/** The text of UTF-8 bytes without a byte order mark; null when they are something else. */
+export function decodeUtf8(bytes: Uint8Array): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  switch (code) {
+    case 'ENOENT':
+      return 'does not exist; check the path';
+    case 'ENOTDIR':
+      return 'does not exist: a part of the path is not a directory';
+    case 'EACCES':
+    case 'EPERM':
+      return 'may not be read; check its permissions';
+    case 'ELOOP':
+      return 'is a symbolic link that leads to itself';
+    case 'ERR_INVALID_ARG_VALUE':
+      return 'is not a path';
+    default:
+      return `cannot be read (${code === '' ? String(error) : code})`;
+  }
+}

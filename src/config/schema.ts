@@ -1,0 +1,189 @@
+import { z } from 'zod';
+import { parseAddress, parseHostPattern, parseNetwork } from './address.ts';
+import { mistake, type Parsed, quote, value } from './parsed.ts';
+import { pinsSchema } from './pins-schema.ts';
+import { planSchema } from './plan-schema.ts';
+import { normaliseTarget } from './target-url.ts';
+import { count, duration, flag, name, object, pathPrefix, percent, requestPath, size, text } from './values.ts';
+
+const listenerSchema = object({
+  address: text(parseAddress).describe(
+    '`host:port`, `[v6]:port`, or `:port` for all IPv4 interfaces; port 0 takes a free one.',
+  ),
+  trustedProxies: z
+    .array(text(parseNetwork))
+    .prefault([])
+    .describe('Networks whose `Forwarded` and `X-Forwarded-*` fields are believed.'),
+  timeouts: object({
+    head: duration({ minMs: 1 }).prefault('10s').describe('For a whole request head.'),
+    body: duration({ minMs: 1 }).prefault('30s').describe('Without a byte of a request body.'),
+    keepAlive: duration({ minMs: 1 }).prefault('65s').describe('For an idle client connection.'),
+  })
+    .prefault({})
+    .describe('How long clients may take.'),
+  limits: object({
+    head: size({ minBytes: 1024, maxBytes: 2 ** 20 })
+      .prefault('16KiB')
+      .describe('Request line and fields together.'),
+    fields: count(1, 10_000).prefault(100).describe('Number of request fields.'),
+    body: size({ minBytes: 0, maxBytes: Number.POSITIVE_INFINITY })
+      .prefault('none')
+      .describe('Size of a request body.'),
+    connections: count(1, 1_000_000).prefault(10_000).describe('Open client connections, over all workers.'),
+  })
+    .prefault({})
+    .describe('How much clients may send; beyond it they get 413 or 431, and 503 for connections.'),
+});
+
+const tokenSchema = object({
+  name: name().describe('Who is named in the audit trail.'),
+  token: text(parseToken).describe('The secret, at best from a variable or a file; 16 characters or more.'),
+  role: z.enum(['viewer', 'operator']).describe('`viewer` reads; `operator` also changes.'),
+});
+
+const adminSchema = object({
+  address: text(parseAdminAddress).prefault('127.0.0.1:9901').describe('`host:port`, or `unix:PATH` for a socket.'),
+  tokens: z
+    .array(tokenSchema)
+    .prefault([])
+    .describe('Bearer tokens. Without any, only a loopback address or a unix socket is allowed.'),
+  hosts: z
+    .array(text(parseHostPattern))
+    .prefault([])
+    .describe('Further `Host` names the admin endpoint answers to, besides its address and localhost.'),
+});
+
+const healthSchema = object({
+  path: requestPath.describe('What to ask each target for.'),
+  interval: duration({ minMs: 50 }).prefault('2s').describe('From one check to the next.'),
+  timeout: duration({ minMs: 1 }).prefault('1s').describe('For a whole answer.'),
+  rise: count(1, 100).prefault(2).describe('Passes in a row that make a target healthy.'),
+  fall: count(1, 100).prefault(3).describe('Failures in a row that make it unhealthy.'),
+  grace: duration().prefault('0s').describe('Failures of a new target do not count this long.'),
+  status: z
+    .union([count(100, 599), text(parseStatusRange)])
+    .prefault('200-399')
+    .describe('Accepted status codes: `200`, `200-399` or `2xx`.'),
+});
+
+const upstreamSchema = object({
+  weight: count(0, 1_000_000).describe('Share of new traffic, proportional to the sum; 0 for none.'),
+  targets: z
+    .array(text(normaliseTarget))
+    .max(1000)
+    .describe('`http://host:port` each; may be empty while the weight is 0.'),
+});
+
+const serviceSchema = object({
+  hosts: z
+    .array(text(parseHostPattern))
+    .prefault([])
+    .describe('`shop.example.com` or `*.example.com`; leave out for any host.'),
+  paths: z
+    .array(pathPrefix)
+    .min(1)
+    .prefault(['/'])
+    .describe('Path prefixes, matched on whole segments, longest first.'),
+  upstreams: z
+    .record(name(), upstreamSchema)
+    .describe('The versions of the service by name, such as `blue` and `green`.'),
+  stable: name().optional().describe('The trusted upstream; by default the one with the largest weight.'),
+  health: z
+    .union([z.literal('none'), healthSchema], { error: 'give none, or a map with at least `path`' })
+    .prefault('none')
+    .describe('Active checks of every target; `none` trusts every target.'),
+  pins: pinsSchema.prefault('none').describe('How a client stays with its upstream.'),
+  drain: object({ timeout: duration().prefault('30s').describe('What is left then is cut.') })
+    .prefault({})
+    .describe('How an upstream that takes no more requests is emptied.'),
+  timeouts: object({
+    connect: duration({ minMs: 1 }).prefault('2s').describe('For a connection to a target.'),
+    response: duration({ minMs: 1 }).prefault('30s').describe('For the head of a response.'),
+    idle: duration({ minMs: 1 })
+      .prefault('4s')
+      .describe('For an idle connection to a target; keep it below the keep-alive timeout of the target.'),
+  })
+    .prefault({})
+    .describe('How long targets may take.'),
+  retries: object({
+    attempts: count(0, 10).prefault(2).describe('Most retries of one request; 0 for none.'),
+    budget: percent(() => true, '')
+      .prefault('20%')
+      .describe('Share of requests that may be retries.'),
+  })
+    .prefault({})
+    .describe('Requests that certainly did no harm are sent again.'),
+  expose: flag().prefault(false).describe('Adds `x-tealgate-upstream` to responses.'),
+  rollout: planSchema.prefault({}).describe('The default plan of a rollout; starting one may override any key.'),
+});
+
+/** The configuration file. Its output has defaults filled in and units resolved; `build.ts` makes it a `Config`. */
+export const configSchema = object({
+  listeners: z
+    .array(listenerSchema)
+    .min(1)
+    .max(100)
+    .prefault([{ address: '127.0.0.1:8080' }])
+    .describe('Where clients connect.'),
+  admin: adminSchema.prefault({}).describe('The admin API, metrics and dashboard.'),
+  store: object({
+    path: text((raw) => (raw === '' ? mistake('is empty; write a path, or ":memory:" for none') : value(raw)))
+      .prefault('./tealgate.db')
+      .describe('SQLite file, relative to this file; `:memory:` keeps nothing over a restart.'),
+  })
+    .prefault({})
+    .describe('Where run-time decisions and rollouts are kept.'),
+  workers: z
+    .union([z.literal('auto'), count(1, 256)], {
+      error: (issue) => `${quote(String(issue.input))} is not a number of workers; give 1 to 256, or auto`,
+    })
+    .prefault(1)
+    .describe('Worker threads that carry traffic; `auto` is one for each core.'),
+  accessLog: flag().prefault(true).describe('One JSON line on stdout for each request.'),
+  shutdown: object({
+    readinessDelay: duration().prefault('0s').describe('`/readyz` fails this long before listeners close.'),
+    drainTimeout: duration().prefault('30s').describe('Requests still in flight then are cut.'),
+  })
+    .prefault({})
+    .describe('What happens on SIGTERM, in this order.'),
+  services: z.record(name(), serviceSchema).describe('The applications whose traffic is managed, by name.'),
+});
+
+export type ConfigInput = z.input<typeof configSchema>;
+export type Settings = z.output<typeof configSchema>;
+export type ServiceSettings = Settings['services'][string];
+
+/** Targets in a body of the admin API: the same rules as in the file. */
+export const targetsSchema = upstreamSchema.shape.targets;
+
+type AdminAddress =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+function parseAdminAddress(raw: string): Parsed<AdminAddress> {
+  if (raw.startsWith('unix:')) {
+    const path = raw.slice('unix:'.length);
+    return path === '' ? mistake('names no socket; write unix:/run/tealgate.sock') : value({ kind: 'unix', path });
+  }
+  const parsed = parseAddress(raw);
+  return parsed.ok ? value({ kind: 'tcp', ...parsed.value }) : parsed;
+}
+
+/** Never says what the token is. */
+function parseToken(raw: string): Parsed<string> {
+  if (raw === '') return mistake('is empty; give a secret of 16 characters or more');
+  if (!/^[!-~]+$/.test(raw))
+    return mistake('has a blank or a character outside ASCII; give a secret of printable ASCII characters');
+  return value(raw);
+}
+
+function parseStatusRange(raw: string): Parsed<{ min: number; max: number }> {
+  const family = /^([1-5])xx$/i.exec(raw)?.[1];
+  if (family !== undefined) return value({ min: Number(family) * 100, max: Number(family) * 100 + 99 });
+  const match = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/.exec(raw);
+  const min = Number(match?.[1]);
+  const max = Number(match?.[2] ?? match?.[1]);
+  return min <= max
+    ? value({ min, max })
+    : mistake(`${quote(raw)} is not a range of status codes; write 200, 200-399 or 2xx`);
+}
