@@ -1,3 +1,4 @@
+import { printable } from '../config/problem.ts';
 import { CliError, EXIT, type ExitCode } from './exit.ts';
 
 /** The parts of an RFC 9457 problem document that the commands show. */
@@ -16,7 +17,9 @@ export function problemError(status: number, body: string): CliError {
   const head = problem.detail ?? problem.title ?? `the gate answered ${status}`;
   const { problems = [] } = problem;
   const list = problems.length > 1 ? problems.map((line) => `\n  ${String(line)}`).join('') : '';
-  return new CliError(exitOf(status, code), head + list, { code });
+  // Printed as lines; each may quote what a stranger sent.
+  const message = (head + list).split('\n').map(printable).join('\n');
+  return new CliError(exitOf(status, code), message, { code });
 }
 
 function parseProblem(body: string): Problem {

@@ -1,3 +1,4 @@
+import { printable } from '../../config/problem.ts';
 import type { Position, Rollout, Transition } from '../../rollout/rollout.ts';
 import type { Paint } from '../style.ts';
 import { shortDuration } from './numbers.ts';
@@ -23,7 +24,7 @@ export function rolloutLines(rollout: Rollout, paint: Paint): string[] {
     ...rollout.plan.stages.map((stage, i) => stageLine(rollout, stage, i, paint)),
     `  candidate  ${candidate.trials} requests, ${candidate.errors} failed`,
     ...rollout.guards.map(
-      (guard) => `  ${guard.guard}  ${paint(verdictFormat(guard.verdict), guard.verdict)}  ${guard.summary}`,
+      (guard) => `  ${guard.guard}  ${paint(verdictFormat(guard.verdict), guard.verdict)}  ${printable(guard.summary)}`,
     ),
     ...rollout.transitions.map((transition) => paint('dim', `  ${transitionLine(transition)}`)),
   ];
@@ -38,7 +39,7 @@ export function phaseFormat(phase: Position['phase']): Parameters<Paint>[0] {
 
 /** The last thing that was said for certain: the reason of an ended or paused rollout. */
 export function reasonOf(position: Position): string | null {
-  return 'reason' in position ? position.reason : null;
+  return 'reason' in position ? printable(position.reason) : null;
 }
 
 function positionText(rollout: Rollout): string {
@@ -67,7 +68,7 @@ function stageLine(rollout: Rollout, stage: Rollout['plan']['stages'][number], i
 
 function transitionLine(transition: Transition): string {
   const { at, from, to, reason, actor } = transition;
-  return `${new Date(at).toISOString()}  ${from} → ${to}  ${reason} (${actor})`;
+  return `${new Date(at).toISOString()}  ${from} → ${to}  ${printable(reason)} (${actor})`;
 }
 
 function verdictFormat(verdict: Rollout['guards'][number]['verdict']): Parameters<Paint>[0] {

@@ -1,4 +1,5 @@
 import type { ServiceView, TargetView, UpstreamView } from '../../app/control-plane.ts';
+import { printable } from '../../config/problem.ts';
 import { bar, type Cell, type Paint, table } from '../style.ts';
 import { latency, percent } from './numbers.ts';
 import { phaseFormat, rolloutFields, rolloutLine } from './rollout.ts';
@@ -96,7 +97,7 @@ function targetState(target: TargetView): string {
   if (target.admin !== 'enabled') facts.push(target.admin);
   if (target.ejection.ejected) facts.push('ejected');
   const probe = target.probes[0];
-  return probe === undefined || probe.ok ? facts.join(', ') : `${facts.join(', ')}: ${probe.detail}`;
+  return probe === undefined || probe.ok ? facts.join(', ') : `${facts.join(', ')}: ${printable(probe.detail)}`;
 }
 
 function rolloutSummary(rollout: NonNullable<ServiceView['rollout']>, paint: Paint): string {

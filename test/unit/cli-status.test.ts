@@ -1,0 +1,174 @@
+import { stripVTControlCharacters } from 'node:util';
+import { afterEach, describe, expect, test } from 'vitest';
+import {
+  type AdminServer,
+  adminServer,
+  cli,
+  json,
+  overviewOf,
+  rolloutOf,
+  serviceOf,
+  targetOf,
+  upstreamOf,
+} from '../support/cli.ts';
+
+describe('status', () => {
+  const open: AdminServer[] = [];
+  afterEach(async () => {
+    for (const server of open.splice(0)) await server.close();
+  });
+
+  async function gate(...answers: readonly unknown[]): Promise<AdminServer> {
+    let reads = 0;
+    const server = await adminServer((_call, response) =>
+      json(response, answers[Math.min(reads++, answers.length - 1)]),
+    );
+    open.push(server);
+    return server;
+  }
+
+  test('prints one line of fields per upstream in a pipe', async () => {
+    const { url } = await gate(overviewOf(serviceOf()));
+    const { code, stdout } = await cli(['status', '--admin', url]);
+    expect(code).toBe(0);
+    expect(stdout).toBe(
+      'service=shop upstream=blue role=stable weight=95 share=0.9500 admin=enabled in_flight=0 upgrades=0 pins=0 ' +
+        'requests=1000 errors=0 p50_ms=2.5 p99_ms=12.0 targets=1/1\n' +
+        'service=shop upstream=green role=candidate weight=5 share=0.0500 admin=enabled in_flight=0 upgrades=0 pins=0 ' +
+        'requests=1000 errors=0 p50_ms=2.5 p99_ms=12.0 targets=1/1\n',
+    );
+  });
+
+  test('adds a line for the rollout', async () => {
+    const rollout = rolloutOf({ phase: 'progressing', stage: 1, heldMs: 0 });
+    const { url } = await gate(serviceOf({ rollout }));
+    const { stdout } = await cli(['status', 'shop', '--admin', url]);
+    expect(stdout).toContain('service=shop rollout=r1 from=blue to=green phase=progressing stage=2/2\n');
+  });
+
+  test('draws a table with bars on a terminal', async () => {
+    const { url } = await gate(overviewOf(serviceOf()));
+    const { stdout } = await cli(['status', '--admin', url], { tty: true });
+    const lines = stripVTControlCharacters(stdout).split('\n');
+    expect(lines[1]).toMatch(/UPSTREAM +ROLE +SHARE +IN FLIGHT +REQUESTS +ERRORS +P50 +P99 +TARGETS/);
+    expect(lines[2]).toMatch(/ blue +stable +█{19}░ +95 % +0 +1000 +0 % +2\.5 ms +12 ms +1 of 1 usable/);
+    expect(lines[3]).toMatch(/▶ +green +candidate +█░{19} +5 %/);
+  });
+
+  test('says why a target takes nothing, and what still drains', async () => {
+    const probe = { at: 1, ok: false, status: 500, durationMs: 3, detail: 'answered 500: \u001b[2Jboom' };
+    const target = targetOf({ health: 'unhealthy', ejection: { ejected: true, untilAt: 5 }, probes: [probe] });
+    const drain = { sinceAt: 1, deadlineAt: 2, drained: false };
+    const green = upstreamOf({
+      name: 'green',
+      admin: 'draining',
+      drain,
+      inFlight: 3,
+      upgrades: 1,
+      pins: 7,
+      targets: [target],
+    });
+    const { url } = await gate(serviceOf({ upstreams: { green }, overrides: ['weights'] }));
+    const { stdout } = await cli(['status', 'shop', '--admin', url], { tty: true, env: { NO_COLOR: '1' } });
+    expect(stdout).toContain('green http://127.0.0.1:3001 unhealthy, ejected: answered 500: \ufffd[2Jboom');
+    expect(stdout).toContain('green drains: 3 in flight, 1 upgraded, 7 pins left');
+    expect(stdout).toContain('changed at run time, holds against the file: weights');
+  });
+
+  test('reports a refused reload', async () => {
+    const overview = overviewOf(serviceOf());
+    const config = { ...overview.config, lastReloadSuccessful: false, errors: ['tealgate.yaml:3:1 unknown key'] };
+    const { url } = await gate({ ...overview, config });
+    const { stdout } = await cli(['status', '--admin', url], { tty: true, env: { NO_COLOR: '1' } });
+    expect(stdout).toContain('the last reload of tealgate.yaml was refused:\ntealgate.yaml:3:1 unknown key');
+  });
+
+  test('prints the answer of the API with --json, on a terminal as well', async () => {
+    const { url } = await gate(serviceOf());
+    const { stdout } = await cli(['status', 'shop', '--json', '--admin', url], { tty: true });
+    expect(JSON.parse(stdout)).toEqual(serviceOf());
+  });
+
+  test.each([
+    ['one line per change in a pipe', [], 'service=shop version=13'],
+    ['one JSON object per change', ['--json'], '"version":13'],
+  ])('--watch prints %s', async (_what, flags, awaited) => {
+    const { url } = await gate(serviceOf(), serviceOf(), serviceOf({ version: 13 }));
+    const end = new AbortController();
+    const argv = ['status', 'shop', '--watch', ...flags, '--admin', url];
+    const onStdout = (all: string) => all.includes(awaited) && end.abort();
+    const { stdout } = await cli(argv, { signal: end.signal, onStdout: (all) => void onStdout(all) });
+    expect(stdout.trimEnd().split('\n')).toHaveLength(2);
+  });
+
+  test('--watch redraws on a terminal, with requests per second', async () => {
+    const { url } = await gate(serviceOf());
+    const end = new AbortController();
+    const onStdout = (all: string) => {
+      if (all.includes('\u001b[4A\u001b[J')) end.abort();
+    };
+    const argv = ['status', 'shop', '--watch', '--admin', url];
+    const { stdout } = await cli(argv, { tty: true, signal: end.signal, onStdout });
+    expect(stdout).toContain('REQ/S');
+  });
+
+  test('rollout status shows stages, evidence and history', async () => {
+    const evidence = {
+      guard: 'errorRate',
+      verdict: 'fail',
+      trials: 12,
+      errors: 9,
+      max: 0.01,
+      confidence: 0.99,
+      logE: 9,
+      logThreshold: 4.6,
+      summary: '9 of 12 requests failed',
+    } as const;
+    const rollout = rolloutOf(
+      { phase: 'rolled_back', stage: 0, reason: '9 of 12 requests failed', endedAt: 1 },
+      {
+        guards: [evidence],
+        transitions: [
+          {
+            at: 0,
+            from: 'progressing',
+            to: 'rolled_back',
+            stage: 0,
+            reason: 'guard',
+            actor: 'tealgate',
+            evidence: [evidence],
+          },
+        ],
+      },
+    );
+    const { url } = await gate(serviceOf({ rollout }));
+    const { stdout } = await cli(['rollout', 'status', 'shop', '--admin', url], { tty: true, env: { NO_COLOR: '1' } });
+    expect(stdout.split('\n')).toEqual([
+      'shop  r1 blue → green rolled back: 9 of 12 requests failed',
+      '  ▶ stage 1    5 %  hold 30m',
+      '    stage 2  100 %  hold 0ms',
+      '  candidate  40 requests, 0 failed',
+      '  errorRate  fail  9 of 12 requests failed',
+      '  1970-01-01T00:00:00.000Z  progressing → rolled_back  guard (tealgate)',
+      '',
+    ]);
+  });
+
+  test('rollout status exits 1 when there never was one', async () => {
+    const { url } = await gate(serviceOf());
+    expect((await cli(['rollout', 'status', 'shop', '--admin', url])).code).toBe(1);
+  });
+});
+
+describe('healthcheck', () => {
+  test.each([
+    [200, 0],
+    [503, 1],
+  ])('turns a %i of /readyz into exit code %i', async (status, code) => {
+    const server = await adminServer((_call, response) => json(response, {}, status));
+    const result = await cli(['healthcheck', '--admin', server.url]);
+    await server.close();
+    expect(result.code).toBe(code);
+    expect(server.calls[0]?.path).toBe('/readyz');
+  });
+});
