@@ -1,0 +1,96 @@
+import type { DesiredService, DesiredState } from '../../src/app/desired.ts';
+import type { Config, ServiceConfig, UpstreamConfig } from '../../src/config/config.ts';
+import type { Clock } from '../../src/platform/clock.ts';
+import type { Rollout } from '../../src/rollout/rollout.ts';
+
+export const BLUE = 'http://127.0.0.1:3001';
+export const GREEN = 'http://127.0.0.1:4001';
+
+/** A service of a configuration with everything filled in; blue has all traffic. */
+export function serviceConfig(given: Partial<ServiceConfig> = {}): ServiceConfig {
+  return {
+    name: 'shop',
+    hosts: [],
+    paths: ['/'],
+    upstreams: { blue: { weight: 100, targets: [BLUE] }, green: { weight: 0, targets: [GREEN] } },
+    stable: 'blue',
+    health: null,
+    pins: { by: 'none' },
+    drain: { timeoutMs: 30_000 },
+    timeouts: { connectMs: 2000, responseMs: 30_000, idleMs: 4000 },
+    retries: { attempts: 2, budget: 0.2 },
+    expose: false,
+    rollout: {
+      strategy: 'canary',
+      smoke: [],
+      stages: [{ weight: 20, holdMs: 60_000 }],
+      guards: { errorRate: { max: 0.01, confidence: 0.99 } },
+    },
+    ...given,
+  };
+}
+
+export function upstreams(weights: Record<string, number>): Record<string, UpstreamConfig> {
+  const targets: Record<string, readonly string[]> = { blue: [BLUE], green: [GREEN] };
+  return Object.fromEntries(
+    Object.entries(weights).map(([name, weight]) => [name, { weight, targets: targets[name] ?? [] }]),
+  );
+}
+
+export function configOf(...services: ServiceConfig[]): Config {
+  return {
+    listeners: [],
+    admin: { address: { kind: 'tcp', host: '127.0.0.1', port: 0 }, tokens: [], hosts: [] },
+    store: { path: ':memory:' },
+    workers: 1,
+    accessLog: false,
+    shutdown: { readinessDelayMs: 0, drainTimeoutMs: 1000 },
+    services: Object.fromEntries(services.map((service) => [service.name, service])),
+  };
+}
+
+export const UNTOUCHED: DesiredService = {
+  weights: null,
+  stable: null,
+  targets: {},
+  draining: {},
+  pinEpochs: {},
+  rollouts: [],
+};
+
+export function desiredOf(services: Record<string, DesiredService>): DesiredState {
+  return { format: 1, services, pinKeys: [{ id: 'k1', secret: 'c2VjcmV0' }] };
+}
+
+export function rolloutAt(position: Rollout['position'], given: Partial<Rollout> = {}): Rollout {
+  return {
+    id: 'r1',
+    service: 'shop',
+    from: 'blue',
+    to: 'green',
+    plan: serviceConfig().rollout,
+    actor: 'ci',
+    startedAt: 1,
+    position,
+    counts: { candidate: { trials: 0, errors: 0 }, stable: { trials: 0, errors: 0 } },
+    guards: [],
+    transitions: [],
+    ...given,
+  };
+}
+
+/** A clock that stands still until it is moved. */
+export interface ManualClock extends Clock {
+  advance(ms: number): void;
+}
+
+export function manualClock(startMs = 1000): ManualClock {
+  let nowMs = startMs;
+  return {
+    monotonicMs: () => nowMs,
+    wallMs: () => 1_700_000_000_000 + nowMs,
+    advance: (ms) => {
+      nowMs += ms;
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import { drain } from '../../src/app/desired/draining.ts';
+import { effectiveService, weightsOf } from '../../src/app/desired/effective.ts';
+import { reconcile } from '../../src/app/desired/reconcile.ts';
+import { switchTo } from '../../src/app/desired/switch.ts';
+import { setTargets } from '../../src/app/desired/targets.ts';
+import { setWeights } from '../../src/app/desired/weights.ts';
+import type { DesiredService } from '../../src/app/desired.ts';
+import type { ServiceConfig } from '../../src/config/config.ts';
+import { configOf, desiredOf, serviceConfig, UNTOUCHED, upstreams } from '../support/app-fixtures.ts';
+
+const config = serviceConfig();
+
+function reload(desired: DesiredService, file: ServiceConfig) {
+  const { desired: state, dropped } = reconcile(desiredOf({ shop: desired }), configOf(file));
+  const after = effectiveService(file, state.services.shop ?? UNTOUCHED);
+  return { after, weights: weightsOf(after.upstreams), dropped: dropped.map(({ field }) => field) };
+}
+
+describe('a reload', () => {
+  it('keeps what was decided at run time while the file says what it said', () => {
+    const { weights, dropped, after } = reload(switchTo(config, UNTOUCHED, 'green', 1), config);
+    expect(weights).toEqual({ blue: 0, green: 100 });
+    expect(after.stable).toBe('green');
+    expect(dropped).toEqual([]);
+  });
+
+  it('returns to the file, field by field, once the file was changed', () => {
+    const decided = setTargets(config, switchTo(config, UNTOUCHED, 'green', 1), 'green', ['http://127.0.0.1:4009']);
+    const { weights, dropped, after } = reload(
+      decided,
+      serviceConfig({ upstreams: upstreams({ blue: 90, green: 10 }) }),
+    );
+    expect(weights).toEqual({ blue: 90, green: 10 });
+    expect(after.stable).toBe('green');
+    expect(after.upstreams.green?.targets).toEqual(['http://127.0.0.1:4009']);
+    expect(dropped).toEqual(['weights']);
+  });
+
+  it('takes back in what the new weights of the file give traffic', () => {
+    const decided = switchTo(config, UNTOUCHED, 'green', 1);
+    const { after } = reload(decided, serviceConfig({ upstreams: upstreams({ blue: 90, green: 10 }) }));
+    expect(after.upstreams.blue?.admin).toBe('enabled');
+  });
+
+  it('does not undo a switch because an idle upstream was added', () => {
+    const decided = switchTo(config, UNTOUCHED, 'green', 1);
+    const file = serviceConfig({ upstreams: upstreams({ blue: 100, green: 0, red: 0 }) });
+    const { weights, dropped } = reload(decided, file);
+    expect(weights).toEqual({ blue: 0, green: 100, red: 0 });
+    expect(dropped).toEqual([]);
+  });
+
+  it('returns to the file when the upstream that had the traffic is gone', () => {
+    const decided = switchTo(config, UNTOUCHED, 'green', 1);
+    const { weights, dropped, after } = reload(decided, serviceConfig({ upstreams: upstreams({ blue: 100 }) }));
+    expect(weights).toEqual({ blue: 100 });
+    expect(after.upstreams.blue?.admin).toBe('enabled');
+    expect(after.stable).toBe('blue');
+    expect(dropped).toEqual(['weights', 'stable']);
+  });
+
+  it('drops targets of an upstream whose targets the file changes', () => {
+    const decided = setTargets(config, UNTOUCHED, 'green', ['http://127.0.0.1:4009']);
+    const file = serviceConfig({
+      upstreams: { ...config.upstreams, green: { weight: 0, targets: ['http://127.0.0.1:4010'] } },
+    });
+    const { after, dropped } = reload(decided, file);
+    expect(after.upstreams.green?.targets).toEqual(['http://127.0.0.1:4010']);
+    expect(dropped).toEqual(['targets.green']);
+  });
+
+  it('keeps a drain that an operator asked for', () => {
+    const { after } = reload(drain(UNTOUCHED, 'green', 1), serviceConfig({ hosts: ['shop.example.com'] }));
+    expect(after.upstreams.green?.admin).toBe('draining');
+  });
+
+  it('keeps what belongs to a service that left the file for its return', () => {
+    const state = desiredOf({ shop: setWeights(config, UNTOUCHED, { green: 5 }) });
+    expect(reconcile(state, configOf()).desired).toBe(state);
+  });
+});
