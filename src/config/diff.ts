@@ -1,0 +1,180 @@
+import { isDeepStrictEqual } from 'node:util';
+import { formatAddress } from './address.ts';
+import type {
+  AdminConfig,
+  Config,
+  GuardsPlan,
+  HealthConfig,
+  ListenerConfig,
+  PinsConfig,
+  RolloutPlan,
+  ServiceConfig,
+  SmokeRequest,
+  UpstreamConfig,
+} from './config.ts';
+import { formatDuration, formatPercent, formatSize } from './units.ts';
+
+const RESTART = ' (needs a restart)';
+
+/**
+ * What a new configuration changes, one line for each thing, in words such as `service shop: upstream green: weight
+ * 0 → 5`. Empty when nothing. Lines that end in `(needs a restart)` are not applied by a reload. Never has a token.
+ */
+export function describeChanges(before: Config, after: Config): readonly string[] {
+  return [
+    ...listenerLines(before.listeners, after.listeners),
+    ...changed('admin: address', adminAddress(before.admin), adminAddress(after.admin), RESTART),
+    ...tokenLines(before.admin, after.admin),
+    ...listed('admin: host', before.admin.hosts, after.admin.hosts),
+    ...changed('store: path', before.store.path, after.store.path, RESTART),
+    ...changed('workers', before.workers, after.workers, RESTART),
+    ...changed('access log', onOff(before.accessLog), onOff(after.accessLog)),
+    ...changed(
+      'shutdown: readiness delay',
+      ...durations(before.shutdown.readinessDelayMs, after.shutdown.readinessDelayMs),
+    ),
+    ...changed('shutdown: drain timeout', ...durations(before.shutdown.drainTimeoutMs, after.shutdown.drainTimeoutMs)),
+    ...keyed('service', before.services, after.services, serviceLines),
+  ];
+}
+
+function serviceLines(before: ServiceConfig, after: ServiceConfig): string[] {
+  const [wait, waitNow] = [before.timeouts, after.timeouts];
+  return [
+    ...listed('host', before.hosts, after.hosts),
+    ...listed('path', before.paths, after.paths),
+    ...keyed('upstream', before.upstreams, after.upstreams, upstreamLines),
+    ...changed('stable', before.stable, after.stable),
+    ...changed('health', healthText(before.health), healthText(after.health)),
+    ...changed('pins', pinsText(before.pins), pinsText(after.pins)),
+    ...changed('drain timeout', ...durations(before.drain.timeoutMs, after.drain.timeoutMs)),
+    ...changed('connect timeout', ...durations(wait.connectMs, waitNow.connectMs)),
+    ...changed('response timeout', ...durations(wait.responseMs, waitNow.responseMs)),
+    ...changed('idle timeout', ...durations(wait.idleMs, waitNow.idleMs)),
+    ...changed('retry attempts', before.retries.attempts, after.retries.attempts),
+    ...changed('retry budget', formatPercent(before.retries.budget), formatPercent(after.retries.budget)),
+    ...changed('expose', onOff(before.expose), onOff(after.expose)),
+    ...planLines(before.rollout, after.rollout).map((line) => `rollout: ${line}`),
+  ];
+}
+
+function upstreamLines(before: UpstreamConfig, after: UpstreamConfig): string[] {
+  return [...changed('weight', before.weight, after.weight), ...listed('target', before.targets, after.targets)];
+}
+
+function planLines(before: RolloutPlan, after: RolloutPlan): string[] {
+  return [
+    ...changed('strategy', before.strategy, after.strategy),
+    ...changed('stages', stagesText(before), stagesText(after)),
+    ...changed('guards', guardsText(before.guards), guardsText(after.guards)),
+    ...smokeLines(before.smoke, after.smoke),
+  ];
+}
+
+function smokeLines(before: readonly SmokeRequest[], after: readonly SmokeRequest[]): string[] {
+  if (isDeepStrictEqual(before, after)) return [];
+  const [was, is] = [before.map(smokeText).join(', ') || 'none', after.map(smokeText).join(', ') || 'none'];
+  return was === is ? ['smoke requests changed'] : changed('smoke requests', was, is);
+}
+
+/** Listeners have no names; their address is who they are. */
+function listenerLines(before: readonly ListenerConfig[], after: readonly ListenerConfig[]): string[] {
+  return keyed('listener', byAddress(before), byAddress(after), (was, is) => [
+    ...listed('trusted proxy', was.trustedProxies, is.trustedProxies),
+    ...changed('head timeout', ...durations(was.timeouts.headMs, is.timeouts.headMs)),
+    ...changed('body timeout', ...durations(was.timeouts.bodyMs, is.timeouts.bodyMs)),
+    ...changed('keep-alive timeout', ...durations(was.timeouts.keepAliveMs, is.timeouts.keepAliveMs)),
+    ...changed('head limit', formatSize(was.limits.headBytes), formatSize(is.limits.headBytes)),
+    ...changed('field limit', was.limits.fields, is.limits.fields),
+    ...changed('body limit', formatSize(was.limits.bodyBytes), formatSize(is.limits.bodyBytes)),
+    ...changed('connection limit', was.limits.connections, is.limits.connections),
+  ]);
+}
+
+/** Several listeners may have port 0 of one host; they are told apart by their order. */
+function byAddress(listeners: readonly ListenerConfig[]): Record<string, ListenerConfig> {
+  const seen = new Map<string, number>();
+  const entries = listeners.map((listener): [string, ListenerConfig] => {
+    const address = formatAddress(listener);
+    const count = (seen.get(address) ?? 0) + 1;
+    seen.set(address, count);
+    return [count === 1 ? address : `${address} (${count})`, listener];
+  });
+  return Object.fromEntries(entries);
+}
+
+function tokenLines(before: AdminConfig, after: AdminConfig): string[] {
+  const byName = (admin: AdminConfig) => Object.fromEntries(admin.tokens.map((token) => [token.name, token]));
+  return keyed('admin: token', byName(before), byName(after), (was, is) => [
+    ...changed('role', was.role, is.role),
+    ...(was.token === is.token ? [] : ['the secret changed']),
+  ]);
+}
+
+function keyed<T>(
+  noun: string,
+  before: Readonly<Record<string, T>>,
+  after: Readonly<Record<string, T>>,
+  describe: (before: T, after: T) => string[],
+): string[] {
+  const lines: string[] = [];
+  for (const [key, was] of Object.entries(before)) {
+    const is = Object.hasOwn(after, key) ? after[key] : undefined;
+    if (is === undefined) lines.push(`${noun} ${key} removed`);
+    else lines.push(...describe(was, is).map((line) => `${noun} ${key}: ${line}`));
+  }
+  for (const key of Object.keys(after)) if (!Object.hasOwn(before, key)) lines.push(`${noun} ${key} added`);
+  return lines;
+}
+
+function listed(noun: string, before: readonly string[], after: readonly string[]): string[] {
+  return [
+    ...before.filter((item) => !after.includes(item)).map((item) => `${noun} ${item} removed`),
+    ...after.filter((item) => !before.includes(item)).map((item) => `${noun} ${item} added`),
+  ];
+}
+
+function changed<T extends string | number>(what: string, before: T, after: T, note = ''): string[] {
+  return before === after ? [] : [`${what} ${before} → ${after}${note}`];
+}
+
+function durations(before: number, after: number): [string, string] {
+  return [formatDuration(before), formatDuration(after)];
+}
+
+function onOff(value: boolean): string {
+  return value ? 'on' : 'off';
+}
+
+function adminAddress({ address }: AdminConfig): string {
+  return address.kind === 'unix' ? `unix:${address.path}` : formatAddress(address);
+}
+
+function healthText(health: HealthConfig | null): string {
+  if (health === null) return 'none';
+  const { path, intervalMs, timeoutMs, rise, fall, graceMs, status } = health;
+  const times = `every ${formatDuration(intervalMs)}, timeout ${formatDuration(timeoutMs)}, grace ${formatDuration(graceMs)}`;
+  return `${path} (${times}, rise ${rise}, fall ${fall}, status ${status.min}-${status.max})`;
+}
+
+function pinsText(pins: PinsConfig): string {
+  if (pins.by === 'header') return `by header ${pins.header}`;
+  if (pins.by === 'cookie')
+    return `by cookie ${pins.name} for ${pins.maxAgeS === 0 ? 'the session' : formatDuration(pins.maxAgeS * 1000)}`;
+  return pins.by === 'ip' ? 'by ip' : 'none';
+}
+
+function stagesText({ stages }: RolloutPlan): string {
+  return stages
+    .map(({ weight, holdMs }) => (holdMs === 0 ? `${weight}` : `${weight} for ${formatDuration(holdMs)}`))
+    .join(', ');
+}
+
+function guardsText({ errorRate }: GuardsPlan): string {
+  if (errorRate === null) return 'none';
+  return `error rate up to ${formatPercent(errorRate.max)} at confidence ${formatPercent(errorRate.confidence)}`;
+}
+
+function smokeText({ method, path, expect }: SmokeRequest): string {
+  return `${method} ${path} (${expect.status})`;
+}
