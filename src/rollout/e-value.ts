@@ -56,13 +56,13 @@ interface Alternative {
 /**
  * The mixing measure. Rates are laid out by their distance d from the bound in log odds, growing by a constant factor:
  * the evidence at the moment of decision tells rates apart to about d/3, so equal steps in ln d cost equally much
- * everywhere. Weights rise with d up to ln 3.7, since what is only slightly above the bound takes long to see anyway;
+ * everywhere. Weights rise with d³ up to ln 3.7, since what is only slightly above the bound takes long to see anyway;
  * and they fall with (1 − p)², since near p = 1 a few trials decide under any weight. Found by computing the expected
  * time to detection exactly: at α = 1 % and for every rate from three times the bound upwards it stays within 2 trials
  * and 1.10, 1.16, 1.26, 1.33 and 1.54 times Wald's figure for bounds of 10 %, 5 %, 1 %, 0.5 % and 0.1 % (what is lost at
  * the smallest is overshoot: each error there is worth several nats).
  */
-const MEASURE = { first: 0.1, growth: 1.3, full: 1.3, exponent: 3 } as const;
+const MEASURE = { first: 0.1, growth: 1.3, full: 1.3 } as const;
 
 function alternativesAbove(max: number): readonly Alternative[] {
   const unweighted: { d: number; success: number }[] = [];
@@ -88,8 +88,9 @@ function alternativesBelow(max: number): readonly Alternative[] {
 
 function weighted(alternatives: readonly { readonly d: number; readonly success: number }[]): readonly Alternative[] {
   const weights = alternatives.map(({ d, success }) => {
-    const rise = Math.min(1, Math.abs(d) / MEASURE.full) ** MEASURE.exponent;
-    return rise * Math.min(1, success) ** 2;
+    const rise = Math.min(1, Math.abs(d) / MEASURE.full);
+    const fall = Math.min(1, success);
+    return rise * rise * rise * fall * fall;
   });
   const logTotal = Math.log(weights.reduce((sum, weight) => sum + weight, 0));
   return alternatives.map(({ d, success }, i) => {

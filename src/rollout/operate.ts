@@ -1,0 +1,23 @@
+import type { RolloutAction } from './operator.ts';
+import type { RolloutUpdate } from './ports.ts';
+import { transition } from './reducer.ts';
+import type { Rollout } from './rollout.ts';
+
+/**
+ * An operator's call on the newest rollout, for `RolloutPorts.update`. A call that has taken effect already returns the
+ * very rollout it was given, with no changes and no events. `retry` returns a new rollout with an id of its own, to be
+ * stored in front of the old one. Throws `conflict` naming the phase and the calls that are possible in it.
+ */
+export function operate(rollout: Rollout, action: RolloutAction, actor: string, at: number): RolloutUpdate {
+  const { rollout: next, changes, events } = transition(rollout, { type: action, actor }, at);
+  return { rollout: next, changes, events };
+}
+
+/**
+ * Where `undo` goes: the upstream that was stable before the last promoted rollout; null when none was promoted.
+ *
+ * @param rollouts newest first
+ */
+export function undoTarget(rollouts: readonly Rollout[]): string | null {
+  return rollouts.find((rollout) => rollout.position.phase === 'promoted')?.from ?? null;
+}

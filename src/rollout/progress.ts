@@ -1,0 +1,52 @@
+import { judge } from './guards.ts';
+import { beginPromotion } from './promotion.ts';
+import type { Counts, Rollout } from './rollout.ts';
+import { type Cause, ITSELF, move, type Step, stageOf, stageWeights, takeBack, unchanged, within } from './step.ts';
+
+/** What was seen since the counts and the hold that the rollout carries. */
+export interface Tick {
+  /** Monotonic ms, so neither a clock that jumps nor time the proxy was down is taken for holding. */
+  readonly elapsedMs: number;
+  readonly candidate: Counts;
+  readonly stable: Counts;
+}
+
+/**
+ * A look at a rollout under way. Guards come first, over all attempts since the rollout began, and hold while it is
+ * paused too; then the hold of the stage, which `inconclusive` does not prolong. Elsewhere a look changes nothing: after
+ * promotion there is no better side to return to.
+ */
+export function tick(rollout: Rollout, seen: Tick, at: number): Step {
+  const { phase } = rollout.position;
+  if (phase !== 'progressing' && phase !== 'paused') return unchanged(rollout);
+  const { rollout: judged, events } = judge(rollout, seen.candidate, seen.stable);
+  const failed = judged.guards.some((guard) => guard.verdict === 'fail');
+  const step = failed ? rollBack(judged, at) : hold(judged, Math.max(0, seen.elapsedMs), at);
+  return { ...step, events: [...events, ...step.events] };
+}
+
+/** progressing → progressing or promoting: enters a stage; past the last one the candidate has proved itself. */
+export function advanceTo(rollout: Rollout, stage: number, cause: Cause): Step {
+  const plan = rollout.plan.stages[stage];
+  if (plan === undefined) return beginPromotion(rollout, cause);
+  return move(rollout, { phase: 'progressing', stage, heldMs: 0 }, cause, [
+    { kind: 'enable', upstream: rollout.to },
+    stageWeights(rollout, plan.weight),
+  ]);
+}
+
+/** The hold of the stage grows; it stands still while paused. */
+function hold(rollout: Rollout, elapsedMs: number, at: number): Step {
+  const { position } = rollout;
+  if (position.phase !== 'progressing') return within(rollout);
+  const heldMs = position.heldMs + elapsedMs;
+  const required = rollout.plan.stages[position.stage]?.holdMs ?? 0;
+  if (heldMs >= required) return advanceTo(rollout, position.stage + 1, { reason: 'held', actor: ITSELF, at });
+  return within(heldMs === position.heldMs ? rollout : { ...rollout, position: { ...position, heldMs } });
+}
+
+/** progressing or paused → rolled_back: on evidence, in one step. */
+function rollBack(rollout: Rollout, at: number): Step {
+  const position = { phase: 'rolled_back' as const, stage: stageOf(rollout), reason: 'error_rate', endedAt: at };
+  return move(rollout, position, { reason: 'error_rate', actor: ITSELF, at }, takeBack(rollout));
+}

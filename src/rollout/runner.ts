@@ -1,0 +1,255 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Clock } from '../platform/clock.ts';
+import { Meter } from './meter.ts';
+import type { RolloutPorts, RolloutUpdate } from './ports.ts';
+import { type RolloutEvent, transition } from './reducer.ts';
+import type { Rollout, SmokeResult } from './rollout.ts';
+import { runSmoke } from './smoke.ts';
+import { effectsOf } from './step.ts';
+
+/** Drives the rollouts of all services: looks at each, performs what it is owed, and stores what it becomes. */
+export interface Runner {
+  /**
+   * Goes on with the rollouts the store holds, and looks at whatever runs every 50 ms until the signal ends; resolves
+   * when the last look has. Call it once, when the first snapshot is served.
+   */
+  start(signal: AbortSignal): Promise<void>;
+  /**
+   * Looks at a service now, and resolves when it has: after a rollout was created or operated, and when a worker's fuse
+   * blew. Never rejects: what fails is logged and tried again with the next look.
+   */
+  judge(service: string): Promise<void>;
+  /** One look at everything that runs. */
+  tick(): Promise<void>;
+}
+
+export interface RunnerOptions {
+  readonly clock: Clock;
+  readonly log: RunnerLog;
+  /** How smoke requests are sent; default {@link runSmoke}. */
+  readonly smoke?: typeof runSmoke;
+}
+
+/** What the runner needs of a logger; a pino logger will do. */
+export interface RunnerLog {
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  error(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+/** Between two looks while a rollout runs, and while none does. */
+const LOOK_MS = 50;
+const IDLE_MS = 250;
+/** Counts and holds that grew are stored this often; whatever changes a verdict or a phase is stored at once. */
+const PERSIST_MS = 1000;
+/** The same failure of the same service is logged this often. */
+const REPEAT_MS = 5000;
+/** Transitions in one look: more than any plan has stages without a hold, and an end to it all the same. */
+const MOST_MOVES = 100;
+
+export function createRunner(ports: RolloutPorts, options: RunnerOptions): Runner {
+  return new RolloutRunner(ports, options);
+}
+
+class RolloutRunner implements Runner {
+  readonly #ports: RolloutPorts;
+  readonly #clock: Clock;
+  readonly #log: RunnerLog;
+  readonly #smoke: typeof runSmoke;
+  readonly #meter: Meter;
+  readonly #looks = new Map<string, Look>();
+  readonly #persistedMs = new Map<string, number>();
+  readonly #smoked = new Map<string, { readonly rollout: string; readonly results: readonly SmokeResult[] }>();
+  readonly #failures = new Map<string, { readonly message: string; readonly atMs: number }>();
+  readonly #stop = new AbortController();
+
+  constructor(ports: RolloutPorts, { clock, log, smoke = runSmoke }: RunnerOptions) {
+    this.#ports = ports;
+    this.#clock = clock;
+    this.#log = log;
+    this.#smoke = smoke;
+    this.#meter = new Meter(ports, clock);
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const stop = (): void => this.#stop.abort();
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    await Promise.all(this.#running().map((service) => this.#takeUp(service)));
+    while (!this.#stop.signal.aborted) {
+      // Not awaited: a slow smoke request of one service must not keep another from being judged.
+      void this.tick();
+      const waitMs = this.#running().length > 0 ? LOOK_MS : IDLE_MS;
+      await delay(waitMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+    }
+    await Promise.all([...this.#looks.values()].map((look) => look.done));
+  }
+
+  async judge(service: string): Promise<void> {
+    const look = this.#looks.get(service);
+    if (look === undefined) return this.#begin(service);
+    // The look under way may have read its counts before what the caller wants judged.
+    look.again = true;
+    await look.done;
+  }
+
+  async tick(): Promise<void> {
+    await Promise.all(this.#running().map((service) => this.#looks.get(service)?.done ?? this.#begin(service)));
+  }
+
+  #running(): readonly string[] {
+    try {
+      return this.#ports.running();
+    } catch (error) {
+      this.#report('', error);
+      return [];
+    }
+  }
+
+  /** After a restart: nothing moves, but the trail shows the interruption, and the counters are this rollout's. */
+  async #takeUp(service: string): Promise<void> {
+    try {
+      const rollout = this.#ports.rollout(service);
+      if (rollout === null) return;
+      if (rollout.position.phase === 'progressing' || rollout.position.phase === 'paused') this.#meter.adopt(rollout);
+      await this.#update(rollout, () => ({ type: 'interrupted' }));
+    } catch (error) {
+      this.#report(service, error);
+    }
+  }
+
+  #begin(service: string): Promise<void> {
+    const look: Look = { again: false, done: Promise.resolve() };
+    this.#looks.set(service, look);
+    look.done = this.#lookUntilStill(service, look).finally(() => this.#looks.delete(service));
+    return look.done;
+  }
+
+  async #lookUntilStill(service: string, look: Look): Promise<void> {
+    do {
+      look.again = false;
+      try {
+        await this.#look(service);
+        this.#failures.delete(service);
+      } catch (error) {
+        if (!this.#stop.signal.aborted) this.#report(service, error);
+      }
+    } while (look.again && !this.#stop.signal.aborted);
+  }
+
+  /** Performs what the rollout is owed, and what it is owed after that, until it has to wait. */
+  async #look(service: string): Promise<void> {
+    for (let moves = 0; moves < MOST_MOVES && !this.#stop.signal.aborted; moves++) {
+      const rollout = this.#ports.rollout(service);
+      if (rollout === null || !(await this.#perform(rollout))) return;
+    }
+  }
+
+  /** True when the rollout moved to another place. */
+  async #perform(rollout: Rollout): Promise<boolean> {
+    const [effect] = effectsOf(rollout);
+    switch (effect?.kind) {
+      case 'start':
+        return this.#update(rollout, () => ({ type: 'start' }));
+      case 'smoke':
+        return this.#check(rollout);
+      case 'watch':
+        return this.#watch(rollout);
+      case 'confirm_switch':
+        // The update that began the promotion resolved, or the proxy restarted with it: every worker serves it.
+        return this.#update(rollout, () => ({ type: 'switched' }));
+      case 'await_drain':
+        if (!this.#ports.drained(rollout.service, effect.upstream)) return false;
+        return this.#update(rollout, () => ({ type: 'drained' }));
+      case undefined:
+        this.#forget(rollout.service);
+        return false;
+    }
+  }
+
+  async #check(rollout: Rollout): Promise<boolean> {
+    const results = await this.#smokeResults(rollout);
+    const passed = results.every((result) => result.ok);
+    return this.#update(rollout, (current) => {
+      this.#meter.begin(current);
+      return { type: passed ? 'smoke_passed' : 'smoke_failed', results };
+    });
+  }
+
+  /** Once per rollout and process, so that a store that fails does not make us ask the candidate again and again. */
+  async #smokeResults({ id, service, to, plan }: Rollout): Promise<readonly SmokeResult[]> {
+    const before = this.#smoked.get(service);
+    if (before?.rollout === id) return before.results;
+    const targets = this.#ports.targets(service, to);
+    const { signal } = this.#stop;
+    const results =
+      targets.length === 0
+        ? [withoutTargets(to)]
+        : await this.#smoke(plan.smoke, targets, { signal, clock: this.#clock });
+    this.#smoked.set(service, { rollout: id, results });
+    return results;
+  }
+
+  async #watch(rollout: Rollout): Promise<boolean> {
+    const { service } = rollout;
+    const seen = transition(rollout, { type: 'tick', ...this.#meter.read(rollout) }, this.#clock.wallMs());
+    if (seen.rollout === rollout) return false;
+    const sinceMs = this.#clock.monotonicMs() - (this.#persistedMs.get(service) ?? Number.NEGATIVE_INFINITY);
+    if (seen.events.length === 0 && sinceMs < PERSIST_MS) return false;
+    return this.#update(rollout, (current) => ({ type: 'tick', ...this.#meter.read(current) }));
+  }
+
+  /**
+   * Tells the reducer what happened, on the rollout as it is when its turn comes; another one by then, and the news is
+   * not for it. True when the rollout moved.
+   */
+  async #update(rollout: Rollout, happened: (current: Rollout) => RolloutEvent): Promise<boolean> {
+    const { service, id } = rollout;
+    let update: RolloutUpdate | null = null;
+    let moved = false;
+    await this.#ports.update(service, (current) => {
+      update = null;
+      if (current?.id !== id) return null;
+      const { rollout: next, changes, events } = transition(current, happened(current), this.#clock.wallMs());
+      if (next === current && events.length === 0) return null;
+      moved = next.transitions.length > current.transitions.length;
+      update = { rollout: next, changes, events };
+      return update;
+    });
+    if (update === null) return false;
+    this.#persistedMs.set(service, this.#clock.monotonicMs());
+    this.#tell(update);
+    return moved;
+  }
+
+  #tell({ rollout, events }: RolloutUpdate): void {
+    for (const { type, data } of events) {
+      this.#log.info({ event: type, service: rollout.service, ...data }, `${type} of ${rollout.service}`);
+    }
+  }
+
+  #report(service: string, error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    const nowMs = this.#clock.monotonicMs();
+    const before = this.#failures.get(service);
+    if (before?.message === message && nowMs - before.atMs < REPEAT_MS) return;
+    this.#failures.set(service, { message, atMs: nowMs });
+    this.#log.error({ event: 'rollout.look_failed', service, err: error }, 'could not move a rollout; trying again');
+  }
+
+  #forget(service: string): void {
+    this.#meter.forget(service);
+    this.#smoked.delete(service);
+    this.#persistedMs.delete(service);
+  }
+}
+
+interface Look {
+  /** Someone asked while it was under way. */
+  again: boolean;
+  done: Promise<void>;
+}
+
+function withoutTargets(upstream: string): SmokeResult {
+  const detail = `${upstream} has no targets`;
+  return { target: '', method: '', path: '', ok: false, status: null, durationMs: 0, detail };
+}

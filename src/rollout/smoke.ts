@@ -1,0 +1,90 @@
+import { Agent, request } from 'undici';
+import type { SmokeRequest } from '../config/config.ts';
+import { type Clock, systemClock } from '../platform/clock.ts';
+import type { SmokeResult } from './rollout.ts';
+
+/** Enough to find `bodyIncludes` in any page one would smoke-test; what lies beyond is not read. */
+const BODY_BYTES = 256 * 1024;
+/** Of a failed answer, kept as evidence. */
+const EVIDENCE_BYTES = 200;
+
+/**
+ * Sends the requests to each target itself, past all routing, and tells how each was answered. Targets are asked at the
+ * same time, the requests of one target one after the other. Redirects are not followed. Rejects only when `signal` ends.
+ */
+export async function runSmoke(
+  requests: readonly SmokeRequest[],
+  targets: readonly string[],
+  options: { readonly signal: AbortSignal; readonly clock?: Clock },
+): Promise<readonly SmokeResult[]> {
+  // Connections of its own: a check says nothing if it rides on one that was opened before the deployment.
+  const agent = new Agent({ pipelining: 1 });
+  const context = { agent, signal: options.signal, clock: options.clock ?? systemClock };
+  try {
+    const perTarget = await Promise.all(targets.map((target) => askTarget(target, requests, context)));
+    return perTarget.flat();
+  } finally {
+    await agent.destroy();
+  }
+}
+
+interface Context {
+  readonly agent: Agent;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+}
+
+async function askTarget(target: string, requests: readonly SmokeRequest[], context: Context): Promise<SmokeResult[]> {
+  const results: SmokeResult[] = [];
+  for (const smoke of requests) results.push(await ask(target, smoke, context));
+  return results;
+}
+
+async function ask(target: string, smoke: SmokeRequest, context: Context): Promise<SmokeResult> {
+  const { method, path } = smoke;
+  const startedMs = context.clock.monotonicMs();
+  const answered = (status: number | null, detail: string): SmokeResult => {
+    const durationMs = Math.round(context.clock.monotonicMs() - startedMs);
+    return { target, method, path, ok: detail === '', status, durationMs, detail };
+  };
+  const timeout = AbortSignal.timeout(smoke.timeoutMs);
+  const signal = AbortSignal.any([context.signal, timeout]);
+  let status: number | null = null;
+  try {
+    const { agent } = context;
+    const response = await request(new URL(path, target), {
+      dispatcher: agent,
+      method,
+      headers: smoke.headers,
+      signal,
+    });
+    status = response.statusCode;
+    return answered(status, complaint(smoke, status, await readUpTo(response.body, BODY_BYTES)));
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (timeout.aborted) return answered(status, `no whole answer within ${smoke.timeoutMs} ms`);
+    return answered(status, `no answer: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function complaint({ expect }: SmokeRequest, status: number, body: Buffer): string {
+  if (status !== expect.status) return `status ${status} and not ${expect.status}${quote(body)}`;
+  if (expect.bodyIncludes === null || body.includes(expect.bodyIncludes)) return '';
+  return `the body does not include ${JSON.stringify(expect.bodyIncludes)}${quote(body)}`;
+}
+
+/** JSON quoting keeps terminal escapes and line ends of the answer out of logs and terminals. */
+function quote(body: Buffer): string {
+  return body.length === 0 ? '' : `: ${JSON.stringify(body.toString('utf8', 0, EVIDENCE_BYTES))}`;
+}
+
+async function readUpTo(body: AsyncIterable<Buffer>, bytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length >= bytes) break;
+  }
+  return Buffer.concat(chunks).subarray(0, bytes);
+}
