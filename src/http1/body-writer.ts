@@ -11,13 +11,20 @@ const LAST_CHUNK = Buffer.from('0\r\n');
  * Writes the data of the buffer last fed to `reader`, framed anew: all its runs become one chunk. Behind the last data
  * of a chunked body follow the final chunk and `trailers` (whole field lines, already filtered).
  */
-export function writeBody(writer: ByteWriter, buf: Buffer, reader: BodyReader, framing: OutFraming, trailers: Buffer | null): void {
+export function writeBody(
+  writer: ByteWriter,
+  buf: Buffer,
+  reader: BodyReader,
+  framing: OutFraming,
+  trailers: Buffer | null,
+): void {
   if (framing === 'none') return;
   const size = reader.runBytes();
   const chunked = framing === 'chunked';
   if (size > 0) {
     if (chunked) writer.text(`${size.toString(16)}\r\n`);
-    for (let i = 0; i < reader.runCount; i++) writer.bytes(buf, reader.runs[2 * i] as number, reader.runs[2 * i + 1] as number);
+    for (let i = 0; i < reader.runCount; i++)
+      writer.bytes(buf, reader.runs[2 * i] as number, reader.runs[2 * i + 1] as number);
     if (chunked) writer.all(CRLF);
   }
   if (chunked && reader.done) {

@@ -28,7 +28,9 @@ export const VALUE: Uint8Array = table((c) => (c === HTAB || (c >= SP && c !== 0
 export const TARGET: Uint8Array = table((c) => (c > SP && c < 0x7f && c !== 0x23 ? 1 : 0));
 
 /** 1 where an octet may stand in a host name or IPv4 address: unreserved and `%`. Commas and other sub-delims are refused. */
-export const HOST: Uint8Array = table((c) => (isAlphanumeric(c) || c === 0x2d || c === 0x2e || c === 0x5f || c === 0x7e || c === 0x25 ? 1 : 0));
+export const HOST: Uint8Array = table((c) =>
+  isAlphanumeric(c) || c === 0x2d || c === 0x2e || c === 0x5f || c === 0x7e || c === 0x25 ? 1 : 0,
+);
 
 /** Value of a hexadecimal digit, 255 for any other octet. */
 export const HEX: Uint8Array = table((c) => {

@@ -11,19 +11,19 @@ export interface Timed {
  * All deadlines of a thread in one list that one timer sweeps. Arming a deadline is a store to a number, against about
  * a microsecond for a timer each; the price is that a deadline is met up to one sweep late.
  */
-export class Deadlines {
-  readonly #list: Timed[] = [];
+export class Deadlines<T extends Timed = Timed> {
+  readonly #list: T[] = [];
 
   get size(): number {
     return this.#list.length;
   }
 
-  add(timed: Timed): void {
+  add(timed: T): void {
     timed.deadlineIndex = this.#list.length;
     this.#list.push(timed);
   }
 
-  remove(timed: Timed): void {
+  remove(timed: T): void {
     const index = timed.deadlineIndex;
     if (index < 0) return;
     timed.deadlineIndex = -1;
@@ -31,6 +31,13 @@ export class Deadlines {
     if (last === undefined || last === timed) return;
     this.#list[index] = last;
     last.deadlineIndex = index;
+  }
+
+  each(visit: (timed: T) => void): void {
+    for (let i = this.#list.length - 1; i >= 0; i--) {
+      const timed = this.#list[i];
+      if (timed !== undefined) visit(timed);
+    }
   }
 
   /** Backwards, because what is due may remove itself. */

@@ -114,7 +114,6 @@ function noteField(head: Head, id: number, i: number): number {
   }
 }
 
-
 /** Digits only, at most 15 of them, so that the value is exact (RFC 9112 §6.3). */
 function noteContentLength(head: Head, i: number): number {
   const { buf } = head;

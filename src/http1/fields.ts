@@ -69,7 +69,7 @@ export function hashStep(hash: number, folded: number): number {
   return Math.imul(hash ^ folded, 0x01000193);
 }
 
-const TABLE_BITS = 9;
+const TABLE_BITS = 12;
 const TABLE_MASK = (1 << TABLE_BITS) - 1;
 const encoded: readonly Uint8Array[] = NAMES.map((name) => new TextEncoder().encode(name));
 const table: Uint8Array = buildTable();
@@ -85,7 +85,7 @@ export function fieldId(buf: Uint8Array, start: number, end: number, hash: numbe
 }
 
 function slot(hash: number): number {
-  return (hash ^ (hash >>> TABLE_BITS) ^ (hash >>> 18)) & TABLE_MASK;
+  return (hash ^ (hash >>> TABLE_BITS) ^ (hash >>> 24)) & TABLE_MASK;
 }
 
 /** A perfect hash: a collision between our few names would be a bug found at start. */

@@ -92,7 +92,11 @@ function methodIndex(head: Head): number {
 }
 
 function isConnect(head: Head): boolean {
-  return head.method === OTHER_METHOD && head.methodEnd - head.start === CONNECT.length && startsWith(head.buf, head.start, CONNECT);
+  return (
+    head.method === OTHER_METHOD &&
+    head.methodEnd - head.start === CONNECT.length &&
+    startsWith(head.buf, head.start, CONNECT)
+  );
 }
 
 function startsWith(buf: Buffer, at: number, bytes: Uint8Array): boolean {
@@ -131,7 +135,8 @@ function checkTarget(head: Head): number {
 
 function schemeLength(buf: Buffer, start: number, end: number): number {
   for (const scheme of [HTTP, HTTPS]) {
-    if (end - start > scheme.length && equalsIgnoreCase(buf, start, start + scheme.length, scheme)) return scheme.length;
+    if (end - start > scheme.length && equalsIgnoreCase(buf, start, start + scheme.length, scheme))
+      return scheme.length;
   }
   return 0;
 }

@@ -9,6 +9,8 @@ export interface WorkerStart {
   /** Block for what never reached a service, see ledger.ts `SERVICE`. */
   readonly unrouted: SharedArrayBuffer;
   readonly accessLog: boolean;
+  /** Random, the same in all workers of a process: part of the name in Via and of request ids. Default: one of its own. */
+  readonly instance?: string;
   /** Share the port between workers (SO_REUSEPORT). */
   readonly reusePort: boolean;
 }
@@ -45,12 +47,21 @@ export type ToWorker =
 
 /** Worker to control plane. */
 export type FromWorker =
-  | { readonly type: 'listening'; readonly addresses: readonly { readonly id: number; readonly host: string; readonly port: number }[] }
+  | {
+      readonly type: 'listening';
+      readonly addresses: readonly { readonly id: number; readonly host: string; readonly port: number }[];
+    }
   | { readonly type: 'listen_failed'; readonly id: number; readonly code: string; readonly message: string }
   | { readonly type: 'installed'; readonly version: number }
   /** The fuse of this service's candidate blew: the control plane should judge at once. */
   | { readonly type: 'fuse'; readonly service: string; readonly fuseId: number }
   /** Finished access log lines, each a JSON object, joined by line feeds and ended by one. */
   | { readonly type: 'access'; readonly lines: string }
-  | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly event: string; readonly message: string; readonly fields?: Record<string, unknown> }
+  | {
+      readonly type: 'log';
+      readonly level: 'info' | 'warn' | 'error';
+      readonly event: string;
+      readonly message: string;
+      readonly fields?: Record<string, unknown>;
+    }
   | { readonly type: 'drained' };

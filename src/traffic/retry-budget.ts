@@ -19,8 +19,7 @@ export class RetryBudget {
   }
 
   onRequest(): void {
-    const tokens = this.#tokens + this.#share;
-    this.#tokens = tokens > CAPACITY ? CAPACITY : tokens;
+    this.#tokens = Math.min(this.#tokens + this.#share, CAPACITY);
   }
 
   /** Takes one retry if the budget has one. */

@@ -1,0 +1,352 @@
+import type { Socket } from 'node:net';
+import { BodyReader } from './body-reader.ts';
+import { LF } from './bytes.ts';
+import type { Deadlines, Timed } from './deadlines.ts';
+import { Head, INCOMPLETE, NO_LENGTH, REFUSED } from './head.ts';
+import { parseRequestHead } from './request-parser.ts';
+
+/** The part of a listener's options that a connection obeys. */
+export interface DownstreamOptions {
+  readonly timeouts: { readonly headMs: number; readonly bodyMs: number; readonly keepAliveMs: number };
+  readonly limits: { readonly headBytes: number; readonly fields: number };
+}
+
+/** What serves the requests of a connection. */
+export interface RequestHandler {
+  /**
+   * A whole request head, and in the runs of `connection.reader` what came of its body in the same buffer. `head` and
+   * `buf` are valid during the call only. Calls `connection.begin` unless it answers at once, with `finish`.
+   */
+  onRequest(connection: DownstreamConnection, head: Head, buf: Buffer): void;
+  /** A request that never became one: answer with `status` and close. */
+  onRefused(connection: DownstreamConnection, status: number, detail: string): void;
+  onConnectionClosed(connection: DownstreamConnection): void;
+}
+
+/** A request in progress, as its connection sees it. */
+export interface ActiveRequest {
+  /** More body data: the runs of the connection's reader in `buf`. */
+  onRequestBody(buf: Buffer, reader: BodyReader): void;
+  /** The body's framing is broken, its limit exceeded, or it stalled. */
+  onRequestBodyFailed(status: number, detail: string): void;
+  /** The client can take more after a full write. */
+  onDownstreamDrain(): void;
+  /** The client reset or closed both ways. */
+  onClientGone(): void;
+  /** The client has closed its sending side and may or may not still read. */
+  onClientHalfClosed(): void;
+}
+
+/** What the connection waits for. `linger`: for nothing more; see LINGER_MS. */
+type Waiting = 'request' | 'head' | 'body' | 'response' | 'linger';
+
+const EMPTY = Buffer.alloc(0);
+
+/** Parsed and used within one call, so that all connections of a thread can share it. */
+const head = new Head(128);
+
+/** After the last answer, what the client still sends is read and dropped this long, so that a reset cannot erase it. */
+const LINGER_MS = 2000;
+
+/**
+ * One HTTP/1 connection from a client: cuts the byte stream into requests, one exchange at a time, in order
+ * (RFC 9112 §9.3.2). Pipelined requests wait unread in the buffer until their turn.
+ */
+export class DownstreamConnection implements Timed {
+  deadlineMs: number;
+  deadlineIndex = -1;
+  readonly socket: Socket;
+  readonly options: DownstreamOptions;
+  readonly reader = new BodyReader();
+  readonly remoteAddress: string;
+  /** Free for the handler: what it derives once per connection. */
+  context: unknown = null;
+  /** `performance.now()` when the first octet of the current request arrived. */
+  receivedAtMs = 0;
+
+  readonly #handler: RequestHandler;
+  readonly #deadlines: Deadlines;
+  #active: ActiveRequest | null = null;
+  /** Octets received and not taken yet: an unfinished head, or pipelined requests. */
+  #buffered: Buffer = EMPTY;
+  #waiting: Waiting = 'request';
+  #halfClosed = false;
+  #closed = false;
+  /** Guards against a request that is answered at once from within #pump. */
+  #pumping = false;
+
+  constructor(socket: Socket, options: DownstreamOptions, handler: RequestHandler, deadlines: Deadlines) {
+    this.socket = socket;
+    this.options = options;
+    this.remoteAddress = socket.remoteAddress ?? '';
+    this.#handler = handler;
+    this.#deadlines = deadlines;
+    this.deadlineMs = performance.now() + options.timeouts.headMs;
+    deadlines.add(this);
+    socket.on('error', noop); // 'close' follows and says it all
+    socket.on('close', this.#onClose);
+    socket.on('data', this.#onData);
+    socket.on('end', this.#onEnd);
+    socket.on('drain', this.#onDrain);
+  }
+
+  /** No request is in progress and none has begun to arrive. */
+  get idle(): boolean {
+    return this.#active === null && this.#buffered.length === 0 && this.#waiting === 'request';
+  }
+
+  get halfClosed(): boolean {
+    return this.#halfClosed;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The request just handed over stays in progress until `finish`, `abort` or `close`. */
+  begin(active: ActiveRequest): void {
+    this.#active = active;
+  }
+
+  get #lingering(): boolean {
+    return this.#waiting === 'linger';
+  }
+
+  /** False when the octets are queued: wait for `onDownstreamDrain`. */
+  write(bytes: Buffer): boolean {
+    return this.socket.write(bytes);
+  }
+
+  /** The request's target takes no more for now. */
+  pauseBody(): void {
+    this.socket.pause();
+    this.deadlineMs = Number.POSITIVE_INFINITY;
+  }
+
+  resumeBody(): void {
+    this.socket.resume();
+    if (!this.reader.done) this.deadlineMs = performance.now() + this.options.timeouts.bodyMs;
+  }
+
+  /** The client reads too slowly: it must take something within the body timeout. */
+  awaitDrain(): void {
+    this.deadlineMs = performance.now() + this.options.timeouts.bodyMs;
+  }
+
+  /** The answer is complete. Goes on with the next request, or closes once what was written has been sent. */
+  finish(keepAlive: boolean): void {
+    this.#active = null;
+    if (this.#closed) return;
+    if (!keepAlive) {
+      this.#linger();
+      return;
+    }
+    this.#waiting = 'request';
+    this.deadlineMs = performance.now() + this.options.timeouts.keepAliveMs;
+    if (this.#halfClosed && this.#buffered.length === 0) {
+      this.#linger();
+      return;
+    }
+    if (!this.#pumping) this.#pump();
+    if (this.#active === null && !this.#closed && !this.#lingering) this.socket.resume();
+  }
+
+  /** Ends inside a message whose framing shows that it is incomplete: what was written still arrives. */
+  cut(): void {
+    this.#active = null;
+    this.socket.destroySoon();
+  }
+
+  /** Ends with a reset, where nothing else tells the client that the message is incomplete. */
+  reset(): void {
+    this.#active = null;
+    this.socket.resetAndDestroy();
+  }
+
+  close(): void {
+    this.#active = null;
+    this.socket.destroy();
+  }
+
+  /** Takes the socket away for a tunnel. `rest`: what the client sent behind the request head. */
+  detach(): { socket: Socket; rest: Buffer } {
+    const { socket } = this;
+    socket.off('error', noop);
+    socket.off('close', this.#onClose);
+    socket.off('data', this.#onData);
+    socket.off('end', this.#onEnd);
+    socket.off('drain', this.#onDrain);
+    const rest = this.#buffered;
+    this.#buffered = EMPTY;
+    this.#active = null;
+    this.#closed = true;
+    this.#deadlines.remove(this);
+    return { socket, rest };
+  }
+
+  onDeadline(): void {
+    this.deadlineMs = Number.POSITIVE_INFINITY;
+    switch (this.#waiting) {
+      case 'head':
+        this.#refuse(408, 'the request head did not arrive in time');
+        return;
+      case 'body':
+        this.#active?.onRequestBodyFailed(408, 'the request body stalled');
+        return;
+      case 'response':
+        // Set by awaitDrain: the client takes nothing.
+        this.abortByClient();
+        return;
+      default:
+        this.close();
+    }
+  }
+
+  /** Ends the connection as if the client had gone. */
+  abortByClient(): void {
+    const active = this.#active;
+    this.#active = null;
+    active?.onClientGone();
+    this.socket.resetAndDestroy();
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#waiting === 'linger') return;
+    if (this.#active !== null && !this.reader.done) {
+      this.#onBodyData(chunk);
+      return;
+    }
+    if (this.#buffered.length === 0) this.#buffered = chunk;
+    else this.#buffered = Buffer.concat([this.#buffered, chunk]);
+    if (this.#active !== null) this.socket.pause();
+    else if (this.#waiting !== 'head' || this.#buffered.length > this.options.limits.headBytes || chunk.includes(LF))
+      this.#pump();
+    // else a head that trickles in: it cannot be whole without a line feed, so it is not parsed again for each octet
+  };
+
+  #onBodyData(chunk: Buffer): void {
+    const end = this.reader.feed(chunk, 0, chunk.length);
+    if (end < 0) {
+      this.#active?.onRequestBodyFailed(400, 'malformed chunked body');
+      return;
+    }
+    this.deadlineMs = performance.now() + this.options.timeouts.bodyMs;
+    if (end < chunk.length) this.#buffered = chunk.subarray(end);
+    this.#noteBody();
+    this.#active?.onRequestBody(chunk, this.reader);
+  }
+
+  #noteBody(): void {
+    if (!this.reader.done) return;
+    this.#waiting = 'response';
+    this.deadlineMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** Serves what is buffered, request by request, for as long as each is answered at once. */
+  #pump(): void {
+    this.#pumping = true;
+    while (this.#active === null && this.#buffered.length > 0 && !this.#closed && !this.#lingering) {
+      if (!this.#beginRequest()) break;
+    }
+    this.#pumping = false;
+  }
+
+  /** False when there is no whole request head yet, or never will be. */
+  #beginRequest(): boolean {
+    const buf = this.#buffered;
+    if (this.#waiting === 'request') {
+      this.#waiting = 'head';
+      this.receivedAtMs = performance.now();
+      this.deadlineMs = this.receivedAtMs + this.options.timeouts.headMs;
+    }
+    const { headBytes, fields } = this.options.limits;
+    const end = parseRequestHead(head, buf, 0, buf.length, fields);
+    if (end === INCOMPLETE ? buf.length > headBytes : end > headBytes) {
+      this.#refuseTooLarge(buf);
+      return false;
+    }
+    if (end === INCOMPLETE) return false;
+    if (end < 0) {
+      this.#refuseFor(end);
+      return false;
+    }
+    this.reader.reset(
+      head.chunked ? 'chunked' : head.contentLength === NO_LENGTH ? 'none' : 'length',
+      Math.max(head.contentLength, 0),
+    );
+    const bodyEnd = this.reader.feed(buf, end, buf.length);
+    if (bodyEnd < 0) {
+      this.#refuse(400, 'malformed chunked body');
+      return false;
+    }
+    this.#buffered = bodyEnd < buf.length ? buf.subarray(bodyEnd) : EMPTY;
+    this.#waiting = 'body';
+    this.deadlineMs = Number.POSITIVE_INFINITY;
+    this.#noteBody();
+    this.#handler.onRequest(this, head, buf);
+    head.release();
+    return true;
+  }
+
+  /** Whether a head too large is so because of its target decides between 414 and 431 (RFC 9112 §3, RFC 6585 §5). */
+  #refuseTooLarge(buf: Buffer): void {
+    const line = buf.indexOf('\r\n');
+    const inTarget = line < 0 || line > this.options.limits.headBytes;
+    this.#refuseFor(inTarget ? REFUSED.targetTooLong : REFUSED.headTooLarge);
+  }
+
+  #refuseFor(reason: number): void {
+    const [status, detail] = REFUSALS.get(reason) ?? [400, 'malformed request'];
+    this.#refuse(status, detail);
+  }
+
+  #refuse(status: number, detail: string): void {
+    this.#buffered = EMPTY;
+    this.#handler.onRefused(this, status, detail);
+  }
+
+  /** Half-closes, then reads and drops for a moment: closing with unread data would reset the answer away. */
+  #linger(): void {
+    this.#waiting = 'linger';
+    this.#buffered = EMPTY;
+    this.deadlineMs = performance.now() + LINGER_MS;
+    this.socket.end();
+    if (this.#halfClosed) this.socket.destroySoon();
+    else this.socket.resume();
+  }
+
+  readonly #onEnd = (): void => {
+    this.#halfClosed = true;
+    if (this.#waiting === 'linger' || (this.#active === null && this.#waiting !== 'head')) this.socket.destroySoon();
+    else if (this.#active === null) this.close();
+    else if (!this.reader.done) this.abortByClient();
+    else this.#active.onClientHalfClosed();
+  };
+
+  readonly #onDrain = (): void => {
+    if (this.#waiting === 'response') this.deadlineMs = Number.POSITIVE_INFINITY;
+    this.#active?.onDownstreamDrain();
+  };
+
+  readonly #onClose = (): void => {
+    this.#closed = true;
+    this.#deadlines.remove(this);
+    const active = this.#active;
+    this.#active = null;
+    active?.onClientGone();
+    this.#handler.onConnectionClosed(this);
+  };
+}
+
+const REFUSALS: ReadonlyMap<number, readonly [number, string]> = new Map([
+  [REFUSED.syntax, [400, 'malformed request']],
+  [REFUSED.headTooLarge, [431, 'the request head is too large']],
+  [REFUSED.targetTooLong, [414, 'the request target is too long']],
+  [REFUSED.tooManyFields, [431, 'too many header fields']],
+  [REFUSED.version, [505, 'this server speaks HTTP/1.1 here']],
+  [REFUSED.host, [400, 'missing, repeated or invalid Host']],
+  [REFUSED.framing, [400, 'ambiguous or invalid message framing']],
+  [REFUSED.method, [405, 'CONNECT is not served']],
+]);
+
+function noop(): void {}

@@ -1,0 +1,648 @@
+import type { BodyReader } from '../http1/body-reader.ts';
+import { type OutFraming, singleRun, writeBody } from '../http1/body-writer.ts';
+import type { Timed } from '../http1/deadlines.ts';
+import type { ActiveRequest, DownstreamConnection } from '../http1/downstream-connection.ts';
+import { type Head, NO_LENGTH } from '../http1/head.ts';
+import { writeRequestHead } from '../http1/request-writer.ts';
+import { writeResponseHead } from '../http1/response-writer.ts';
+import { relayableTrailers } from '../http1/trailers.ts';
+import type { UpstreamConnection, UpstreamFailure, UpstreamHandler } from '../http1/upstream-connection.ts';
+import { type Outcome, TARGET, UPSTREAM } from '../traffic/ledger.ts';
+import { add, countAccepted, countAnswered, countOutcome } from './accounting.ts';
+import { contextOf, type Gateway } from './gateway.ts';
+import { httpDate } from './http-date.ts';
+import { pickPinned, pickTarget, pickUnpinned } from './pick.ts';
+import { PROXY_ERRORS, type ProxyError, renderReply } from './replies.ts';
+import { describeRequest, localAnswer, type RequestFacts, rewriteOf } from './request-policy.ts';
+import type { Service, Target, Upstream } from './routing-table.ts';
+
+/** A client that asked for 100 Continue and hears nothing gets it from us after this long (RFC 9110 §10.1.1). */
+const CONTINUE_AFTER_MS = 1000;
+/** A client that closed its sending side may have left altogether: it gets this long for an answer to begin. */
+const HALF_CLOSED_MS = 2000;
+/** Up to here a body part is copied behind its head into one write; beyond, the copy costs more than the write. */
+const COPY_LIMIT = 32 * 1024;
+
+const NEVER = Number.POSITIVE_INFINITY;
+const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
+
+/** What a failed attempt means for the client and the books. */
+const FAILURES: Readonly<Record<UpstreamFailure | 'response_timeout', readonly [ProxyError, Outcome]>> = {
+  connect_refused: ['connection_refused', 'connect_failed'],
+  connect_timeout: ['connection_timeout', 'timeout'],
+  connect_failed: ['destination_unavailable', 'connect_failed'],
+  reset: ['connection_terminated', 'reset'],
+  protocol: ['http_protocol_error', 'reset'],
+  truncated: ['http_protocol_error', 'reset'],
+  response_timeout: ['http_response_timeout', 'timeout'],
+};
+
+/**
+ * One request from its head to its one outcome: route, pick, forward, account. It may take several attempts; all of
+ * them end before the outcome is counted. Every way out leads through #settle, which runs once.
+ */
+export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
+  deadlineMs = NEVER;
+  deadlineIndex = -1;
+
+  readonly #gateway: Gateway;
+  readonly #client: DownstreamConnection;
+  #request: RequestFacts | null = null;
+  #service: Service | null = null;
+  #settled = false;
+
+  // The attempt in hand.
+  #upstream: Upstream | null = null;
+  #target: Target | null = null;
+  #connection: UpstreamConnection | null = null;
+  #judged = false;
+  #fresh = false;
+  #attempts = 0;
+  readonly #tried: Target[] = [];
+
+  // The request on its way up.
+  /** Head and what came with it of the body: sent again on a retry, for as long as nothing more has gone out. */
+  #first: Buffer | null = null;
+  #requestDone = false;
+  #replayable = true;
+  #chunkedUp = false;
+  #newPin = false;
+
+  // The response on its way down.
+  #status = 0;
+  #framing: OutFraming = 'none';
+  #delimited = true;
+  #close = false;
+  /** The response head stands in the writer and has not been sent. */
+  #headPending = false;
+  #responding = false;
+  #bytes = 0;
+
+  #startedAtMs = 0;
+  #sentAtMs = 0;
+  #responseAtMs = NEVER;
+  #continueAtMs = NEVER;
+  #halfClosedAtMs = NEVER;
+
+  constructor(gateway: Gateway, client: DownstreamConnection) {
+    this.#gateway = gateway;
+    this.#client = client;
+  }
+
+  /** Takes the request over; may answer it at once. */
+  start(head: Head, buf: Buffer): void {
+    const gateway = this.#gateway;
+    const context = contextOf(this.#client);
+    this.#startedAtMs = performance.now();
+    const request = describeRequest(head, context.forwarding, gateway.newRequestId);
+    this.#request = request;
+    const service = gateway.table.matcher.only ?? gateway.table.matcher.match(request.host, request.path);
+    this.#service = service;
+    countAccepted(service?.ledger ?? gateway.unrouted);
+    gateway.exchanges.add(this);
+    this.#client.begin(this);
+    this.#requestDone = this.#client.reader.done;
+
+    const answer = localAnswer(head, gateway.pseudonym, service !== null, context.bodyBytes);
+    if (answer !== null) {
+      this.#reply(answer.status, answer.detail, answer.error, answer.status < 400 ? 'ok' : 'rejected', answer.extra);
+      return;
+    }
+    if (service === null) return;
+    service.budget.onRequest();
+    const upstream = this.#pick(service, head);
+    if (upstream === null) {
+      this.#replyError('connection_limit_reached', 'no_target');
+      return;
+    }
+    this.#prepare(head, buf);
+    if (!this.#settled) this.#attempt(upstream);
+  }
+
+  /** The target in hand may have been told when to be cut. */
+  onTableChanged(): void {
+    this.#rearm();
+  }
+
+  // --- picking -------------------------------------------------------------------------------------------------
+
+  #pick(service: Service, head: Head): Upstream | null {
+    const { jar } = this.#gateway;
+    if (service.route.pins.by === 'cookie') {
+      const pinned = pickPinned(service, head, jar, this.#startedAtMs);
+      if (pinned !== null) return pinned;
+      this.#newPin = true;
+    }
+    return pickUnpinned(service, head, this.#request?.client ?? '');
+  }
+
+  #attempt(upstream: Upstream): void {
+    const target = pickTarget(upstream, this.#tried);
+    this.#upstream = upstream;
+    this.#judged = false;
+    if (target === null) {
+      this.#withoutTarget();
+      return;
+    }
+    this.#target = target;
+    this.#attempts++;
+    add(upstream.ledger, UPSTREAM.inFlight, 1);
+    add(target.ledger, TARGET.inFlight, 1);
+    add(target.ledger, TARGET.attempts, 1);
+    if (this.#request?.upgrade) {
+      this.#upgrade(target);
+      return;
+    }
+    const idle = this.#fresh ? null : target.pool.takeIdle(this);
+    if (idle === null) {
+      this.#client.pauseBody();
+      this.#connection = target.pool.connect(this, this.#route.timeouts.connectMs);
+      this.#rearm();
+      return;
+    }
+    this.#connection = idle;
+    this.#send();
+  }
+
+  get #route(): Service['route'] {
+    return (this.#service as Service).route; // an attempt is made for a matched service only
+  }
+
+  /** The upstream in hand has no eligible target (left): a candidate is charged and shielded, any other is an error. */
+  #withoutTarget(): void {
+    const stable = this.#shield();
+    if (stable === null) {
+      this.#replyError('connection_limit_reached', 'no_target');
+      return;
+    }
+    this.#judge(true);
+    this.#attempt(stable);
+  }
+
+  // --- the request up ------------------------------------------------------------------------------------------
+
+  /** Builds what is sent first, once for all attempts. */
+  #prepare(head: Head, buf: Buffer): void {
+    const { writer } = this.#gateway;
+    const request = this.#request as RequestFacts; // set by start()
+    const { reader } = this.#client;
+    this.#chunkedUp = head.chunked;
+    const trailers = this.#admitBody(reader);
+    if (trailers === 'refused') return;
+    writer.begin();
+    writeRequestHead(
+      writer,
+      head,
+      rewriteOf(head, request, contextOf(this.#client).forwarding, authorityOf(this.#route)),
+    );
+    writeBody(writer, buf, reader, this.#chunkedUp ? 'chunked' : 'raw', trailers);
+    this.#first = writer.take();
+    if (request.expectContinue) this.#continueAtMs = this.#startedAtMs + CONTINUE_AFTER_MS;
+  }
+
+  /** Checks what has come of the body; returns its trailers, if it is done. */
+  #admitBody(reader: BodyReader): Buffer | null | 'refused' {
+    if (reader.bytes > contextOf(this.#client).bodyBytes) {
+      this.onRequestBodyFailed(413, 'the request body is too large');
+      return 'refused';
+    }
+    const trailers = reader.done ? relayableTrailers(reader.trailer) : null;
+    if (trailers !== 'malformed') return trailers;
+    this.onRequestBodyFailed(400, 'malformed trailer section');
+    return 'refused';
+  }
+
+  onConnected(): void {
+    this.#send();
+  }
+
+  #send(): void {
+    const connection = this.#connection;
+    if (connection === null || this.#first === null) return;
+    const nowMs = performance.now();
+    if (this.#sentAtMs === 0) this.#sentAtMs = nowMs;
+    this.#responseAtMs = nowMs + this.#route.timeouts.responseMs;
+    this.#rearm();
+    const flushed = connection.send(this.#first, this.#request?.isHead === true);
+    if (this.#requestDone) return;
+    if (flushed) this.#client.resumeBody();
+    else this.#client.pauseBody();
+  }
+
+  onRequestBody(buf: Buffer, reader: BodyReader): void {
+    const connection = this.#connection;
+    if (connection === null) return;
+    this.#replayable = false;
+    this.#requestDone = reader.done;
+    const trailers = this.#admitBody(reader);
+    if (trailers === 'refused') return;
+    const out = singleRun(buf, reader, this.#chunkedUp ? 'chunked' : 'raw') ?? this.#frame(buf, reader, trailers);
+    if (this.#responseAtMs !== NEVER) this.#responseAtMs = performance.now() + this.#route.timeouts.responseMs;
+    this.#rearm();
+    if (out.length > 0 && !connection.write(out) && !this.#requestDone) this.#client.pauseBody();
+  }
+
+  #frame(buf: Buffer, reader: BodyReader, trailers: Buffer | null): Buffer {
+    const { writer } = this.#gateway;
+    writer.begin();
+    writeBody(writer, buf, reader, this.#chunkedUp ? 'chunked' : 'raw', trailers);
+    return writer.take();
+  }
+
+  onRequestBodyFailed(status: number, detail: string): void {
+    if (this.#responding) {
+      this.#abandon('client_abort', 499);
+      this.#client.cut();
+      return;
+    }
+    this.#dropConnection();
+    this.#reply(status, detail, null, 'rejected');
+  }
+
+  onUpstreamDrain(): void {
+    if (!this.#requestDone) this.#client.resumeBody();
+  }
+
+  // --- the response down -----------------------------------------------------------------------------------------
+
+  onHead(head: Head): void {
+    if (head.status < 200) {
+      this.#relayInterim(head);
+      return;
+    }
+    this.#status = head.status;
+    this.#responseAtMs = NEVER;
+    this.#continueAtMs = NEVER;
+    this.#halfClosedAtMs = NEVER;
+    this.#rearm();
+    if (head.status >= 500 && this.#shieldFromResponse()) return;
+    this.#decideFraming(head);
+    const { writer } = this.#gateway;
+    writer.begin();
+    writeResponseHead(writer, head, {
+      framing: this.#framing,
+      keepLength: head.status !== 204 && !head.chunked,
+      close: this.#close,
+      date: httpDate(),
+      extra: this.#extraLines(),
+    });
+    this.#headPending = true;
+    this.#responding = true;
+  }
+
+  /** 1xx for clients that know them; a 100 only if it was asked for and we have not sent one (RFC 9110 §15.2). */
+  #relayInterim(head: Head): void {
+    if (this.#request?.http10) return;
+    if (head.status === 100) {
+      if (this.#continueAtMs === NEVER) return;
+      this.#continueAtMs = NEVER;
+    }
+    const { writer } = this.#gateway;
+    writer.begin();
+    writeResponseHead(writer, head, { framing: 'none', keepLength: false, close: false, date: null, extra: '' });
+    if (!this.#client.write(writer.take())) this.#throttle();
+  }
+
+  #decideFraming(head: Head): void {
+    const request = this.#request as RequestFacts; // set by start()
+    const bodyless = request.isHead || head.status === 204 || head.status === 304;
+    const sized = head.contentLength !== NO_LENGTH;
+    if (bodyless) this.#framing = 'none';
+    else this.#framing = sized || request.http10 ? 'raw' : 'chunked';
+    this.#delimited = bodyless || sized || this.#framing === 'chunked';
+    this.#close =
+      request.http10 ||
+      request.close ||
+      this.#gateway.draining ||
+      !this.#requestDone ||
+      !this.#delimited ||
+      this.#client.halfClosed;
+  }
+
+  #extraLines(): string {
+    const service = this.#service as Service; // a response comes from a matched service's target
+    const upstream = this.#upstream as Upstream;
+    let lines = '';
+    if (service.route.expose) lines = `x-tealgate-upstream: ${upstream.route.name}\r\n`;
+    if (this.#newPin && service.route.pins.by === 'cookie') {
+      lines += this.#gateway.jar.issue(service, service.route.pins, upstream, false, this.#startedAtMs);
+    }
+    return lines;
+  }
+
+  onBody(buf: Buffer, reader: BodyReader): void {
+    const trailers = reader.done && this.#framing === 'chunked' ? relayableTrailers(reader.trailer) : null;
+    if (trailers === 'malformed') {
+      this.#dropConnection();
+      this.onUpstreamFailure('truncated', null);
+      return;
+    }
+    this.#bytes += reader.runBytes();
+    const flushed = this.#writeResponse(buf, reader, trailers);
+    if (reader.done) this.#finish();
+    else if (!flushed) this.#throttle();
+  }
+
+  #writeResponse(buf: Buffer, reader: BodyReader, trailers: Buffer | null): boolean {
+    const { writer } = this.#gateway;
+    const run = singleRun(buf, reader, this.#framing);
+    if (this.#headPending) {
+      this.#headPending = false;
+      if (run !== null && run.length > COPY_LIMIT) {
+        this.#client.write(writer.take());
+        return this.#client.write(run);
+      }
+    } else {
+      if (run !== null) return this.#client.write(run);
+      writer.begin();
+    }
+    writeBody(writer, buf, reader, this.#framing, trailers);
+    return writer.length === 0 || this.#client.write(writer.take());
+  }
+
+  /** The client is slower than the target: stop reading the target until it has caught up. */
+  #throttle(): void {
+    this.#connection?.pause();
+    this.#client.awaitDrain();
+  }
+
+  onDownstreamDrain(): void {
+    this.#connection?.resume();
+  }
+
+  #finish(): void {
+    const connection = this.#connection;
+    this.#connection = null;
+    this.#judge(this.#status >= 500);
+    connection?.release(this.#requestDone);
+    this.#settle(outcomeOf(this.#status));
+    this.#client.finish(!this.#close);
+  }
+
+  // --- failures ----------------------------------------------------------------------------------------------------
+
+  onUpstreamFailure(failure: UpstreamFailure, _cause: Error | null): void {
+    const connection = this.#connection;
+    this.#connection = null;
+    if (this.#responding && !this.#headPending) {
+      this.#judge(true);
+      this.#settle('truncated');
+      if (this.#delimited) this.#client.cut();
+      else this.#client.reset();
+      return;
+    }
+    this.#headPending = false;
+    this.#responding = false;
+    const race = failure === 'reset' && connection !== null && connection.reused && !connection.answered;
+    if (race && this.#mayRepeat()) {
+      // The target closed an idle connection as we used it: no fault of anybody's (RFC 9112 §9.3.1).
+      this.#retryFresh();
+      return;
+    }
+    if (this.#target !== null) add(this.#target.ledger, TARGET.failures, 1);
+    this.#judge(true);
+    const neverSent = failure.startsWith('connect_');
+    if (this.#replayable && (neverSent || this.#mayRepeat()) && this.#retryElsewhere()) return;
+    this.#fail(failure);
+  }
+
+  /** The request may reach the target twice: idempotent (RFC 9110 §9.2.2), and all of it is still at hand. */
+  #mayRepeat(): boolean {
+    return this.#replayable && this.#request?.idempotent === true;
+  }
+
+  #retryFresh(): void {
+    const upstream = this.#upstream;
+    this.#fresh = true;
+    this.#leaveTarget();
+    if (upstream === null) return;
+    this.#countRetry(upstream);
+    this.#attempt(upstream);
+  }
+
+  /** On stable if the candidate failed, else on another target of the same upstream, within limits and budget. */
+  #retryElsewhere(): boolean {
+    const stable = this.#shield();
+    if (stable !== null) {
+      this.#leaveTarget();
+      this.#attempt(stable);
+      return true;
+    }
+    const upstream = this.#upstream;
+    const service = this.#service;
+    const target = this.#target;
+    if (upstream === null || service === null || target === null) return false;
+    this.#tried.push(target);
+    const possible = this.#attempts <= service.route.retries.attempts && pickTarget(upstream, this.#tried) !== null;
+    if (!possible || !service.budget.tryRetry()) return false;
+    this.#leaveTarget();
+    this.#countRetry(upstream);
+    this.#attempt(upstream);
+    return true;
+  }
+
+  #countRetry(upstream: Upstream): void {
+    add(upstream.ledger, UPSTREAM.retries, 1);
+  }
+
+  /**
+   * The stable upstream, when the one in hand is the candidate of a running rollout: a repeatable request that the
+   * candidate failed is answered by stable. It needs no budget, since at weight 0 stable would have had it anyway.
+   */
+  #shield(): Upstream | null {
+    if (this.#service === null || this.#upstream === null) return null;
+    const { candidate, stable } = this.#gateway.current(this.#service);
+    const onCandidate = candidate !== null && candidate.route.id === this.#upstream.route.id;
+    if (!onCandidate || stable === null || stable.eligible.length === 0) return null;
+    add(this.#upstream.ledger, UPSTREAM.shielded, 1);
+    this.#tried.length = 0;
+    return stable;
+  }
+
+  #shieldFromResponse(): boolean {
+    if (!this.#mayRepeat() || !this.#requestDone) return false;
+    const stable = this.#shield();
+    if (stable === null) return false;
+    this.#judge(true);
+    this.#dropConnection();
+    this.#leaveTarget();
+    this.#attempt(stable);
+    return true;
+  }
+
+  #fail(failure: UpstreamFailure | 'response_timeout'): void {
+    const [error, outcome] = FAILURES[failure];
+    this.#replyError(error, outcome);
+  }
+
+  onClientGone(): void {
+    this.#abandon('client_abort', 499);
+  }
+
+  onClientHalfClosed(): void {
+    if (this.#responding) return;
+    this.#halfClosedAtMs = performance.now() + HALF_CLOSED_MS;
+    this.#rearm();
+  }
+
+  onDeadline(nowMs: number): void {
+    if (nowMs >= this.#cutAtMs) this.#cut();
+    else if (nowMs >= this.#halfClosedAtMs) {
+      this.#abandon('client_abort', 499);
+      this.#client.close();
+    } else if (nowMs >= this.#continueAtMs) {
+      this.#continueAtMs = NEVER;
+      this.#client.write(CONTINUE);
+      this.#rearm();
+    } else if (nowMs >= this.#responseAtMs) this.#timeOut();
+  }
+
+  #timeOut(): void {
+    this.#dropConnection();
+    if (this.#target !== null) add(this.#target.ledger, TARGET.failures, 1);
+    this.#judge(true);
+    this.#fail('response_timeout');
+  }
+
+  /** The drain deadline: before a response head the client gets 504, within a response it sees an incomplete message. */
+  #cut(): void {
+    this.#dropConnection();
+    if (!this.#responding) {
+      this.#replyError('http_response_timeout', 'cut');
+      return;
+    }
+    this.#settle('cut');
+    if (this.#delimited) this.#client.cut();
+    else this.#client.reset();
+  }
+
+  get #cutAtMs(): number {
+    return Math.min(this.#target?.cutAtMs ?? NEVER, this.#gateway.cutAtMs);
+  }
+
+  #rearm(): void {
+    this.deadlineMs = Math.min(this.#responseAtMs, this.#continueAtMs, this.#halfClosedAtMs, this.#cutAtMs);
+  }
+
+  // --- upgrades ------------------------------------------------------------------------------------------------------
+
+  #upgrade(target: Target): void {
+    const first = this.#first;
+    if (first === null) return;
+    this.#sentAtMs = performance.now();
+    const upstream = this.#upstream as Upstream; // set by #attempt
+    this.#gateway.upgrades.open(this.#client, first, upstream, target, {
+      connectTimeoutMs: this.#route.timeouts.connectMs,
+      responseTimeoutMs: this.#route.timeouts.responseMs,
+      extra: this.#extraLines(),
+      onAnswered: (status) => {
+        this.#status = status;
+        this.#judge(status >= 500);
+        this.#settle(outcomeOf(status));
+      },
+      onFailed: (failure) => {
+        const [error, outcome] = FAILURES[failure];
+        this.#status = PROXY_ERRORS[error][0];
+        this.#judge(true);
+        this.#settle(outcome);
+        return renderReply(
+          { status: this.#status, detail: PROXY_ERRORS[error][1], error, close: true, head: false },
+          httpDate(),
+        );
+      },
+      onClientGone: () => this.#abandon('client_abort', 499),
+    });
+  }
+
+  // --- the end -------------------------------------------------------------------------------------------------------
+
+  #replyError(error: ProxyError, outcome: Outcome): void {
+    const [status, detail] = PROXY_ERRORS[error];
+    this.#reply(status, detail, error, outcome);
+  }
+
+  /** Answers by ourselves. What the client still has to send of the request is not awaited. */
+  #reply(status: number, detail: string, error: ProxyError | null, outcome: Outcome, extra = ''): void {
+    const request = this.#request as RequestFacts; // set by start()
+    const close = request.http10 || request.close || this.#gateway.draining || !this.#requestDone;
+    this.#status = status;
+    this.#client.write(renderReply({ status, detail, error, close, head: request.isHead, extra }, httpDate()));
+    this.#settle(outcome);
+    this.#client.finish(!close);
+  }
+
+  #abandon(outcome: Outcome, status: number): void {
+    this.#status = status;
+    this.#dropConnection();
+    this.#settle(outcome);
+  }
+
+  #dropConnection(): void {
+    this.#connection?.destroy();
+    this.#connection = null;
+  }
+
+  /** Counts the attempt in hand for the guards, once. Attempts that a client cut short are never judged. */
+  #judge(failed: boolean): void {
+    if (this.#judged || this.#upstream === null || this.#service === null) return;
+    this.#judged = true;
+    add(this.#upstream.ledger, UPSTREAM.trials, 1);
+    if (failed) add(this.#upstream.ledger, UPSTREAM.errors, 1);
+    const service = this.#gateway.current(this.#service);
+    if (service.candidate?.route.id !== this.#upstream.route.id) return;
+    if (service.fuse?.record(failed)) this.#gateway.blowFuse(service);
+  }
+
+  #leaveTarget(): void {
+    if (this.#target === null || this.#upstream === null) return;
+    add(this.#upstream.ledger, UPSTREAM.inFlight, -1);
+    add(this.#target.ledger, TARGET.inFlight, -1);
+    this.#target = null;
+  }
+
+  /** The one outcome. */
+  #settle(outcome: Outcome): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    const { exchanges, unrouted, accessLog } = this.#gateway;
+    exchanges.remove(this);
+    const service = this.#service;
+    const target = this.#target;
+    this.#leaveTarget();
+    this.#first = null;
+    countOutcome(service?.ledger ?? unrouted, outcome);
+    const request = this.#request as RequestFacts; // set by start()
+    const nowMs = performance.now();
+    const durationMs = nowMs - this.#startedAtMs;
+    const upstreamMs = this.#sentAtMs === 0 ? 0 : nowMs - this.#sentAtMs;
+    const upstream = this.#upstream ?? service?.stable ?? null;
+    if (upstream !== null) countAnswered(upstream.ledger, request.method, this.#status, durationMs, upstreamMs);
+    if (accessLog === null) return;
+    accessLog.write({
+      requestId: request.id,
+      client: request.client,
+      method: request.methodName,
+      host: request.host,
+      path: request.path,
+      status: this.#status,
+      bytes: this.#bytes,
+      durationMs,
+      upstreamMs,
+      service: service?.route.name ?? '',
+      upstream: this.#upstream?.route.name ?? '',
+      target: target?.route.url ?? '',
+      retries: Math.max(this.#attempts - 1, 0),
+      outcome,
+    });
+  }
+}
+
+function outcomeOf(status: number): Outcome {
+  if (status < 400) return 'ok';
+  return status < 500 ? 'client_error' : 'server_error';
+}
+
+/** What an HTTP/1.0 request without Host is sent on with, since HTTP/1.1 needs one. */
+function authorityOf(route: Service['route']): string {
+  return route.hosts.find((host) => !host.startsWith('*')) ?? route.name;
+}

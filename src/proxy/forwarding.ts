@@ -1,0 +1,129 @@
+import { BlockList, isIP } from 'node:net';
+import { F } from '../http1/fields.ts';
+import type { Head } from '../http1/head.ts';
+
+/** Builds a matcher for trusted proxies: addresses and CIDR blocks. */
+export function createTrust(entries: readonly string[]): BlockList | null {
+  if (entries.length === 0) return null;
+  const list = new BlockList();
+  for (const entry of entries) {
+    const [address = '', bits] = entry.split('/');
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+    if (bits === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(bits), family);
+  }
+  return list;
+}
+
+export function isTrusted(trust: BlockList | null, address: string): boolean {
+  if (trust === null) return false;
+  const family = isIP(address);
+  return family !== 0 && trust.check(address, family === 6 ? 'ipv6' : 'ipv4');
+}
+
+/** An IPv4-mapped IPv6 address as plain IPv4. */
+export function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address;
+}
+
+/**
+ * The forwarding fields of one client connection: Via (RFC 9110 §7.6.3), X-Forwarded-* and Forwarded (RFC 7239).
+ * What an untrusted client sent of them is dropped; a trusted proxy's is appended to. For an untrusted client they
+ * depend on Host alone, so they are built once and used again while Host stays the same.
+ */
+export class ForwardingFields {
+  /** Address of the client as far as it can be known: the last one not named by a trusted proxy. */
+  readonly peer: string;
+  readonly trusted: boolean;
+  readonly #trust: BlockList | null;
+  readonly #via: string;
+  readonly #proto: string;
+  #host: Buffer = EMPTY;
+  #hostName = '';
+  #lines: Buffer | null = null;
+
+  constructor(peer: string, trust: BlockList | null, pseudonym: string, proto: 'http' | 'https') {
+    this.peer = plainAddress(peer);
+    this.trusted = isTrusted(trust, this.peer);
+    this.#trust = trust;
+    this.#via = pseudonym;
+    this.#proto = proto;
+  }
+
+  /** The host a request is for: lower-case, without port. */
+  hostName(head: Head): string {
+    if (!sameHost(this.#host, head)) {
+      this.#host = Buffer.from(head.buf.subarray(head.hostStart, head.hostEnd));
+      this.#hostName = withoutPort(this.#host.latin1Slice().toLowerCase());
+      this.#lines = null;
+    }
+    return this.#hostName;
+  }
+
+  /** Whole field lines to put at the end of the forwarded head. */
+  lines(head: Head): Buffer {
+    this.hostName(head);
+    if (this.trusted || head.minor === 0) return Buffer.from(this.#build(head), 'latin1');
+    this.#lines ??= Buffer.from(this.#build(head), 'latin1');
+    return this.#lines;
+  }
+
+  /** Behind trusted proxies: the right-most address of X-Forwarded-For that is not trusted. */
+  clientAddress(head: Head): string {
+    if (!this.trusted || !head.has(F.xForwardedFor)) return this.peer;
+    const chain = listOf(head, F.xForwardedFor)
+      .split(',')
+      .map((entry) => entry.trim());
+    for (let i = chain.length - 1; i >= 0; i--) {
+      const address = plainAddress(chain[i] ?? '');
+      if (isIP(address) === 0) return this.peer;
+      if (i === 0 || !isTrusted(this.#trust, address)) return address;
+    }
+    return this.peer;
+  }
+
+  #build(head: Head): string {
+    const host = head.buf.latin1Slice(head.hostStart, head.hostEnd);
+    const inbound = (id: number): string => (this.trusted ? listOf(head, id) : '');
+    const append = (before: string, entry: string): string => (before === '' ? entry : `${before}, ${entry}`);
+    const proto = inbound(F.xForwardedProto) || this.#proto;
+    const forwardedHost = inbound(F.xForwardedHost) || host;
+    const port = inbound(F.xForwardedPort);
+    return [
+      `Via: 1.${head.minor} ${this.#via}\r\n`,
+      `X-Forwarded-For: ${append(inbound(F.xForwardedFor), this.peer)}\r\n`,
+      `X-Forwarded-Proto: ${proto}\r\n`,
+      forwardedHost === '' ? '' : `X-Forwarded-Host: ${forwardedHost}\r\n`,
+      port === '' ? '' : `X-Forwarded-Port: ${port}\r\n`,
+      `Forwarded: ${append(inbound(F.forwarded), forwardedElement(this.peer, host, this.#proto))}\r\n`,
+    ].join('');
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+
+function withoutPort(authority: string): string {
+  const colon = authority.lastIndexOf(':');
+  return colon > authority.lastIndexOf(']') ? authority.slice(0, colon) : authority;
+}
+
+function sameHost(cached: Buffer, head: Head): boolean {
+  const length = head.hostEnd - head.hostStart;
+  if (cached.length !== length) return false;
+  for (let i = 0; i < length; i++) if (cached[i] !== head.buf[head.hostStart + i]) return false;
+  return true;
+}
+
+/** All lines of a list field as one. */
+function listOf(head: Head, id: number): string {
+  const values: string[] = [];
+  for (let i = head.indexOf(id); i >= 0; i = head.indexOf(id, i + 1)) values.push(head.value(i));
+  return values.join(', ');
+}
+
+/** RFC 7239 §4: IPv6 addresses and values with a colon are quoted. */
+function forwardedElement(peer: string, host: string, proto: string): string {
+  const node = isIP(peer) === 6 ? `"[${peer}]"` : peer || 'unknown';
+  const quotedHost = host.includes(':') ? `"${host}"` : host;
+  return `for=${node}${host === '' ? '' : `;host=${quotedHost}`};proto=${proto}`;
+}

@@ -1,0 +1,152 @@
+import { ByteWriter } from '../http1/byte-writer.ts';
+import { Deadlines } from '../http1/deadlines.ts';
+import type { DownstreamConnection, RequestHandler } from '../http1/downstream-connection.ts';
+import type { Head } from '../http1/head.ts';
+import { SERVICE, stripe, UPSTREAM } from '../traffic/ledger.ts';
+import type { AccessLog } from './access-log.ts';
+import { countAccepted, countOutcome } from './accounting.ts';
+import { Exchange } from './exchange.ts';
+import type { ForwardingFields } from './forwarding.ts';
+import { httpDate } from './http-date.ts';
+import { PinJar } from './pins.ts';
+import { renderReply } from './replies.ts';
+import { createPicker, type RoutingTable, type Service } from './routing-table.ts';
+import { UpgradeLane } from './upgrades.ts';
+
+/** What a client connection carries for the gateway. */
+export interface ConnectionContext {
+  readonly forwarding: ForwardingFields;
+  /** Infinity for none. */
+  readonly bodyBytes: number;
+  readonly onClosed: () => void;
+}
+
+/**
+ * One worker's data plane: what all its exchanges share. Requests come in from any lane; each becomes an exchange that
+ * is decided by the routing table in force at that moment.
+ */
+export class Gateway implements RequestHandler {
+  readonly writer = new ByteWriter(128 * 1024);
+  /** Connections' deadlines, and apart from them those of the requests in progress. */
+  readonly deadlines: Deadlines;
+  readonly exchanges = new Deadlines<Exchange>();
+  readonly jar: PinJar;
+  readonly upgrades: UpgradeLane;
+  readonly accessLog: AccessLog | null;
+  /** Our name in Via, unique to this process so that a loop is recognised (RFC 9110 §7.6.3). */
+  readonly pseudonym: string;
+  readonly unrouted: Float64Array;
+  /** Shutdown has begun: every response closes its connection. */
+  draining = false;
+  /** When shutdown cuts what is left, in `performance.now()` time; Infinity before it begins. */
+  cutAtMs = Number.POSITIVE_INFINITY;
+
+  #table: RoutingTable;
+  readonly #onFuse: (service: Service) => void;
+  readonly #idPrefix: string;
+  #requests = 0;
+
+  constructor(options: {
+    table: RoutingTable;
+    deadlines: Deadlines;
+    worker: number;
+    unrouted: SharedArrayBuffer;
+    accessLog: AccessLog | null;
+    /** Random, the same in all workers of a process. */
+    instance: string;
+    onFuse: (service: Service) => void;
+  }) {
+    this.#table = options.table;
+    this.deadlines = options.deadlines;
+    this.unrouted = stripe(options.unrouted, SERVICE.size, options.worker);
+    this.accessLog = options.accessLog;
+    this.pseudonym = `tealgate-${options.instance}`;
+    this.#onFuse = options.onFuse;
+    this.#idPrefix = `${options.instance}-${options.worker.toString(36)}${(Date.now() % 0x7fffffff).toString(36)}-`;
+    this.jar = new PinJar(this.#idPrefix);
+    this.upgrades = new UpgradeLane();
+  }
+
+  get table(): RoutingTable {
+    return this.#table;
+  }
+
+  /** Replaces the routing table; requests in progress learn when their target will be cut. */
+  install(table: RoutingTable): void {
+    this.#table = table;
+    this.exchanges.each((exchange) => exchange.onTableChanged());
+    this.upgrades.onTableChanged();
+  }
+
+  /** Shutdown: every response closes its connection from now on, and what is left at `cutAtMs` is cut. */
+  drain(cutAtMs: number): void {
+    this.draining = true;
+    this.cutAtMs = cutAtMs;
+    this.exchanges.each((exchange) => exchange.onTableChanged());
+    this.upgrades.drain(cutAtMs);
+  }
+
+  /** Meets the deadlines that are due. */
+  sweep(nowMs: number): void {
+    this.exchanges.sweep(nowMs);
+    this.deadlines.sweep(nowMs);
+    this.upgrades.sweep(nowMs);
+  }
+
+  /** The service as the table in force has it, for one picked under an earlier table. */
+  current(service: Service): Service {
+    return this.#table.services.get(service.route.id) ?? service;
+  }
+
+  readonly newRequestId = (): string => this.#idPrefix + (++this.#requests).toString(36);
+
+  /** The candidate's fuse blew: no new request goes there until the control plane has looked. */
+  blowFuse(service: Service): void {
+    service.picker = createPicker(service, undefined);
+    this.#onFuse(service);
+  }
+
+  onRequest(connection: DownstreamConnection, head: Head, buf: Buffer): void {
+    new Exchange(this, connection).start(head, buf);
+  }
+
+  onRefused(connection: DownstreamConnection, status: number, detail: string): void {
+    countAccepted(this.unrouted);
+    countOutcome(this.unrouted, 'rejected');
+    connection.write(renderReply({ status, detail, error: null, close: true, head: false }, httpDate()));
+    this.accessLog?.write({
+      requestId: this.newRequestId(),
+      client: connection.remoteAddress,
+      method: '-',
+      host: '',
+      path: '',
+      status,
+      bytes: 0,
+      durationMs: performance.now() - connection.receivedAtMs,
+      upstreamMs: 0,
+      service: '',
+      upstream: '',
+      target: '',
+      retries: 0,
+      outcome: 'rejected',
+    });
+    connection.finish(false);
+  }
+
+  onConnectionClosed(connection: DownstreamConnection): void {
+    contextOf(connection).onClosed();
+  }
+
+  /** Brings the pin gauges up to date; about once a second. */
+  countPins(nowMs: number): void {
+    for (const service of this.#table.services.values()) {
+      if (service.route.pins.by !== 'cookie') continue;
+      const counts = this.jar.count(service, nowMs);
+      for (const upstream of service.upstreams.values()) upstream.ledger[UPSTREAM.pins] = counts.get(upstream) ?? 0;
+    }
+  }
+}
+
+export function contextOf(connection: DownstreamConnection): ConnectionContext {
+  return connection.context as ConnectionContext; // set by the listener before any data is read
+}

@@ -1,0 +1,75 @@
+import { equalsIgnoreCase } from '../http1/bytes.ts';
+import { F } from '../http1/fields.ts';
+import type { Head } from '../http1/head.ts';
+import { bucket } from '../traffic/bucket.ts';
+import { TARGET } from '../traffic/ledger.ts';
+import type { PinJar } from './pins.ts';
+import type { Service, Target, Upstream } from './routing-table.ts';
+
+/** The upstream for a request without a pin: by the client's bucket, or by weight. Null: nothing may take it. */
+export function pickUnpinned(service: Service, head: Head, clientAddress: string): Upstream | null {
+  const { pins } = service.route;
+  switch (pins.by) {
+    case 'ip':
+      return service.picker.at(bucket(clientAddress, service.route.salt));
+    case 'header':
+      return pickByHeader(service, head, pins.header);
+    default:
+      return service.picker.next();
+  }
+}
+
+/** The upstream that a pin cookie of the request names, if it may take the request. */
+export function pickPinned(service: Service, head: Head, jar: PinJar, nowMs: number): Upstream | null {
+  const { pins } = service.route;
+  if (pins.by !== 'cookie' || head.cookies === 0) return null;
+  for (let i = head.indexOf(F.cookie); i >= 0; i = head.indexOf(F.cookie, i + 1)) {
+    const upstream = jar.upstreamOf(service, pins, head.value(i), nowMs);
+    if (upstream !== null && mayTakePinned(service, upstream)) return upstream;
+  }
+  return null;
+}
+
+/** A candidate without eligible targets is still picked, to be charged (see createPicker). */
+function mayTakePinned(service: Service, upstream: Upstream): boolean {
+  if (upstream !== service.candidate) return upstream.eligible.length > 0;
+  return service.fuse?.blown !== true;
+}
+
+/** Requests without the header are spread by weight. */
+function pickByHeader(service: Service, head: Head, name: string): Upstream | null {
+  const wanted = Buffer.from(name, 'latin1');
+  for (let i = 0; i < head.count; i++) {
+    if (equalsIgnoreCase(head.buf, head.nameStart(i), head.nameEnd(i), wanted)) {
+      return service.picker.at(bucket(head.buf.utf8Slice(head.valueStart(i), head.valueEnd(i)), service.route.salt));
+    }
+  }
+  return service.picker.next();
+}
+
+/** xorshift32: evenly spread, no system call, and good enough to choose between two targets. */
+let randomState = (Date.now() ^ (process.pid << 16)) | 1;
+function randomBelow(n: number): number {
+  randomState ^= randomState << 13;
+  randomState ^= randomState >>> 17;
+  randomState ^= randomState << 5;
+  return (randomState >>> 0) % n;
+}
+
+/**
+ * The less busy of two eligible targets taken at random; with `tried`, one that is not among them. Null when there is
+ * none: selection ends after as many tries as there are targets.
+ */
+export function pickTarget(upstream: Upstream, tried: readonly Target[]): Target | null {
+  const candidates =
+    tried.length === 0 ? upstream.eligible : upstream.eligible.filter((target) => !tried.includes(target));
+  const count = candidates.length;
+  if (count <= 1) return candidates[0] ?? null;
+  const first = randomBelow(count);
+  const second = (first + 1 + randomBelow(count - 1)) % count;
+  return lessBusy(candidates[first] as Target, candidates[second] as Target);
+}
+
+function lessBusy(a: Target, b: Target): Target {
+  return (a.ledger[TARGET.inFlight] ?? 0) <= (b.ledger[TARGET.inFlight] ?? 0) ? a : b;
+}

@@ -1,0 +1,169 @@
+import { F } from '../http1/fields.ts';
+import type { Head } from '../http1/head.ts';
+import type { RequestRewrite } from '../http1/request-writer.ts';
+import { METHODS } from '../traffic/ledger.ts';
+import type { ForwardingFields } from './forwarding.ts';
+import type { ProxyError } from './replies.ts';
+
+/** What the gate needs to know of a request after its head is gone. */
+export interface RequestFacts {
+  readonly id: string;
+  /** Index into METHODS of ledger.ts. */
+  readonly method: number;
+  readonly methodName: string;
+  readonly isHead: boolean;
+  /** RFC 9110 §9.2.2. */
+  readonly idempotent: boolean;
+  readonly http10: boolean;
+  /** The client wants its connection closed after this. */
+  readonly close: boolean;
+  readonly expectContinue: boolean;
+  /** A WebSocket handshake: goes through the upgrade lane. Any other `Upgrade` is ignored (RFC 9110 §7.8). */
+  readonly upgrade: boolean;
+  /** Lower-case, without port; empty where an HTTP/1.0 request names none. */
+  readonly host: string;
+  /** Without the query. */
+  readonly path: string;
+  /** The client's address as far as it can be known. */
+  readonly client: string;
+}
+
+const GET = METHODS.indexOf('GET');
+const HEAD = METHODS.indexOf('HEAD');
+const OPTIONS = METHODS.indexOf('OPTIONS');
+const TRACE = METHODS.indexOf('TRACE');
+const OTHER = METHODS.indexOf('OTHER');
+const IDEMPOTENT: readonly boolean[] = METHODS.map((method) =>
+  ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'].includes(method),
+);
+const ALLOW = 'Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS\r\n';
+const QUESTION_MARK = 0x3f;
+
+export function describeRequest(head: Head, forwarding: ForwardingFields, newId: () => string): RequestFacts {
+  const { method } = head;
+  return {
+    id: givenRequestId(head) ?? newId(),
+    method,
+    methodName: method === OTHER ? head.buf.latin1Slice(head.start, head.methodEnd) : (METHODS[method] ?? ''),
+    isHead: method === HEAD,
+    idempotent: IDEMPOTENT[method] === true,
+    http10: head.minor === 0,
+    close: head.close,
+    expectContinue: head.minor === 1 && head.has(F.expect) && hasBody(head),
+    upgrade: isWebSocketHandshake(head),
+    host: forwarding.hostName(head),
+    path: pathOf(head),
+    client: forwarding.clientAddress(head),
+  };
+}
+
+/** An answer by the gate itself. */
+export interface LocalAnswer {
+  readonly status: number;
+  readonly detail: string;
+  readonly error: ProxyError | null;
+  readonly extra: string;
+}
+
+/** What must not, or need not, be forwarded; null for a request to forward. */
+export function localAnswer(head: Head, pseudonym: string, routed: boolean, bodyBytes: number): LocalAnswer | null {
+  if (head.has(F.via) && passedHere(head, pseudonym)) {
+    return { status: 508, detail: 'the request has passed this gate before', error: 'proxy_loop_detected', extra: '' };
+  }
+  if (head.method === TRACE) return refusal(405, 'TRACE is not served', ALLOW);
+  if (head.minor === 1 && head.has(F.expect) && !isContinue(head))
+    return refusal(417, 'the only expectation served is 100-continue');
+  if (head.contentLength > bodyBytes) return refusal(413, 'the request body is too large');
+  if (head.method === OPTIONS && maxForwards(head) === 0) return refusal(200, 'OK', ALLOW);
+  if (!routed) return refusal(404, 'no service answers to this host and path');
+  if (isWebSocketHandshake(head) && hasBody(head)) return refusal(400, 'a WebSocket handshake has no body');
+  return null;
+}
+
+function refusal(status: number, detail: string, extra = ''): LocalAnswer {
+  return { status, detail, error: null, extra };
+}
+
+/** Filled anew for each request and used at once. */
+const scratch: RequestRewrite = {
+  suffix: Buffer.alloc(0),
+  requestId: null,
+  host: null,
+  maxForwards: -1,
+  chunked: false,
+  expectContinue: false,
+  upgrade: null,
+};
+
+/** How the head is forwarded. `authority` stands in for a Host that an HTTP/1.0 client left out. Valid until the next call. */
+export function rewriteOf(
+  head: Head,
+  request: RequestFacts,
+  forwarding: ForwardingFields,
+  authority: string,
+): RequestRewrite {
+  scratch.suffix = forwarding.lines(head);
+  scratch.requestId = givenRequestId(head) === null ? request.id : null;
+  scratch.host = hostToSend(head, authority);
+  scratch.maxForwards = head.method === OPTIONS ? maxForwards(head) - 1 : -1;
+  scratch.chunked = head.chunked;
+  scratch.expectContinue = request.expectContinue;
+  scratch.upgrade = request.upgrade ? 'websocket' : null;
+  return scratch;
+}
+
+/** Null to keep the request's own line. */
+function hostToSend(head: Head, authority: string): string | null {
+  if (head.absolute) return head.buf.latin1Slice(head.hostStart, head.hostEnd);
+  return head.hostStart === head.hostEnd ? authority : null;
+}
+
+/** A client's X-Request-Id if it is one visible token of at most 128 characters; else null, and it is replaced. */
+function givenRequestId(head: Head): string | null {
+  if (!head.has(F.xRequestId)) return null;
+  const i = head.indexOf(F.xRequestId);
+  const length = head.valueEnd(i) - head.valueStart(i);
+  if (length === 0 || length > 128 || head.indexOf(F.xRequestId, i + 1) >= 0) return null;
+  for (let p = head.valueStart(i); p < head.valueEnd(i); p++) {
+    const c = head.buf[p] as number;
+    if (c <= 0x20 || c >= 0x7f) return null;
+  }
+  return head.value(i);
+}
+
+/** -1 where there is none, or none that is a number: then it is forwarded as it is. */
+function maxForwards(head: Head): number {
+  if (!head.has(F.maxForwards)) return -1;
+  const value = head.value(head.indexOf(F.maxForwards));
+  return /^\d{1,9}$/.test(value) ? Number(value) : -1;
+}
+
+function passedHere(head: Head, pseudonym: string): boolean {
+  for (let i = head.indexOf(F.via); i >= 0; i = head.indexOf(F.via, i + 1))
+    if (head.value(i).includes(pseudonym)) return true;
+  return false;
+}
+
+function isContinue(head: Head): boolean {
+  const i = head.indexOf(F.expect);
+  return head.indexOf(F.expect, i + 1) < 0 && head.value(i).toLowerCase() === '100-continue';
+}
+
+function hasBody(head: Head): boolean {
+  return head.chunked || head.contentLength > 0;
+}
+
+function isWebSocketHandshake(head: Head): boolean {
+  if (!head.upgradeToken || head.minor === 0 || head.method !== GET || !head.has(F.upgrade)) return false;
+  const i = head.indexOf(F.upgrade);
+  return head.indexOf(F.upgrade, i + 1) < 0 && head.value(i).toLowerCase() === 'websocket';
+}
+
+/** The path of the target; `/` or `*` for an absolute form without one. */
+function pathOf(head: Head): string {
+  const { buf, targetStart, targetEnd } = head;
+  let end = targetStart;
+  while (end < targetEnd && buf[end] !== QUESTION_MARK) end++;
+  if (end > targetStart) return buf.latin1Slice(targetStart, end);
+  return head.method === OPTIONS ? '*' : '/';
+}

@@ -1,0 +1,163 @@
+import type { Deadlines } from '../http1/deadlines.ts';
+import { UpstreamPool } from '../http1/upstream-pool.ts';
+import { FuseState } from '../traffic/fuse-state.ts';
+import { SERVICE, stripe, TARGET, UPSTREAM } from '../traffic/ledger.ts';
+import { RetryBudget } from '../traffic/retry-budget.ts';
+import { ServiceMatcher } from '../traffic/service-matcher.ts';
+import type { RoutingSnapshot, ServiceRoute, TargetRoute, UpstreamRoute } from '../traffic/snapshot.ts';
+import { type Weighted, WeightedPicker } from '../traffic/weighted-picker.ts';
+
+/** A target as this worker knows it: lives as long as its id stands in a snapshot or a request is on it. */
+export interface Target {
+  route: TargetRoute;
+  readonly ledger: Float64Array;
+  readonly pool: UpstreamPool;
+  /** `route.closing.cutAtMs` in `performance.now()` time of this thread; Infinity when it is not closing. */
+  cutAtMs: number;
+}
+
+export interface Upstream {
+  readonly route: UpstreamRoute;
+  readonly ledger: Float64Array;
+  readonly targets: readonly Target[];
+  readonly eligible: readonly Target[];
+  /** Takes requests at all: its admin state is enabled. */
+  readonly open: boolean;
+}
+
+export interface Service {
+  readonly route: ServiceRoute;
+  readonly hosts: readonly string[];
+  readonly paths: readonly string[];
+  readonly ledger: Float64Array;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly stable: Upstream | null;
+  readonly candidate: Upstream | null;
+  readonly budget: RetryBudget;
+  readonly fuse: FuseState | null;
+  /** Of the upstreams that may be chosen by weight. Candidates first, so that `at` moves keys only towards them. */
+  picker: WeightedPicker<Upstream>;
+}
+
+/**
+ * A snapshot made ready for this worker: looked up by requests, replaced whole by the next one. What has state of its
+ * own (pools, budgets, fuses, places in a weighted sequence) is carried over by id.
+ */
+export class RoutingTable {
+  readonly version: number;
+  readonly matcher: ServiceMatcher<Service>;
+  readonly services: ReadonlyMap<number, Service>;
+  readonly targets: ReadonlyMap<number, Target>;
+
+  constructor(snapshot: RoutingSnapshot, before: RoutingTable | null, options: TableOptions) {
+    this.version = snapshot.version;
+    const targets = new Map<number, Target>();
+    const install = (route: TargetRoute, idleMs: number): Target => {
+      const target = installTarget(route, before?.targets.get(route.id), idleMs, options);
+      targets.set(route.id, target);
+      return target;
+    };
+    const services = snapshot.services.map((route) =>
+      installService(route, before?.services.get(route.id), install, options.worker),
+    );
+    for (const route of snapshot.retired) install(route, 0);
+    this.services = new Map(services.map((service) => [service.route.id, service]));
+    this.matcher = new ServiceMatcher(services);
+    this.targets = targets;
+    if (before !== null) for (const [id, target] of before.targets) if (!targets.has(id)) target.pool.closing = true;
+  }
+
+  /** Once a second. */
+  refillBudgets(): void {
+    for (const service of this.services.values()) service.budget.refill();
+  }
+}
+
+export interface TableOptions {
+  readonly worker: number;
+  readonly deadlines: Deadlines;
+  /** `monotonicMs() - performance.now()` in this thread. */
+  readonly clockOffsetMs: number;
+}
+
+function installTarget(route: TargetRoute, before: Target | undefined, idleMs: number, options: TableOptions): Target {
+  const target = before ?? createTarget(route, idleMs, options);
+  target.route = route;
+  target.cutAtMs = route.closing === null ? Number.POSITIVE_INFINITY : route.closing.cutAtMs - options.clockOffsetMs;
+  target.pool.idleMs = idleMs;
+  target.pool.closing = route.closing !== null;
+  return target;
+}
+
+function createTarget(route: TargetRoute, idleMs: number, options: TableOptions): Target {
+  const ledger = stripe(route.ledger, TARGET.size, options.worker);
+  const pool = new UpstreamPool({
+    host: route.host,
+    port: route.port,
+    idleMs,
+    deadlines: options.deadlines,
+    onOpenChange: (open) => {
+      ledger[TARGET.connections] = open;
+    },
+  });
+  return { route, ledger, pool, cutAtMs: Number.POSITIVE_INFINITY };
+}
+
+function installService(
+  route: ServiceRoute,
+  before: Service | undefined,
+  install: (route: TargetRoute, idleMs: number) => Target,
+  worker: number,
+): Service {
+  const upstreams = new Map<string, Upstream>();
+  for (const upstream of route.upstreams) {
+    const targets = upstream.targets.map((target) => install(target, route.timeouts.idleMs));
+    upstreams.set(upstream.name, {
+      route: upstream,
+      ledger: stripe(upstream.ledger, UPSTREAM.size, worker),
+      targets,
+      eligible: targets.filter(({ route: { eligible } }) => eligible),
+      open: upstream.admin === 'enabled',
+    });
+  }
+  const service: Service = {
+    route,
+    hosts: route.hosts,
+    paths: route.paths,
+    ledger: stripe(route.ledger, SERVICE.size, worker),
+    upstreams,
+    stable: upstreams.get(route.stable) ?? null,
+    candidate: route.candidate === null ? null : (upstreams.get(route.candidate) ?? null),
+    budget: before?.budget ?? new RetryBudget(route.retries.budget),
+    fuse: keepFuse(route, before),
+    picker: new WeightedPicker<Upstream>([]),
+  };
+  service.budget.setShare(route.retries.budget);
+  service.picker = createPicker(service, before?.picker);
+  return service;
+}
+
+function keepFuse(route: ServiceRoute, before: Service | undefined): FuseState | null {
+  if (route.fuse === null) return null;
+  const kept = before?.fuse;
+  return kept !== null && kept !== undefined && kept.fuse.id === route.fuse.id ? kept : new FuseState(route.fuse);
+}
+
+/**
+ * The upstreams that may be picked by weight. The candidate of a rollout stays in even when no target of it is
+ * eligible: a request that falls to it is charged to it, then served by stable. A blown fuse takes it out.
+ */
+export function createPicker(service: Service, before: WeightedPicker<Upstream> | undefined): WeightedPicker<Upstream> {
+  const items: Weighted<Upstream>[] = [];
+  for (const upstream of service.upstreams.values()) {
+    const isCandidate = upstream === service.candidate;
+    const usable = upstream.open && upstream.route.weight > 0 && (isCandidate || upstream.eligible.length > 0);
+    if (!usable || (isCandidate && service.fuse?.blown === true)) continue;
+    const entry = { item: upstream, weight: upstream.route.weight };
+    if (upstream === service.stable) items.push(entry);
+    else items.unshift(entry);
+  }
+  const picker = new WeightedPicker(items);
+  if (before?.sameAs(items, (a, b) => a.route.id === b.route.id)) picker.resumeFrom(before);
+  return picker;
+}

@@ -1,0 +1,243 @@
+import { type ClientRequest, createServer, type IncomingMessage, type Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createProxyServer, type ProxyServer } from 'http-proxy-3';
+import type { DownstreamConnection } from '../http1/downstream-connection.ts';
+import type { UpstreamFailure } from '../http1/upstream-connection.ts';
+import { TARGET, UPSTREAM } from '../traffic/ledger.ts';
+import { add } from './accounting.ts';
+import { FrameBoundary, GOING_AWAY } from './frame-boundary.ts';
+import { contextOf } from './gateway.ts';
+import type { Target, Upstream } from './routing-table.ts';
+
+/** What the exchange of a handshake wants to hear; one of the three is called, once. */
+export interface HandshakeHooks {
+  readonly connectTimeoutMs: number;
+  readonly responseTimeoutMs: number;
+  /** Whole field lines to add to the answer. */
+  readonly extra: string;
+  onAnswered(status: number): void;
+  /** Returns the reply for the client. */
+  onFailed(failure: UpstreamFailure | 'response_timeout'): Buffer;
+  onClientGone(): void;
+}
+
+const NEVER = Number.POSITIVE_INFINITY;
+/** Between saying goodbye on a tunnel and cutting it. */
+const GOODBYE_MS = 1000;
+/** Tunnels are closed spread over this last part of the drain window, so that clients do not all return at once. */
+const SPREAD = 1 / 3;
+
+/**
+ * WebSockets: a handshake that the exchange has routed is handed, socket and all, to a node:http server that never
+ * listens, and tunnelled by http-proxy-3. What is left to us is to count tunnels and to close them when their target
+ * drains.
+ */
+export class UpgradeLane {
+  readonly #server: Server;
+  readonly #proxy: ProxyServer;
+  readonly #handshakes = new WeakMap<Duplex, Handshake>();
+  readonly #tunnels = new Set<Tunnel>();
+  /** Set by shutdown, `performance.now()` time. */
+  #cutAtMs = NEVER;
+
+  constructor() {
+    this.#proxy = createProxyServer({});
+    this.#proxy.on('proxyReqWs', (request, incoming, socket) =>
+      this.#handshakes.get(socket)?.onRequest(request, incoming),
+    );
+    this.#server = createServer({ maxHeaderSize: 128 * 1024 }, (_, response) => response.destroy());
+    this.#server.on('upgrade', (incoming, socket, head) => this.#forward(incoming, socket, head));
+    this.#server.on('clientError', (_, socket) => socket.destroy());
+  }
+
+  get size(): number {
+    return this.#tunnels.size;
+  }
+
+  /** Takes the client's socket over. `head`: the handshake as it is to be forwarded. */
+  open(client: DownstreamConnection, head: Buffer, upstream: Upstream, target: Target, hooks: HandshakeHooks): void {
+    const { socket, rest } = client.detach();
+    socket.once('close', contextOf(client).onClosed);
+    this.#handshakes.set(
+      socket,
+      new Handshake(socket, target, hooks, (peer) => this.#onTunnel(socket, peer, upstream, target)),
+    );
+    socket.unshift(rest.length === 0 ? head : Buffer.concat([head, rest]));
+    this.#server.emit('connection', socket);
+    socket.resume();
+  }
+
+  /** Targets may have begun or stopped to drain. */
+  onTableChanged(): void {
+    for (const tunnel of this.#tunnels) tunnel.schedule(this.#cutAtMs);
+  }
+
+  /** Shutdown: every tunnel is closed by `cutAtMs`. */
+  drain(cutAtMs: number): void {
+    this.#cutAtMs = cutAtMs;
+    this.onTableChanged();
+  }
+
+  sweep(nowMs: number): void {
+    for (const tunnel of this.#tunnels) tunnel.sweep(nowMs);
+  }
+
+  #forward(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const handshake = this.#handshakes.get(socket);
+    if (handshake === undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#proxy.ws(incoming, socket as Socket, head, handshake.proxyOptions, (error) => handshake.onError(error)); // node:http hands back the socket it was given
+  }
+
+  #onTunnel(client: Socket, peer: Socket, upstream: Upstream, target: Target): void {
+    const tunnel = new Tunnel(client, peer, target);
+    this.#tunnels.add(tunnel);
+    add(upstream.ledger, UPSTREAM.upgrades, 1);
+    add(target.ledger, TARGET.upgrades, 1);
+    client.once('close', () => {
+      this.#tunnels.delete(tunnel);
+      peer.destroySoon();
+      add(upstream.ledger, UPSTREAM.upgrades, -1);
+      add(target.ledger, TARGET.upgrades, -1);
+    });
+    tunnel.schedule(this.#cutAtMs);
+  }
+}
+
+/** A handshake between its forwarding and its answer. */
+class Handshake {
+  readonly proxyOptions: {
+    target: { protocol: string; host: string; hostname: string; port: number; pathname: string };
+    connectTimeout: number;
+  };
+  readonly #socket: Socket;
+  readonly #hooks: HandshakeHooks;
+  readonly #onSwitched: (peer: Socket) => void;
+  readonly #timer: NodeJS.Timeout;
+  #request: ClientRequest | null = null;
+  #timedOut = false;
+  #over = false;
+
+  constructor(socket: Socket, target: Target, hooks: HandshakeHooks, onSwitched: (peer: Socket) => void) {
+    const { host, port } = target.route;
+    this.#socket = socket;
+    this.#hooks = hooks;
+    this.#onSwitched = onSwitched;
+    this.proxyOptions = {
+      target: { protocol: 'http:', host, hostname: host, port, pathname: '/' },
+      connectTimeout: hooks.connectTimeoutMs,
+    };
+    this.#timer = setTimeout(() => this.#onTimeout(), hooks.responseTimeoutMs);
+    socket.once('close', () => this.#onClientClosed());
+    socket.on('error', () => {}); // 'close' follows and says it all
+  }
+
+  /** http-proxy-3 is about to send; it would normalise the path. */
+  onRequest(request: ClientRequest, incoming: IncomingMessage): void {
+    this.#request = request;
+    request.path = incoming.url ?? '/';
+    request.on('upgrade', (response, peer) => {
+      addLines(response, this.#hooks.extra);
+      this.#end(() => this.#hooks.onAnswered(101));
+      this.#onSwitched(peer as Socket); // a plain http request's duplex is its socket
+    });
+    request.on('response', (response) => {
+      addLines(response, this.#hooks.extra);
+      response.on('error', () => this.#socket.destroy()); // cut inside the body: the client must see it
+      response.on('aborted', () => this.#socket.destroy());
+      this.#end(() => this.#hooks.onAnswered(response.statusCode ?? 502));
+    });
+  }
+
+  onError(error: Error): void {
+    const failure = this.#timedOut ? 'response_timeout' : failureOf(error);
+    this.#end(() => {
+      const reply = this.#hooks.onFailed(failure);
+      if (!this.#socket.destroyed) this.#socket.write(reply);
+    });
+  }
+
+  #onTimeout(): void {
+    this.#timedOut = true;
+    this.#request?.destroy(new Error('no answer to the handshake in time'));
+  }
+
+  #onClientClosed(): void {
+    this.#end(() => this.#hooks.onClientGone());
+    this.#request?.destroy();
+  }
+
+  #end(tell: () => void): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#timer);
+    tell();
+  }
+}
+
+/** A switched connection: two sockets that http-proxy-3 pipes into each other. */
+class Tunnel {
+  readonly #client: Socket;
+  readonly #peer: Socket;
+  readonly #target: Target;
+  readonly #boundary = new FrameBoundary();
+  #closeAtMs = NEVER;
+  #saidGoodbye = false;
+  /** Where in the spread this tunnel is closed, 0 to 1. */
+  readonly #place = Math.random();
+
+  constructor(client: Socket, peer: Socket, target: Target) {
+    this.#client = client;
+    this.#peer = peer;
+    this.#target = target;
+    peer.on('data', (chunk: Buffer) => this.#boundary.feed(chunk));
+  }
+
+  schedule(shutdownAtMs: number): void {
+    if (this.#saidGoodbye) return;
+    const cutAtMs = Math.min(this.#target.cutAtMs, shutdownAtMs);
+    if (cutAtMs === NEVER) this.#closeAtMs = NEVER;
+    else if (this.#closeAtMs === NEVER || cutAtMs < this.#closeAtMs) {
+      const window = Math.max(cutAtMs - performance.now(), 0);
+      this.#closeAtMs = cutAtMs - window * SPREAD * this.#place;
+    }
+  }
+
+  sweep(nowMs: number): void {
+    if (nowMs < this.#closeAtMs) return;
+    if (this.#saidGoodbye) {
+      this.#client.destroy();
+      return;
+    }
+    this.#saidGoodbye = true;
+    this.#closeAtMs = nowMs + GOODBYE_MS;
+    this.#peer.unpipe(this.#client);
+    if (this.#boundary.atBoundary) this.#client.end(GOING_AWAY);
+    else this.#client.end();
+    this.#peer.end();
+    this.#peer.resume();
+  }
+}
+
+function failureOf(error: Error): UpstreamFailure {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ECONNREFUSED') return 'connect_refused';
+  if (code === 'ECONNRESET' || code === 'EPIPE') return 'reset';
+  if (code?.startsWith('HPE_')) return 'protocol';
+  return /timeout/i.test(error.message) ? 'connect_timeout' : 'connect_failed';
+}
+
+/** http-proxy-3 sends on what stands in `headers`. */
+function addLines(response: IncomingMessage, lines: string): void {
+  for (const line of lines.split('\r\n')) {
+    const colon = line.indexOf(': ');
+    if (colon < 0) continue;
+    const name = line.slice(0, colon).toLowerCase();
+    const value = line.slice(colon + 2);
+    if (name === 'set-cookie') response.headers['set-cookie'] = [...(response.headers['set-cookie'] ?? []), value];
+    else response.headers[name] = value;
+  }
+}

@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto';
+import { parentPort, workerData } from 'node:worker_threads';
+import { Deadlines } from '../http1/deadlines.ts';
+import { monotonicMs } from '../platform/clock.ts';
+import { AccessLog } from './access-log.ts';
+import { Gateway } from './gateway.ts';
+import { Listener } from './listener.ts';
+import type { FromWorker, ListenerOptions, ToWorker, WorkerStart } from './messages.ts';
+import { RoutingTable, type TableOptions } from './routing-table.ts';
+
+/** How late a deadline may be met. */
+const SWEEP_MS = 100;
+/** On shutdown, how long a client that keeps its connection busy has to send one more request and be told to close. */
+const IDLE_GRACE_MS = 1000;
+/** What was cut at the deadline gets this long to send the end of its answer. */
+const CUT_GRACE_MS = 300;
+
+const start = workerData as WorkerStart;
+const port = parentPort;
+if (port === null) throw new Error('proxy/worker.ts runs as a worker thread');
+const send = (message: FromWorker): void => port.postMessage(message);
+
+const accessLog = start.accessLog ? new AccessLog((lines) => send({ type: 'access', lines })) : null;
+const clockOffsetMs = monotonicMs() - performance.now();
+const deadlines = new Deadlines();
+const tableOptions: TableOptions = { worker: start.index, deadlines, clockOffsetMs };
+const gateway = new Gateway({
+  table: new RoutingTable({ version: 0, services: [], retired: [] }, null, tableOptions),
+  deadlines,
+  worker: start.index,
+  unrouted: start.unrouted,
+  accessLog,
+  instance: start.instance ?? randomBytes(4).toString('hex'),
+  onFuse: (service) => send({ type: 'fuse', service: service.route.name, fuseId: service.fuse?.fuse.id ?? 0 }),
+});
+const listeners = new Map<number, Listener>();
+/** Taken out by a reload; their connections live on. */
+const removed: Listener[] = [];
+let drained = false;
+let idleCloseAtMs = Number.POSITIVE_INFINITY;
+
+install(start.snapshot);
+await listen(start.listeners);
+port.on('message', onMessage);
+let sweeps = 0;
+setInterval(sweep, SWEEP_MS);
+
+function onMessage(message: ToWorker): void {
+  switch (message.type) {
+    case 'snapshot':
+      install(message.snapshot);
+      send({ type: 'installed', version: message.snapshot.version });
+      return;
+    case 'listeners':
+      void listen(message.listeners);
+      return;
+    case 'drain':
+      drain(message.cutAtMs - clockOffsetMs);
+      return;
+  }
+}
+
+function install(snapshot: WorkerStart['snapshot']): void {
+  gateway.install(new RoutingTable(snapshot, gateway.table, tableOptions));
+}
+
+/** Brings the listeners to what is wanted: those that stay are not touched. */
+async function listen(wanted: readonly ListenerOptions[]): Promise<void> {
+  const ids = new Set(wanted.map(({ id }) => id));
+  for (const [id, listener] of listeners) {
+    if (ids.has(id)) continue;
+    listener.close();
+    listener.closeIdle();
+    listeners.delete(id);
+    removed.push(listener);
+  }
+  await Promise.all(wanted.filter(({ id }) => !listeners.has(id)).map(open));
+  const addresses = [...listeners.values()].map(({ options, port: bound }) => ({
+    id: options.id,
+    host: options.host,
+    port: bound,
+  }));
+  send({ type: 'listening', addresses });
+}
+
+async function open(options: ListenerOptions): Promise<void> {
+  const listener = new Listener(options, gateway);
+  try {
+    await listener.listen(start.reusePort);
+    listeners.set(options.id, listener);
+  } catch (error) {
+    const { code = 'UNKNOWN', message } = error as NodeJS.ErrnoException;
+    send({ type: 'listen_failed', id: options.id, code, message });
+  }
+}
+
+function drain(cutAtMs: number): void {
+  gateway.drain(cutAtMs);
+  for (const listener of listeners.values()) listener.close();
+  const nowMs = performance.now();
+  idleCloseAtMs = nowMs + Math.min(IDLE_GRACE_MS, Math.max(cutAtMs - nowMs, 0) / 3);
+}
+
+function sweep(): void {
+  const nowMs = performance.now();
+  gateway.sweep(nowMs);
+  const everyListener = [...listeners.values(), ...removed];
+  if (nowMs >= idleCloseAtMs) for (const listener of everyListener) listener.closeIdle();
+  if (nowMs >= gateway.cutAtMs + CUT_GRACE_MS) for (const listener of everyListener) listener.closeAll();
+  if (++sweeps % (1000 / SWEEP_MS) === 0) {
+    gateway.table.refillBudgets();
+    gateway.countPins(nowMs);
+  }
+  const isEmpty = everyListener.every(({ connections }) => connections.size === 0) && gateway.upgrades.size === 0;
+  if (!gateway.draining || drained || !isEmpty) return;
+  drained = true;
+  accessLog?.close();
+  send({ type: 'drained' });
+}
