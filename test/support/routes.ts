@@ -1,0 +1,118 @@
+import type { ListenerOptions } from '../../src/proxy/messages.ts';
+import { createBlock, SERVICE, TARGET, UPSTREAM } from '../../src/traffic/ledger.ts';
+import type {
+  Fuse,
+  PinPolicy,
+  RoutingSnapshot,
+  ServiceRoute,
+  TargetRoute,
+  UpstreamRoute,
+} from '../../src/traffic/snapshot.ts';
+
+/** What a test says about an upstream; `targets` are ports on 127.0.0.1. */
+export interface UpstreamSpec {
+  readonly weight?: number;
+  readonly targets: readonly number[];
+  readonly admin?: 'enabled' | 'draining';
+  readonly pinEpoch?: number;
+  /** Ports whose target is not eligible. */
+  readonly ineligible?: readonly number[];
+  /** Set on all targets while their upstream drains; `monotonicMs`. */
+  readonly closing?: TargetRoute['closing'];
+}
+
+export interface ServiceSpec {
+  readonly hosts?: readonly string[];
+  readonly paths?: readonly string[];
+  readonly upstreams: Readonly<Record<string, UpstreamSpec>>;
+  readonly stable?: string;
+  readonly candidate?: string | null;
+  readonly pins?: PinPolicy;
+  readonly timeouts?: Partial<ServiceRoute['timeouts']>;
+  readonly retries?: Partial<ServiceRoute['retries']>;
+  readonly expose?: boolean;
+  readonly fuse?: Fuse | null;
+}
+
+/** Short, so that a test of a timeout takes about as long as that. */
+export const TEST_TIMEOUTS = { connectMs: 1_000, responseMs: 2_000, idleMs: 4_000 } as const;
+
+export const TEST_LISTENER: ListenerOptions = {
+  id: 1,
+  host: '127.0.0.1',
+  port: 0,
+  timeouts: { headMs: 2_000, bodyMs: 2_000, keepAliveMs: 8_000 },
+  limits: { headBytes: 16 * 1024, fields: 100, bodyBytes: Number.POSITIVE_INFINITY, connections: 10_000 },
+  trustedProxies: [],
+};
+
+/**
+ * Writes routing snapshots by hand, as the control plane would: ids are unique and kept by name, and so are the ledger
+ * blocks, so that successive snapshots speak of the same things.
+ */
+export class Routes {
+  readonly #workers: number;
+  readonly #blocks = new Map<string, { readonly id: number; readonly ledger: SharedArrayBuffer }>();
+  #nextId = 1;
+  #version = 0;
+
+  constructor(workers = 1) {
+    this.#workers = workers;
+  }
+
+  snapshot(services: Readonly<Record<string, ServiceSpec>>, retired: readonly TargetRoute[] = []): RoutingSnapshot {
+    const routes = Object.entries(services).map(([name, spec]) => this.#service(name, spec));
+    return { version: ++this.#version, services: routes, retired };
+  }
+
+  #service(name: string, spec: ServiceSpec): ServiceRoute {
+    const upstreams = Object.entries(spec.upstreams).map(([upstream, of]) =>
+      this.#upstream(`${name}/${upstream}`, upstream, of),
+    );
+    return {
+      ...this.#identity(name, SERVICE.size),
+      name,
+      hosts: spec.hosts ?? [],
+      paths: spec.paths ?? ['/'],
+      upstreams,
+      stable: spec.stable ?? upstreams[0]?.name ?? '',
+      candidate: spec.candidate ?? null,
+      salt: name,
+      pins: spec.pins ?? { by: 'none' },
+      timeouts: { ...TEST_TIMEOUTS, ...spec.timeouts },
+      retries: { attempts: 2, budget: 0.2, ...spec.retries },
+      expose: spec.expose ?? false,
+      fuse: spec.fuse ?? null,
+    };
+  }
+
+  #upstream(path: string, name: string, spec: UpstreamSpec): UpstreamRoute {
+    return {
+      ...this.#identity(path, UPSTREAM.size),
+      name,
+      weight: spec.weight ?? 100,
+      admin: spec.admin ?? 'enabled',
+      pinEpoch: spec.pinEpoch ?? 0,
+      targets: spec.targets.map((port) => this.#target(path, port, spec)),
+    };
+  }
+
+  #target(path: string, port: number, spec: UpstreamSpec): TargetRoute {
+    return {
+      ...this.#identity(`${path}/${port}`, TARGET.size),
+      url: `http://127.0.0.1:${port}`,
+      host: '127.0.0.1',
+      port,
+      eligible: spec.ineligible?.includes(port) !== true,
+      closing: spec.closing ?? null,
+    };
+  }
+
+  #identity(key: string, size: number): { readonly id: number; readonly ledger: SharedArrayBuffer } {
+    const known = this.#blocks.get(key);
+    if (known !== undefined) return known;
+    const fresh = { id: this.#nextId++, ledger: createBlock(size, this.#workers) };
+    this.#blocks.set(key, fresh);
+    return fresh;
+  }
+}

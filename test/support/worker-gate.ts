@@ -1,0 +1,173 @@
+import { resolve } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { FromWorker, ListenerOptions, ToWorker, WorkerStart } from '../../src/proxy/messages.ts';
+import { createBlock, SERVICE } from '../../src/traffic/ledger.ts';
+import type { RoutingSnapshot, ServiceRoute, TargetRoute, UpstreamRoute } from '../../src/traffic/snapshot.ts';
+import { type Account, readAccount, readGauges } from './accounts.ts';
+import { eventually } from './inbox.ts';
+import { Routes, type ServiceSpec, TEST_LISTENER } from './routes.ts';
+
+const WORKER = resolve(import.meta.dirname, '../../src/proxy/worker.ts');
+
+export interface WorkerGateOptions {
+  readonly listener?: Partial<ListenerOptions>;
+  readonly workers?: number;
+  readonly services?: Readonly<Record<string, ServiceSpec>>;
+  readonly accessLog?: boolean;
+}
+
+/** The data plane alone: real worker threads, routed by snapshots that the test writes itself. */
+export class WorkerGate {
+  readonly routes: Routes;
+  readonly unrouted: SharedArrayBuffer;
+  /** Log events of level warn and error, as `level event message`. */
+  readonly complaints: string[] = [];
+  readonly accessLines: string[] = [];
+  snapshot: RoutingSnapshot;
+  readonly #workers: WorkerThread[] = [];
+  #port = 0;
+
+  private constructor(options: WorkerGateOptions) {
+    const workers = options.workers ?? 1;
+    this.routes = new Routes(workers);
+    this.unrouted = createBlock(SERVICE.size, workers);
+    this.snapshot = this.routes.snapshot(options.services ?? {});
+  }
+
+  static async start(options: WorkerGateOptions = {}): Promise<WorkerGate> {
+    const gate = new WorkerGate(options);
+    const count = options.workers ?? 1;
+    for (let index = 0; index < count; index++) {
+      const listener = { ...TEST_LISTENER, ...options.listener, ...(gate.#port > 0 ? { port: gate.#port } : {}) };
+      const start: WorkerStart = {
+        index,
+        listeners: [listener],
+        snapshot: gate.snapshot,
+        unrouted: gate.unrouted,
+        accessLog: options.accessLog ?? false,
+        reusePort: count > 1,
+      };
+      const thread = new WorkerThread(start, gate);
+      gate.#workers.push(thread);
+      gate.#port = await thread.listening;
+    }
+    return gate;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Publishes these services and waits until every worker routes by them. */
+  async publish(services: Readonly<Record<string, ServiceSpec>>, retired: readonly TargetRoute[] = []): Promise<void> {
+    this.snapshot = this.routes.snapshot(services, retired);
+    await Promise.all(this.#workers.map((thread) => thread.install(this.snapshot)));
+  }
+
+  service(name: string): ServiceRoute {
+    const found = this.snapshot.services.find((service) => service.name === name);
+    if (found === undefined) throw new Error(`no service ${name} in the snapshot`);
+    return found;
+  }
+
+  upstream(service: string, name: string): UpstreamRoute {
+    const found = this.service(service).upstreams.find((upstream) => upstream.name === name);
+    if (found === undefined) throw new Error(`no upstream ${name} in ${service}`);
+    return found;
+  }
+
+  /** The account of a service, or of what reached none. */
+  account(service?: string): Account {
+    return readAccount(service === undefined ? this.unrouted : this.service(service).ledger);
+  }
+
+  /** Waits until nothing of a service is in flight; its account then balances. */
+  async settled(name: string): Promise<Account> {
+    const service = this.service(name);
+    const balanced = (): boolean => {
+      const account = readAccount(service.ledger);
+      return account.accepted === account.ended && readGauges(service).inFlight === 0;
+    };
+    await eventually(`the ledger of ${name} balances`, balanced).catch((error: unknown) => {
+      const found = { account: readAccount(service.ledger), gauges: readGauges(service) };
+      throw new Error(`${error instanceof Error ? error.message : String(error)}: ${JSON.stringify(found)}`);
+    });
+    return readAccount(service.ledger);
+  }
+
+  post(message: ToWorker): void {
+    for (const thread of this.#workers) thread.post(message);
+  }
+
+  /** Resolves when every worker has reported that it drained. */
+  async drained(): Promise<void> {
+    await Promise.all(this.#workers.map((thread) => thread.drained.promise));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#workers.map((thread) => thread.terminate()));
+  }
+}
+
+/** One worker thread and what it has said. */
+class WorkerThread {
+  readonly listening: Promise<number>;
+  readonly drained = Promise.withResolvers<void>();
+  readonly #worker: Worker;
+  readonly #installs = new Map<number, () => void>();
+  #stopping = false;
+
+  constructor(start: WorkerStart, gate: WorkerGate) {
+    const listening = Promise.withResolvers<number>();
+    this.listening = listening.promise;
+    this.#worker = new Worker(WORKER, { workerData: start, execArgv: [] });
+    this.#worker.on('error', (error) => {
+      gate.complaints.push(`fatal worker ${error instanceof Error ? error.stack : String(error)}`);
+      listening.reject(error);
+    });
+    this.#worker.on('exit', (code) => {
+      if (!this.#stopping) gate.complaints.push(`fatal worker exited with ${code}`);
+    });
+    this.#worker.on('message', (message: FromWorker) => {
+      switch (message.type) {
+        case 'listening':
+          listening.resolve(message.addresses[0]?.port ?? 0);
+          break;
+        case 'listen_failed':
+          listening.reject(new Error(`${message.code}: ${message.message}`));
+          break;
+        case 'installed':
+          this.#installs.get(message.version)?.();
+          this.#installs.delete(message.version);
+          break;
+        case 'drained':
+          this.drained.resolve();
+          break;
+        case 'access':
+          gate.accessLines.push(...message.lines.split('\n').filter((line) => line !== ''));
+          break;
+        case 'log':
+          if (message.level !== 'info') gate.complaints.push(`${message.level} ${message.event} ${message.message}`);
+          break;
+        case 'fuse':
+          break;
+      }
+    });
+  }
+
+  install(snapshot: RoutingSnapshot): Promise<void> {
+    const { promise, resolve: installed } = Promise.withResolvers<void>();
+    this.#installs.set(snapshot.version, installed);
+    this.post({ type: 'snapshot', snapshot });
+    return promise;
+  }
+
+  post(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  async terminate(): Promise<void> {
+    this.#stopping = true;
+    await this.#worker.terminate();
+  }
+}
