@@ -5,7 +5,7 @@ import type { GlobalOptions } from './context.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { Io } from './io.ts';
 import { problemError } from './problem.ts';
-import { readServerSentEvents, type ServerSentEvent } from './server-sent-events.ts';
+import { readServerSentEvents, type StreamPart } from './server-sent-events.ts';
 
 export const DEFAULT_ADMIN = 'http://127.0.0.1:9901';
 
@@ -68,10 +68,8 @@ export class AdminClient {
   }
 
   /** The event stream; ends when the server ends it, throws `unreachable` when the connection breaks. */
-  async *events(path: string, lastEventId: string | null): AsyncGenerator<ServerSentEvent> {
-    const headers: Record<string, string> = { accept: 'text/event-stream' };
-    if (lastEventId !== null) headers['last-event-id'] = lastEventId;
-    const answer = await this.exchange('GET', path, headers, null);
+  async *events(path: string): AsyncGenerator<StreamPart> {
+    const answer = await this.exchange('GET', path, { accept: 'text/event-stream' }, null);
     if (answer.statusCode >= 400) throw problemError(answer.statusCode, await this.guarded(() => answer.body.text()));
     try {
       yield* readServerSentEvents(answer.body);

@@ -4,6 +4,7 @@ import type { Context } from './context.ts';
 import type { ExitCode } from './exit.ts';
 import { GOALS } from './goals.ts';
 import type { Session } from './session.ts';
+import type { EventsOptions } from './verbs/events.ts';
 import type { RolloutStartOptions } from './verbs/rollout-start.ts';
 import type { SwitchOptions } from './verbs/switch.ts';
 import type { UpstreamAction } from './verbs/upstream.ts';
@@ -40,7 +41,10 @@ function serverCommands(program: Command, session: Session): void {
   program
     .command('check <file>')
     .description('check a configuration without starting; all mistakes at once')
-    .addHelpText('before', examples('check tealgate.yaml', 'check tealgate.yaml --json', 'check - < tealgate.yaml'))
+    .addHelpText(
+      'before',
+      examples('check tealgate.yaml', 'check tealgate.yaml --json', 'check tealgate.yaml --quiet && echo good'),
+    )
     .action((file: string, _options: unknown, command: Command) =>
       start(session, command, null, async (ctx) => (await import('./verbs/check.ts')).check(ctx, file)),
     );
@@ -86,7 +90,7 @@ function readingCommands(program: Command, session: Session): void {
     .option('-f, --follow', 'go on with what happens next')
     .option('--since <id>', 'begin after this event', '0')
     .addHelpText('before', examples('events', 'events --follow', 'events --json --since 120'))
-    .action((options: { follow?: boolean; since: string }, command: Command) =>
+    .action((options: EventsOptions, command: Command) =>
       start(session, command, null, async (ctx) => (await import('./verbs/events.ts')).events(ctx, options)),
     );
   program
@@ -173,11 +177,11 @@ function upstreamCommand(program: Command, session: Session, action: UpstreamAct
 }
 
 const ROLLOUT_ACTIONS: Readonly<Record<RolloutAction, string>> = {
-  promote: 'skip what is left of the plan: all traffic to the candidate',
+  promote: 'make the candidate stable now, whatever stages are left',
   abort: 'give all traffic back to stable and end the rollout',
   pause: 'stay at the current weights',
   resume: 'go on from where it was paused',
-  retry: 'begin an ended or failed rollout again',
+  retry: 'run an ended rollout again, with the same plan',
 };
 
 function rolloutCommands(program: Command, session: Session): void {

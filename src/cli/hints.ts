@@ -34,8 +34,9 @@ function hintFor(code: string, { verb, service }: Attempt): string | null {
     case 'store_conflict':
       return conflictHint(verb, service ?? '');
     case 'bad_request':
-    case 'invalid_config':
       return `tealgate ${verb} --help`;
+    case 'invalid_config':
+      return 'tealgate check FILE shows each mistake with its line';
     case 'unavailable':
       return 'the gate is starting or shutting down: tealgate healthcheck';
     default:

@@ -49,6 +49,12 @@ export class Output {
     else if (!this.quiet) this.lines([sentence]);
   }
 
+  /** Lines about what is wrong; shown with `--quiet` as well. */
+  failures(lines: readonly string[]): void {
+    this.progressEnd();
+    if (lines.length > 0) this.io.stderr.write(`${lines.join('\n')}\n`);
+  }
+
   /** Something worth knowing that is not data. */
   note(text: string): void {
     this.progressEnd();

@@ -6,7 +6,7 @@ interface Problem {
   readonly title?: string;
   readonly detail?: string;
   readonly code?: string;
-  /** One sentence for each thing that is wrong, where there may be several; the first is in `detail` as well. */
+  /** One sentence for each thing that is wrong, where there may be several. */
   readonly problems?: readonly unknown[];
 }
 
@@ -15,10 +15,10 @@ export function problemError(status: number, body: string): CliError {
   const problem = parseProblem(body);
   const code = problem.code ?? `http_${status}`;
   const head = problem.detail ?? problem.title ?? `the gate answered ${status}`;
-  const { problems = [] } = problem;
-  const list = problems.length > 1 ? problems.map((line) => `\n  ${String(line)}`).join('') : '';
+  // The detail often ends with the first of them.
+  const more = (problem.problems ?? []).map(String).filter((text) => !head.endsWith(text));
   // Printed as lines; each may quote what a stranger sent.
-  const message = (head + list).split('\n').map(printable).join('\n');
+  const message = [head, ...more].join('\n').split('\n').map(printable).join('\n');
   return new CliError(exitOf(status, code), message, { code });
 }
 

@@ -1,12 +1,10 @@
-/** One event of a stream as WHATWG HTML §9.2 defines it; comments and `retry` are dropped. */
-export interface ServerSentEvent {
-  readonly id: string;
-  readonly event: string;
-  readonly data: string;
-}
+/** A part of a stream as WHATWG HTML §9.2 defines it. Comments are kept: the gate says by one that history has ended. */
+export type StreamPart =
+  | { readonly kind: 'event'; readonly id: string; readonly event: string; readonly data: string }
+  | { readonly kind: 'comment'; readonly text: string };
 
 /** Splits a byte stream into events. An unfinished event at the end is dropped, as the standard asks. */
-export async function* readServerSentEvents(body: AsyncIterable<Uint8Array>): AsyncGenerator<ServerSentEvent> {
+export async function* readServerSentEvents(body: AsyncIterable<Uint8Array>): AsyncGenerator<StreamPart> {
   const decoder = new TextDecoder();
   let rest = '';
   let id = '';
@@ -17,12 +15,13 @@ export async function* readServerSentEvents(body: AsyncIterable<Uint8Array>): As
     rest = lines.pop() ?? '';
     for (const line of lines) {
       if (line === '') {
-        if (data.length > 0) yield { id, event: event || 'message', data: data.join('\n') };
+        if (data.length > 0) yield { kind: 'event', id, event: event || 'message', data: data.join('\n') };
         event = '';
         data = [];
         continue;
       }
       const [field, value] = splitField(line);
+      if (field === '') yield { kind: 'comment', text: value };
       if (field === 'data') data.push(value);
       else if (field === 'event') event = value;
       else if (field === 'id') id = value;

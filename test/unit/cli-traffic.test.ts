@@ -146,13 +146,21 @@ describe('commands that move traffic', () => {
     },
   );
 
-  test('reload exits 2 with the mistakes of the file, and says that the gate goes on', async () => {
-    const status = { path: 'g.yaml', lastReloadSuccessful: false, loadedAt: 1, errors: ['g.yaml:1:1 no'], changes: [] };
+  test('reload names what changed', async () => {
+    const status = { path: 'g.yaml', lastReloadSuccessful: true, loadedAt: 1, errors: [], changes: ['a', 'b'] };
     const server = await gate([], status);
     const result = await cli(['reload', '--admin', server.url]);
+    expect(result).toEqual({ code: 0, stdout: 'g.yaml: a\ng.yaml: b\n', stderr: '' });
+  });
+
+  test('reload exits 2 with the mistakes of a refused file', async () => {
+    const server = await adminServer((_call, response) =>
+      json(response, { detail: 'g.yaml was refused', code: 'invalid_config', problems: ['g.yaml:1:1 no'] }, 422),
+    );
+    open.push(() => server.close());
+    const result = await cli(['reload', '--admin', server.url]);
     expect(result.code).toBe(2);
-    expect(result.stderr).toContain('g.yaml was refused; the gate goes on as before\ng.yaml:1:1 no');
-    expect(result.stderr).toContain('tealgate check g.yaml');
+    expect(result.stderr).toContain('error: g.yaml was refused\ng.yaml:1:1 no\nnext:  tealgate check FILE');
   });
 
   test('--quiet keeps the confirmation to itself', async () => {

@@ -1,3 +1,4 @@
+import { printable } from '../../config/problem.ts';
 import type { StoredEvent } from '../../store/store.ts';
 
 /** One line: time, service, type, actor, and the event's own data as fields. */
@@ -11,5 +12,5 @@ export function eventLine(event: StoredEvent): string {
 }
 
 function quoted(text: string): string {
-  return /^[\w.:/-]+$/.test(text) ? text : JSON.stringify(text);
+  return /^[\w.:/-]+$/.test(text) ? text : JSON.stringify(printable(text));
 }

@@ -37,16 +37,24 @@ export function phaseFormat(phase: Position['phase']): Parameters<Paint>[0] {
   return 'cyan';
 }
 
-/** The last thing that was said for certain: the reason of an ended or paused rollout. */
-export function reasonOf(position: Position): string | null {
-  return 'reason' in position ? printable(position.reason) : null;
+/** Why it ended or paused, for people: the evidence of a rollback, else the reason as recorded; null while it runs. */
+export function reasonOf(rollout: Rollout): string | null {
+  const { position } = rollout;
+  if (!('reason' in position)) return null;
+  const failed = rollout.transitions.at(-1)?.evidence.find(({ verdict }) => verdict === 'fail');
+  return printable(failed?.summary ?? REASONS[position.reason] ?? position.reason);
 }
+
+const REASONS: Readonly<Record<string, string>> = {
+  operator: 'by an operator',
+  drained: 'the old side is drained',
+};
 
 function positionText(rollout: Rollout): string {
   const { position, plan } = rollout;
   const phase = position.phase.replace('_', ' ');
   if (!('stage' in position)) return phase;
-  const reason = reasonOf(position);
+  const reason = reasonOf(rollout);
   if (reason !== null && position.phase !== 'paused') return `${phase}: ${reason}`;
   const stage = plan.stages[position.stage];
   const at = stage === undefined ? '' : `, stage ${position.stage + 1} of ${plan.stages.length} (${stage.weight} %)`;

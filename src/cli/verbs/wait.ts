@@ -65,7 +65,7 @@ function show(ctx: Context, rollout: Rollout | null): void {
 
 function endedOtherwise(rollout: Rollout): CliError {
   const { service, position } = rollout;
-  const reason = reasonOf(position);
+  const reason = reasonOf(rollout);
   return new CliError(
     EXIT.failed,
     `${service}: rollout ${rollout.id} ${position.phase.replace('_', ' ')}${reason === null ? '' : `: ${reason}`}`,
