@@ -120,7 +120,7 @@ class RolloutRunner implements Runner {
   #begin(service: string): Promise<void> {
     const look: Look = { again: false, done: Promise.resolve() };
     this.#looks.set(service, look);
-    look.done = this.#lookUntilStill(service, look).finally(() => this.#looks.delete(service));
+    look.done = this.#lookUntilStill(service, look);
     return look.done;
   }
 
@@ -134,6 +134,8 @@ class RolloutRunner implements Runner {
         if (!this.#stop.signal.aborted) this.#report(service, error);
       }
     } while (look.again && !this.#stop.signal.aborted);
+    // In the same turn as the last look at `again`, so that no call to judge() falls between the two.
+    this.#looks.delete(service);
   }
 
   /** Performs what the rollout is owed, and what it is owed after that, until it has to wait. */
@@ -204,21 +206,20 @@ class RolloutRunner implements Runner {
    */
   async #update(rollout: Rollout, happened: (current: Rollout) => RolloutEvent): Promise<boolean> {
     const { service, id } = rollout;
-    let update: RolloutUpdate | null = null;
-    let moved = false;
+    const outcome: { update: RolloutUpdate | null; moved: boolean } = { update: null, moved: false };
     await this.#ports.update(service, (current) => {
-      update = null;
+      outcome.update = null;
       if (current?.id !== id) return null;
       const { rollout: next, changes, events } = transition(current, happened(current), this.#clock.wallMs());
       if (next === current && events.length === 0) return null;
-      moved = next.transitions.length > current.transitions.length;
-      update = { rollout: next, changes, events };
-      return update;
+      outcome.update = { rollout: next, changes, events };
+      outcome.moved = next.transitions.length > current.transitions.length;
+      return outcome.update;
     });
-    if (update === null) return false;
+    if (outcome.update === null) return false;
     this.#persistedMs.set(service, this.#clock.monotonicMs());
-    this.#tell(update);
-    return moved;
+    this.#tell(outcome.update);
+    return outcome.moved;
   }
 
   #tell({ rollout, events }: RolloutUpdate): void {

@@ -1,0 +1,300 @@
+import { describe, expect, it } from 'vitest';
+import type { RolloutPlan } from '../../src/config/config.ts';
+import { TealgateError } from '../../src/platform/errors.ts';
+import { createRollout } from '../../src/rollout/create.ts';
+import { EDGES } from '../../src/rollout/edges.ts';
+import { operate, undoTarget } from '../../src/rollout/operate.ts';
+import { type RolloutEvent, transition } from '../../src/rollout/reducer.ts';
+import { type Counts, PHASES, type Phase, type Rollout, type SmokeResult } from '../../src/rollout/rollout.ts';
+
+const AT = 1_700_000_000_000;
+const NONE: Counts = { trials: 0, errors: 0 };
+const PLAN: RolloutPlan = {
+  strategy: 'canary',
+  smoke: [],
+  stages: [
+    { weight: 5, holdMs: 1000 },
+    { weight: 50, holdMs: 2000 },
+    { weight: 100, holdMs: 0 },
+  ],
+  guards: { errorRate: { max: 0.01, confidence: 0.99 } },
+};
+
+function rollout(plan: RolloutPlan = PLAN): Rollout {
+  return createRollout({ service: 'shop', from: 'blue', to: 'green', plan, actor: 'ci', at: AT, taken: [] });
+}
+
+function given(events: readonly RolloutEvent[], from: Rollout = rollout()): Rollout {
+  return events.reduce((state, event) => transition(state, event, AT).rollout, from);
+}
+
+const start: RolloutEvent = { type: 'start' };
+const smokePassed: RolloutEvent = { type: 'smoke_passed', results: [] };
+const call = (type: 'promote' | 'abort' | 'pause' | 'resume' | 'retry'): RolloutEvent => ({ type, actor: 'ci' });
+const tick = (elapsedMs: number, candidate: Counts = NONE, stable: Counts = NONE): RolloutEvent => ({
+  type: 'tick',
+  elapsedMs,
+  candidate,
+  stable,
+});
+const FAILING = tick(50, { trials: 5, errors: 5 });
+
+const IN: Readonly<Record<Phase, Rollout>> = {
+  pending: rollout(),
+  checking: given([start]),
+  progressing: given([start, smokePassed]),
+  paused: given([start, smokePassed, tick(400), call('pause')]),
+  promoting: given([start, smokePassed, call('promote')]),
+  draining: given([start, smokePassed, call('promote'), { type: 'switched' }]),
+  promoted: given([start, smokePassed, call('promote'), { type: 'switched' }, { type: 'drained' }]),
+  aborted: given([start, call('abort')]),
+  rolled_back: given([start, smokePassed, FAILING]),
+  failed: given([start, { type: 'smoke_failed', results: [] }]),
+};
+
+describe('a rollout that goes well', () => {
+  it('moves no traffic before its smoke check has passed', () => {
+    const step = transition(rollout(), start, AT);
+    expect(step.rollout.position).toEqual({ phase: 'checking' });
+    expect(step.changes).toEqual([{ kind: 'weights', weights: { blue: 100, green: 0 } }]);
+    expect(step.effects).toEqual([{ kind: 'smoke' }]);
+  });
+
+  it('enters its first stage with the candidate enabled and weights that sum to 100', () => {
+    const step = transition(IN.checking, smokePassed, AT);
+    expect(step.rollout.position).toEqual({ phase: 'progressing', stage: 0, heldMs: 0 });
+    expect(step.changes).toEqual([
+      { kind: 'enable', upstream: 'green' },
+      { kind: 'weights', weights: { blue: 95, green: 5 } },
+    ]);
+    expect(step.events).toMatchObject([{ type: 'rollout.stage', data: { stage: 0, stages: 3, weight: 5 } }]);
+  });
+
+  it('holds each stage for its time, counted in what has elapsed', () => {
+    let state = IN.progressing;
+    state = given([tick(999)], state);
+    expect(state.position).toEqual({ phase: 'progressing', stage: 0, heldMs: 999 });
+    const step = transition(state, tick(1), AT);
+    expect(step.rollout.position).toEqual({ phase: 'progressing', stage: 1, heldMs: 0 });
+    expect(step.changes).toContainEqual({ kind: 'weights', weights: { blue: 50, green: 50 } });
+  });
+
+  it('enters every stage, also when a look comes late or a stage has no hold', () => {
+    const late = given([tick(1_000_000)], IN.progressing);
+    expect(late.position).toEqual({ phase: 'progressing', stage: 1, heldMs: 0 });
+    const last = given([tick(2000)], late);
+    expect(last.position).toEqual({ phase: 'progressing', stage: 2, heldMs: 0 });
+    expect(given([tick(0)], last).position).toEqual({ phase: 'promoting', stage: 2 });
+  });
+
+  it('makes the candidate stable, drains the old side only once every worker has switched, and ends when it is empty', () => {
+    const promoting = transition(IN.progressing, call('promote'), AT);
+    expect(promoting.changes).toEqual([
+      { kind: 'enable', upstream: 'green' },
+      { kind: 'weights', weights: { blue: 0, green: 100 } },
+      { kind: 'stable', upstream: 'green' },
+    ]);
+    const draining = transition(promoting.rollout, { type: 'switched' }, AT);
+    expect(draining.changes).toEqual([{ kind: 'drain', upstream: 'blue' }]);
+    expect(draining.effects).toEqual([{ kind: 'await_drain', upstream: 'blue' }]);
+    const promoted = transition(draining.rollout, { type: 'drained' }, AT);
+    expect(promoted.rollout.position).toEqual({ phase: 'promoted', stage: 0, reason: 'drained', endedAt: AT });
+    expect(promoted.changes).toEqual([]);
+    expect(promoted.effects).toEqual([]);
+  });
+
+  it('goes straight to promoting without stages', () => {
+    expect(given([start, smokePassed], rollout({ ...PLAN, stages: [] })).position.phase).toBe('promoting');
+  });
+});
+
+describe('a candidate that fails', () => {
+  it('is rolled back in one transition, with the evidence', () => {
+    const step = transition(IN.progressing, FAILING, AT);
+    expect(step.rollout.position).toEqual({ phase: 'rolled_back', stage: 0, reason: 'error_rate', endedAt: AT });
+    expect(step.changes).toEqual([
+      { kind: 'weights', weights: { blue: 100, green: 0 } },
+      { kind: 'enable', upstream: 'blue' },
+      { kind: 'drain', upstream: 'green' },
+    ]);
+    expect(step.rollout.transitions.at(-1)).toMatchObject({
+      from: 'progressing',
+      to: 'rolled_back',
+      actor: 'tealgate',
+      evidence: [{ guard: 'errorRate', verdict: 'fail', trials: 5, errors: 5 }],
+    });
+    expect(step.events.map((event) => event.type)).toEqual(['rollout.verdict', 'rollout.rolled_back']);
+  });
+
+  it('is judged over all its stages together, and before the hold that would have ended', () => {
+    const attempts = { trials: 100, errors: 5 };
+    const second = given([tick(1000, attempts)], IN.progressing);
+    expect(second.position).toMatchObject({ phase: 'progressing', stage: 1 });
+    const step = transition(second, tick(2000, attempts), AT);
+    expect(step.rollout.position.phase).toBe('rolled_back');
+    expect(step.rollout.counts.candidate).toEqual({ trials: 200, errors: 10 });
+  });
+
+  it('is rolled back while paused too', () => {
+    expect(given([FAILING], IN.paused).position.phase).toBe('rolled_back');
+  });
+
+  it('is not taken back once it is the stable side', () => {
+    expect(transition(IN.promoting, FAILING, AT).rollout).toBe(IN.promoting);
+    expect(transition(IN.draining, FAILING, AT).rollout).toBe(IN.draining);
+  });
+
+  it('in its smoke check never gets traffic', () => {
+    const result: SmokeResult = {
+      target: 'http://127.0.0.1:4001',
+      method: 'GET',
+      path: '/healthz',
+      ok: false,
+      status: 500,
+      durationMs: 3,
+      detail: 'status 500 and not 200',
+    };
+    const step = transition(IN.checking, { type: 'smoke_failed', results: [result] }, AT);
+    expect(step.rollout).toMatchObject({ position: { phase: 'failed', reason: 'smoke' }, smoke: [result] });
+    expect(step.changes).toEqual([]);
+    expect(step.events).toMatchObject([{ type: 'rollout.failed', data: { smoke: [result] } }]);
+  });
+
+  it('is not blamed for errors of stable, nor without a guard', () => {
+    const ofStable = tick(50, { trials: 5, errors: 0 }, { trials: 500, errors: 500 });
+    expect(given([ofStable], IN.progressing).position.phase).toBe('progressing');
+    const unguarded = given([start, smokePassed, FAILING], rollout({ ...PLAN, guards: { errorRate: null } }));
+    expect(unguarded.position.phase).toBe('progressing');
+    expect(unguarded.counts.candidate).toEqual({ trials: 5, errors: 5 });
+  });
+
+  it('is not rolled back for want of requests', () => {
+    expect(given([tick(500), tick(499)], IN.progressing).guards).toMatchObject([{ verdict: 'inconclusive' }]);
+  });
+});
+
+describe('an operator', () => {
+  it('pauses the hold but not the weights, and resumes it where it was', () => {
+    const paused = transition(given([tick(400)], IN.progressing), call('pause'), AT);
+    expect(paused.changes).toEqual([]);
+    const later = given([tick(60_000)], paused.rollout);
+    expect(later.position).toMatchObject({ phase: 'paused', stage: 0, heldMs: 400 });
+    expect(given([call('resume')], later).position).toEqual({ phase: 'progressing', stage: 0, heldMs: 400 });
+  });
+
+  it('aborts with everything back on stable and the candidate draining', () => {
+    const step = transition(IN.paused, call('abort'), AT);
+    expect(step.rollout.position).toMatchObject({ phase: 'aborted', reason: 'operator' });
+    expect(step.changes).toEqual(transition(IN.progressing, FAILING, AT).changes);
+  });
+
+  it('retries with a new rollout of the same plan, its counts at zero', () => {
+    const { rollout: again, events, changes } = operate(IN.rolled_back, 'retry', 'ann', AT);
+    expect(again.id).not.toBe(IN.rolled_back.id);
+    expect(again).toMatchObject({
+      from: 'blue',
+      to: 'green',
+      plan: PLAN,
+      actor: 'ann',
+      position: { phase: 'pending' },
+    });
+    expect(again.counts.candidate).toEqual(NONE);
+    expect(events).toMatchObject([{ type: 'rollout.created' }]);
+    expect(changes).toEqual([]);
+  });
+
+  const OUTCOMES: Record<string, Readonly<Record<Phase, Phase | 'same' | 'conflict'>>> = {
+    promote: outcomes('conflict conflict promoting promoting same same same conflict conflict conflict'),
+    abort: outcomes('aborted aborted aborted aborted conflict conflict conflict same same same'),
+    pause: outcomes('conflict conflict paused same conflict conflict conflict conflict conflict conflict'),
+    resume: outcomes('conflict conflict same progressing conflict conflict conflict conflict conflict conflict'),
+    retry: outcomes('same same same same same same conflict pending pending pending'),
+  };
+
+  describe.each(['promote', 'abort', 'pause', 'resume', 'retry'] as const)('that calls %s', (action) => {
+    it.each(PHASES)('on a rollout that is %s', (phase) => {
+      const expected = OUTCOMES[action]?.[phase];
+      const before = IN[phase];
+      if (expected === 'conflict') {
+        expect(() => operate(before, action, 'ci', AT)).toThrow(TealgateError);
+        return;
+      }
+      const update = operate(before, action, 'ci', AT);
+      if (expected !== 'same') {
+        expect(update.rollout.position.phase).toBe(expected);
+        const again = operate(update.rollout, action, 'ci', AT);
+        expect(again).toEqual({ rollout: update.rollout, changes: [], events: [] });
+        return;
+      }
+      expect(update.rollout).toBe(before);
+      expect(update).toMatchObject({ changes: [], events: [] });
+    });
+  });
+
+  it('is told the phase and what is possible in it', () => {
+    expect(() => operate(IN.checking, 'pause', 'ci', AT)).toThrow(
+      'cannot pause the rollout of shop while it is checking; possible now: abort',
+    );
+    expect(() => operate(IN.rolled_back, 'promote', 'ci', AT)).toThrow('while it is rolled back; possible now: retry');
+    expect(() => operate(IN.promoted, 'abort', 'ci', AT)).toThrow('use undo to go back');
+  });
+
+  it('undoes to what was stable before the last promoted rollout', () => {
+    expect(undoTarget([])).toBeNull();
+    expect(undoTarget([IN.rolled_back, IN.aborted])).toBeNull();
+    expect(undoTarget([IN.rolled_back, IN.promoted, { ...IN.promoted, from: 'grey' }])).toBe('blue');
+  });
+});
+
+function outcomes(words: string): Readonly<Record<Phase, Phase | 'same' | 'conflict'>> {
+  const list = words.split(' ');
+  // Ten words in the order of PHASES, read off a table.
+  return Object.fromEntries(PHASES.map((phase, i) => [phase, list[i]])) as Record<Phase, Phase | 'same' | 'conflict'>;
+}
+
+describe('facts that come twice or too late', () => {
+  const FACTS: readonly RolloutEvent[] = [
+    start,
+    smokePassed,
+    { type: 'smoke_failed', results: [] },
+    FAILING,
+    { type: 'switched' },
+    { type: 'drained' },
+    { type: 'interrupted' },
+  ];
+
+  it.each(PHASES)('move a rollout that is %s along documented edges or not at all', (phase) => {
+    for (const fact of FACTS) {
+      const step = transition(IN[phase], fact, AT);
+      const to = step.rollout.position.phase;
+      if (step.rollout === IN[phase]) expect(step.changes).toEqual([]);
+      else expect(EDGES[phase]).toContain(to);
+    }
+  });
+
+  it('leave a trail of every transition', () => {
+    expect(IN.promoted.transitions.map(({ from, to, reason }) => `${from} > ${to}: ${reason}`)).toEqual([
+      'pending > checking: started',
+      'checking > progressing: smoke_passed',
+      'progressing > promoting: operator',
+      'promoting > draining: switched',
+      'draining > promoted: drained',
+    ]);
+  });
+});
+
+describe('creating a rollout', () => {
+  it('refuses the upstream that is stable already', () => {
+    const same = { service: 'shop', from: 'blue', to: 'blue', plan: PLAN, actor: 'ci', at: AT, taken: [] };
+    expect(() => createRollout(same)).toThrow('blue is already the stable upstream of shop');
+  });
+
+  it('gives ids that differ within a millisecond', () => {
+    const taken: string[] = [];
+    for (let i = 0; i < 50; i++) {
+      taken.push(createRollout({ ...rollout(), plan: PLAN, at: AT, taken }).id);
+    }
+    expect(new Set(taken).size).toBe(50);
+    expect(taken[0]).toMatch(/^r[0-9a-z]+$/);
+  });
+});
