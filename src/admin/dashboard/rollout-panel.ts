@@ -1,0 +1,113 @@
+import { ENDED, type GuardEvidence, type Phase, type Rollout, type Transition } from '../../rollout/rollout.ts';
+import { reasonOf, remainingHoldMs } from '../views.ts';
+import { formatCount, formatDuration, words } from './format.ts';
+import { type Html, html } from './html.ts';
+import { badge, type CallButton, callButton, type Tone, time } from './parts.ts';
+
+const TONES: Readonly<Record<Phase, Tone>> = {
+  pending: 'quiet',
+  checking: 'quiet',
+  progressing: 'good',
+  paused: 'warn',
+  promoting: 'good',
+  draining: 'good',
+  promoted: 'good',
+  aborted: 'warn',
+  rolled_back: 'bad',
+  failed: 'bad',
+};
+
+/** The newest rollout of a service: where it is, what speaks for and against it, what happened. */
+export function rolloutPanel(rollout: Rollout, operator: boolean): Html {
+  const { id, from, to, plan, position, actor, service } = rollout;
+  const reason = reasonOf(rollout);
+  return html`<section class="rollout" aria-label="Rollout of ${service}">
+    <h3>Rollout <code>${id}</code> <span class="route">${from} → ${to}</span> ${badge(words(position.phase), TONES[position.phase])}
+      <span class="faint">${plan.strategy}, started ${time(rollout.startedAt)} by ${actor}</span></h3>
+    ${reason !== null && html`<p class="reason">${reason}</p>`}
+    ${stageList(rollout)}
+    ${rollout.guards.map(guard)}
+    ${candidateCounts(rollout)}
+    ${smokeList(rollout)}
+    ${operator && html`<div class="actions">${buttons(rollout).map(callButton)}</div>`}
+    ${transitionList(rollout)}</section>`;
+}
+
+function stageList(rollout: Rollout): Html {
+  const current = 'stage' in rollout.position ? rollout.position.stage : -1;
+  const done = rollout.position.phase === 'promoted';
+  const items = rollout.plan.stages.map(({ weight, holdMs }, i) => {
+    const state = done || i < current ? 'done' : i === current ? stageState(rollout) : 'ahead';
+    const remaining = i === current ? remainingHoldMs(rollout) : null;
+    const hold = holdMs === 0 ? 'no hold' : formatDuration(holdMs);
+    return html`<li class="${state}" ${i === current && html`aria-current="step"`}><b>${weight} %</b>
+      <span>${remaining === null || holdMs === 0 ? hold : `${formatDuration(remaining)} left of ${hold}`}</span></li>`;
+  });
+  return html`<ol class="stages">${items}</ol>`;
+}
+
+function stageState({ position }: Rollout): string {
+  if (position.phase === 'paused') return 'current held';
+  return ENDED.has(position.phase) ? 'stopped' : 'current';
+}
+
+/** The evidence against the candidate, as far as it has come towards the threshold of a rollback. */
+function guard({ guard, verdict, summary, logE, logThreshold }: GuardEvidence): Html {
+  const share = Math.min(1, Math.max(0, logE / logThreshold)) * 100;
+  const tone: Tone = verdict === 'fail' ? 'bad' : share > 50 ? 'warn' : 'good';
+  const label = `Evidence ${logE.toFixed(2)} of ${logThreshold.toFixed(2)} at which it is rolled back`;
+  return html`<div class="guard"><span class="name">${guard === 'errorRate' ? 'error rate' : guard}</span>
+    ${badge(verdict, verdict === 'fail' ? 'bad' : verdict === 'pass' ? 'good' : 'quiet')}
+    <svg viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="${label}"><rect class="track" width="100" height="6"/><rect class="${tone}" width="${share}" height="6"/></svg>
+    <span class="faint">${label}</span><p>${summary}</p></div>`;
+}
+
+function candidateCounts({ counts: { candidate, stable }, from, to }: Rollout): Html {
+  const text = ({ trials, errors }: typeof candidate) =>
+    `${formatCount(errors)} errors in ${formatCount(trials)} requests`;
+  return html`<p class="faint">${to}: ${text(candidate)}; ${from}: ${text(stable)}</p>`;
+}
+
+function smokeList({ smoke = [] }: Rollout): Html | null {
+  if (smoke.length === 0) return null;
+  return html`<ul class="plain" aria-label="Smoke requests">${smoke.map(
+    ({ target, method, path, ok, status, detail }) =>
+      html`<li>${badge(ok ? 'ok' : 'failed', ok ? 'good' : 'bad')} ${method} ${target}${path} ${status ?? 'no answer'} ${detail}</li>`,
+  )}</ul>`;
+}
+
+function transitionList({ transitions }: Rollout): Html {
+  return html`<ol class="plain transitions" aria-label="Transitions">${transitions.toReversed().map(transition)}</ol>`;
+}
+
+function transition({ at, from, to, stage, reason, actor }: Transition): Html {
+  return html`<li>${time(at)} <span>${words(from)} → <b>${words(to)}</b>${to === 'progressing' && ` (stage ${stage + 1})`}</span>
+    <span class="why">${reason}</span> <span class="faint">${actor}</span></li>`;
+}
+
+function buttons({ service, position, from, to }: Rollout): readonly CallButton[] {
+  const base = `/v1/services/${encodeURIComponent(service)}`;
+  const path = (action: string) => `${base}/rollouts/current/${action}`;
+  const { phase } = position;
+  if (phase === 'promoted') {
+    return [{ label: 'Undo', path: `${base}/undo`, confirm: `Switch ${service} back to ${from}?`, kind: 'danger' }];
+  }
+  if (ENDED.has(phase)) {
+    return [{ label: 'Retry', path: path('retry'), confirm: `Run the rollout of ${to} again?`, kind: 'primary' }];
+  }
+  if (phase === 'promoting' || phase === 'draining') return [];
+  const hold: CallButton =
+    phase === 'paused'
+      ? { label: 'Resume', path: path('resume'), confirm: `Go on with the rollout of ${to}?` }
+      : { label: 'Pause', path: path('pause'), confirm: `Hold the rollout of ${to} at this stage?` };
+  return [
+    {
+      label: 'Promote',
+      path: path('promote'),
+      confirm: `Make ${to} stable now, whatever stages are left?`,
+      kind: 'primary',
+    },
+    hold,
+    { label: 'Abort', path: path('abort'), confirm: `Send all new traffic back to ${from}?`, kind: 'danger' },
+  ];
+}

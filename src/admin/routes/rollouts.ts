@@ -1,0 +1,82 @@
+import type { RolloutAction } from '../../app/control-plane.ts';
+import { TealgateError } from '../../platform/errors.ts';
+import { json, type Route, route } from '../route.ts';
+import { emptyBody, serviceParams, startRolloutBody } from '../schemas/requests.ts';
+import { rolloutAnswer, rolloutsAnswer } from '../schemas/rollout.ts';
+import { rolloutView } from '../views.ts';
+
+const ACTIONS: Readonly<Record<RolloutAction, string>> = {
+  promote: 'Make the candidate stable now, whatever stages are left.',
+  abort: 'Send all new traffic back to stable.',
+  pause: 'Stay at this stage until resumed; guards go on judging.',
+  resume: 'Go on with a paused rollout.',
+  retry: 'Run an ended rollout again, with the same plan.',
+};
+
+export const rolloutRoutes: readonly Route[] = [
+  route({
+    method: 'POST',
+    path: '/v1/services/{service}/rollouts',
+    operationId: 'startRollout',
+    tag: 'rollouts',
+    summary: 'Start a rollout.',
+    access: 'operator',
+    params: serviceParams,
+    body: startRolloutBody,
+    success: { status: 201, description: 'It runs.', schema: rolloutAnswer },
+    errors: [404, 409, 412],
+    async handle({ control, params: { service }, body: { to, ...plan }, command }) {
+      const rollout = await control.startRollout(service, to, plan, command(service));
+      return json(rolloutView(rollout), 201, {
+        location: `/v1/services/${encodeURIComponent(service)}/rollouts/current`,
+      });
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/services/{service}/rollouts',
+    operationId: 'listRollouts',
+    tag: 'rollouts',
+    summary: 'The rollouts of a service.',
+    access: 'viewer',
+    params: serviceParams,
+    success: { status: 200, description: 'Newest first.', schema: rolloutsAnswer },
+    errors: [404],
+    handle: ({ control, params }) => json({ rollouts: control.service(params.service).rollouts.map(rolloutView) }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/services/{service}/rollouts/current',
+    operationId: 'currentRollout',
+    tag: 'rollouts',
+    summary: 'The newest rollout, running or ended, with stage, verdicts and evidence.',
+    access: 'viewer',
+    params: serviceParams,
+    success: { status: 200, description: 'As it is now.', schema: rolloutAnswer },
+    errors: [404],
+    handle({ control, params: { service } }) {
+      const { rollout } = control.service(service);
+      if (rollout === null) throw new TealgateError('not_found', `${service} has not had a rollout`);
+      return json(rolloutView(rollout));
+    },
+  }),
+  ...Object.entries(ACTIONS).map(([action, summary]) => operation(action as RolloutAction, summary)),
+];
+
+function operation(action: RolloutAction, summary: string): Route {
+  return route({
+    method: 'POST',
+    path: `/v1/services/{service}/rollouts/current/${action}`,
+    operationId: action,
+    tag: 'rollouts',
+    summary: `${summary} Repeating the call is harmless.`,
+    access: 'operator',
+    params: serviceParams,
+    body: emptyBody,
+    success: { status: 200, description: 'As it is now.', schema: rolloutAnswer },
+    errors: [404, 409, 412],
+    async handle({ control, params: { service }, command }) {
+      return json(rolloutView(await control.operateRollout(service, action, command(service))));
+    },
+  });
+}

@@ -1,0 +1,59 @@
+import { z } from 'zod';
+
+const name = (what: string) => z.string().min(1).max(200).describe(what);
+
+const wholeWeight = z
+  .int({ error: 'must be a whole number from 0 to 1000000' })
+  .min(0, 'must be a whole number from 0 to 1000000')
+  .max(1_000_000, 'must be a whole number from 0 to 1000000');
+
+export const serviceParams = z.object({ service: name('Name of the service.') });
+
+export const upstreamParams = z.object({
+  service: name('Name of the service.'),
+  upstream: name('Name of the upstream.'),
+});
+
+export const waitQuery = z.strictObject({
+  wait: z.literal('drained').exactOptional().describe('Answer only when the draining upstreams are empty.'),
+});
+
+export const eventsQuery = z.strictObject({
+  since: z
+    .string()
+    .regex(/^\d{1,15}$/, 'must be the id of an event')
+    .transform(Number)
+    .exactOptional()
+    .describe('Begin after this event; 0 for all of them. Without it, and without Last-Event-ID: new events only.'),
+});
+
+export const weightsBody = z
+  .record(z.string().max(200), wholeWeight)
+  .refine((weights) => Object.keys(weights).length > 0, 'name at least one upstream, such as {"blue": 95, "green": 5}')
+  .meta({
+    id: 'Weights',
+    description: 'Shares of new traffic by upstream, proportional. Upstreams left out keep theirs.',
+    examples: [{ blue: 95, green: 5 }],
+  });
+
+export const switchBody = z
+  .strictObject({
+    to: name('The upstream that gets all new traffic; the others drain.'),
+    force: z.boolean().exactOptional().describe('Also when it has no healthy target.'),
+  })
+  .meta({ id: 'Switch', examples: [{ to: 'green' }] });
+
+const urls = z.array(z.string().min(1).max(2048)).min(1, 'name at least one target').max(1000);
+
+export const targetsBody = z
+  .union([z.strictObject({ targets: urls }), urls.transform((targets) => ({ targets }))])
+  .meta({ id: 'Targets', examples: [{ targets: ['http://127.0.0.1:4001'] }] });
+
+export const startRolloutBody = z.looseObject({ to: name('The candidate: the upstream to introduce.') }).meta({
+  id: 'StartRollout',
+  description: 'The candidate, and any keys of the configured plan to override, written as in the configuration.',
+  examples: [{ to: 'green', stages: [{ weight: 10, hold: '5m' }, { weight: 100 }] }],
+});
+
+/** For calls that need no body: none, or an empty object. */
+export const emptyBody = z.strictObject({}).optional();

@@ -1,0 +1,38 @@
+import type { Applied, ServiceView } from '../app/control-plane.ts';
+import { ENDED, type Rollout } from '../rollout/rollout.ts';
+
+/** An applied command with what is asked for most at the top. */
+export function appliedView({ version, service }: Applied) {
+  return { version, weights: weightsOf(service), stable: service.stable, service };
+}
+
+/** A rollout with where it is at the top; see `rolloutAnswer`. */
+export function rolloutView(rollout: Rollout) {
+  const { position } = rollout;
+  return {
+    ...rollout,
+    phase: position.phase,
+    stage: 'stage' in position ? position.stage : null,
+    reason: reasonOf(rollout),
+    remainingHoldMs: remainingHoldMs(rollout),
+  };
+}
+
+export function weightsOf(service: ServiceView): Record<string, number> {
+  return Object.fromEntries(Object.values(service.upstreams).map(({ name, weight }) => [name, weight]));
+}
+
+/** Of the current stage; null where no stage is held. */
+export function remainingHoldMs({ position, plan }: Rollout): number | null {
+  if (position.phase !== 'progressing' && position.phase !== 'paused') return null;
+  return Math.max(0, (plan.stages[position.stage]?.holdMs ?? 0) - position.heldMs);
+}
+
+/** Why the rollout is where it is: of a pause or an end its own, else that of the last transition. */
+export function reasonOf({ position, transitions }: Rollout): string | null {
+  return 'reason' in position ? position.reason : (transitions.at(-1)?.reason ?? null);
+}
+
+export function isRunning(rollout: Rollout | null): rollout is Rollout {
+  return rollout !== null && !ENDED.has(rollout.position.phase);
+}
