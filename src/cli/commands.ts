@@ -6,6 +6,7 @@ import { GOALS } from './goals.ts';
 import type { Session } from './session.ts';
 import type { EventsOptions } from './verbs/events.ts';
 import type { RolloutStartOptions } from './verbs/rollout-start.ts';
+import type { RunOptions } from './verbs/run.ts';
 import type { SwitchOptions } from './verbs/switch.ts';
 import type { UpstreamAction } from './verbs/upstream.ts';
 import type { WaitOptions } from './verbs/wait.ts';
@@ -35,7 +36,7 @@ function serverCommands(program: Command, session: Session): void {
         'check tealgate.yaml && tealgate run -c tealgate.yaml',
       ),
     )
-    .action((options: { config?: string }, command: Command) =>
+    .action((options: RunOptions, command: Command) =>
       start(session, command, null, async (ctx) => (await import('./verbs/run.ts')).run(ctx, options)),
     );
   program

@@ -66,13 +66,20 @@ export class Session {
 function cliError(error: unknown): CliError {
   if (error instanceof CliError) return error;
   if (error instanceof TealgateError && error.code !== 'internal') {
-    return new CliError(EXIT_OF[error.code] ?? EXIT.failed, error.message, { code: error.code, cause: error });
+    const message = [error.message, ...problemsOf(error)].join('\n');
+    return new CliError(EXIT_OF[error.code] ?? EXIT.failed, message, { code: error.code, cause: error });
   }
   const cause = error instanceof TealgateError ? error.cause : error;
   return new CliError(EXIT.failed, cause instanceof Error ? (cause.stack ?? cause.message) : String(cause), {
     code: 'internal',
     cause: error,
   });
+}
+
+/** All that is wrong, where an error has found several things. */
+function problemsOf(error: TealgateError): string[] {
+  const { problems } = error.details;
+  return Array.isArray(problems) ? problems.map(String) : [];
 }
 
 const EXIT_OF: Partial<Record<TealgateError['code'], ExitCode>> = {
