@@ -1,0 +1,111 @@
+import { createServer, type RequestListener } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { SmokeRequest } from '../../src/config/config.ts';
+import { runSmoke } from '../../src/rollout/smoke.ts';
+
+const servers: { close(): unknown }[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close();
+});
+
+async function listen(server: Server): Promise<string> {
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  // A server on a TCP port has an address of this kind.
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const serve = (listener: RequestListener): Promise<string> => listen(createServer(listener));
+
+const REQUEST: SmokeRequest = {
+  method: 'GET',
+  path: '/healthz',
+  headers: {},
+  expect: { status: 200, bodyIncludes: null },
+  timeoutMs: 5000,
+};
+const signal = new AbortController().signal;
+
+describe('smoke requests', () => {
+  it('ask every target, with method, path and headers as planned, on a connection of their own', async () => {
+    const seen: string[] = [];
+    const listener: RequestListener = (request, response) => {
+      seen.push(`${request.method} ${request.url} ${request.headers['x-smoke']} ${request.headers.host}`);
+      response.end('all is well');
+    };
+    const targets = [await serve(listener), await serve(listener)];
+    const smoke = { ...REQUEST, method: 'POST', path: '/check?deep=1', headers: { 'x-smoke': 'yes' } };
+    const results = await runSmoke([smoke, REQUEST], targets, { signal });
+    expect(results.map(({ target, ok, status, detail }) => ({ target, ok, status, detail }))).toEqual(
+      [targets[0], targets[0], targets[1], targets[1]].map((target) => ({ target, ok: true, status: 200, detail: '' })),
+    );
+    for (const target of targets) expect(seen).toContain(`POST /check?deep=1 yes ${target.slice('http://'.length)}`);
+  });
+
+  it('keep status and the beginning of the body of a wrong answer, safe to print', async () => {
+    const target = await serve((_request, response) => {
+      response.statusCode = 500;
+      response.end(`\x1b[31mdatabase\r\nis down${'!'.repeat(1000)}`);
+    });
+    const [result] = await runSmoke([REQUEST], [target], { signal });
+    expect(result).toMatchObject({ ok: false, status: 500 });
+    expect(result?.detail).toMatch(/^status 500 and not 200: "\\u001b\[31mdatabase\\r\\nis down!+"$/);
+    expect(result?.detail.length).toBeLessThan(260);
+  });
+
+  it('look for the text that the body must include', async () => {
+    const target = await serve((_request, response) => response.end('version 2'));
+    const includes = (bodyIncludes: string): SmokeRequest => ({ ...REQUEST, expect: { status: 200, bodyIncludes } });
+    const results = await runSmoke([includes('version 2'), includes('version 3')], [target], { signal });
+    expect(results.map((result) => result.ok)).toEqual([true, false]);
+    expect(results[1]?.detail).toBe('the body does not include "version 3": "version 2"');
+  });
+
+  it('do not follow redirects', async () => {
+    const target = await serve((_request, response) => response.writeHead(302, { location: '/healthz' }).end());
+    const [result] = await runSmoke([REQUEST], [target], { signal });
+    expect(result).toMatchObject({ ok: false, status: 302 });
+  });
+
+  it('fail on a target that is not there', async () => {
+    const closed = createTcpServer();
+    const target = await listen(closed);
+    servers.pop();
+    await new Promise((resolve) => closed.close(resolve));
+    const [result] = await runSmoke([REQUEST], [target], { signal });
+    expect(result).toMatchObject({ ok: false, status: null });
+    expect(result?.detail).toContain('ECONNREFUSED');
+  });
+
+  it('fail on a target that accepts and never answers, and on one that never finishes', async () => {
+    const mute = await listen(createTcpServer((socket) => servers.push({ close: () => socket.destroy() })));
+    const endless = await serve((_request, response) => response.write('and then'));
+    const results = await runSmoke([{ ...REQUEST, timeoutMs: 50 }], [mute, endless], { signal });
+    expect(results.map(({ ok, status, detail }) => ({ ok, status, detail }))).toEqual([
+      { ok: false, status: null, detail: 'no whole answer within 50 ms' },
+      { ok: false, status: 200, detail: 'no whole answer within 50 ms' },
+    ]);
+  });
+
+  it('read no more of a body than is needed to judge it', async () => {
+    const target = await serve((_request, response) => {
+      const chunk = Buffer.alloc(64 * 1024, 'x');
+      const more = (): void => {
+        while (!response.destroyed && response.write(chunk));
+        if (!response.destroyed) response.once('drain', more);
+      };
+      more();
+    });
+    const [result] = await runSmoke([REQUEST], [target], { signal });
+    expect(result).toMatchObject({ ok: true, status: 200 });
+  });
+
+  it('end with their signal', async () => {
+    const mute = await listen(createTcpServer((socket) => servers.push({ close: () => socket.destroy() })));
+    const stop = new AbortController();
+    const running = runSmoke([REQUEST], [mute], { signal: stop.signal });
+    stop.abort();
+    await expect(running).rejects.toThrow('aborted');
+  });
+});
