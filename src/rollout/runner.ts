@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../platform/clock.ts';
 import { Meter } from './meter.ts';
-import type { RolloutPorts, RolloutUpdate } from './ports.ts';
+import type { RolloutPorts } from './ports.ts';
 import { type RolloutEvent, transition } from './reducer.ts';
 import type { Rollout, SmokeResult } from './rollout.ts';
 import { runSmoke } from './smoke.ts';
@@ -30,9 +30,8 @@ export interface RunnerOptions {
   readonly smoke?: typeof runSmoke;
 }
 
-/** What the runner needs of a logger; a pino logger will do. */
+/** Where failures go; a pino logger will do. What goes well is told by the events of each update. */
 export interface RunnerLog {
-  info(fields: Readonly<Record<string, unknown>>, message: string): void;
   error(fields: Readonly<Record<string, unknown>>, message: string): void;
 }
 
@@ -206,26 +205,19 @@ class RolloutRunner implements Runner {
    */
   async #update(rollout: Rollout, happened: (current: Rollout) => RolloutEvent): Promise<boolean> {
     const { service, id } = rollout;
-    const outcome: { update: RolloutUpdate | null; moved: boolean } = { update: null, moved: false };
+    const outcome = { stored: false, moved: false };
     await this.#ports.update(service, (current) => {
-      outcome.update = null;
+      outcome.stored = false;
       if (current?.id !== id) return null;
       const { rollout: next, changes, events } = transition(current, happened(current), this.#clock.wallMs());
       if (next === current && events.length === 0) return null;
-      outcome.update = { rollout: next, changes, events };
+      outcome.stored = true;
       outcome.moved = next.transitions.length > current.transitions.length;
-      return outcome.update;
+      return { rollout: next, changes, events };
     });
-    if (outcome.update === null) return false;
+    if (!outcome.stored) return false;
     this.#persistedMs.set(service, this.#clock.monotonicMs());
-    this.#tell(outcome.update);
     return outcome.moved;
-  }
-
-  #tell({ rollout, events }: RolloutUpdate): void {
-    for (const { type, data } of events) {
-      this.#log.info({ event: type, service: rollout.service, ...data }, `${type} of ${rollout.service}`);
-    }
   }
 
   #report(service: string, error: unknown): void {

@@ -147,7 +147,7 @@ class Gate {
   #newRunner(): Runner {
     return createRunner(this.ports, {
       clock: { monotonicMs: () => this.#monotonicMs, wallMs: () => this.#wallMs },
-      log: { info: () => undefined, error: ({ err }) => expect(String(err)).toMatch(/failed (before|after)_commit/) },
+      log: { error: ({ err }) => expect(String(err)).toMatch(/failed (before|after)_commit/) },
       smoke: async () => [
         { target: 't', method: 'GET', path: '/', ok: this.#smokeOk, status: 200, durationMs: 1, detail: '' },
       ],
