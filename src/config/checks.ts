@@ -57,7 +57,8 @@ function checkListeners(settings: Settings, clean: Clean): Finding[] {
     const path: Path = ['listeners', i, 'address'];
     if (!clean(...path)) return;
     const other = settings.listeners.findIndex((before) => overlaps(before.address, address));
-    if (other < i) {
+    // -1: port 0 takes a free one each time and overlaps with nothing, itself included.
+    if (other !== -1 && other < i) {
       findings.push({
         path,
         message: `${formatAddress(address)} is taken by listeners[${other}]; give each listener its own address and port`,
