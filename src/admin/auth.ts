@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { isLoopback } from '../config/address.ts';
 import type { AdminConfig, Role } from '../config/config.ts';
 import { TealgateError } from '../platform/errors.ts';
-import { isLoopback } from './peer.ts';
 
 /** Who calls: the name of a token, or `loopback` where no tokens are configured. */
 export interface Identity {

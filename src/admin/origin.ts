@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
+import { canonicalHost, formatAddress } from '../config/address.ts';
 import type { AdminConfig } from '../config/config.ts';
 import { TealgateError } from '../platform/errors.ts';
-import { formatAuthority } from './peer.ts';
 
 /** Names under which a request may reach the admin endpoint. Anything else is DNS rebinding until shown otherwise. */
 export interface HostRules {
@@ -53,9 +53,9 @@ function onlyHost(request: IncomingMessage): string {
 function ownAuthorities(config: AdminConfig, { socket }: IncomingMessage): Set<string> {
   const { localAddress, localPort } = socket;
   if (localAddress === undefined || localPort === undefined) return new Set(['localhost']);
-  const hosts = ['localhost', '127.0.0.1', '::1', localAddress];
+  const hosts = ['localhost', '127.0.0.1', '::1', canonicalHost(localAddress)];
   if (config.address.kind === 'tcp') hosts.push(config.address.host.toLowerCase());
-  const authorities = hosts.map((host) => formatAuthority(host, localPort));
+  const authorities = hosts.map((host) => formatAddress({ host, port: localPort }));
   return new Set(localPort === 80 ? [...authorities, ...authorities.map((name) => name.slice(0, -3))] : authorities);
 }
 

@@ -1,13 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { ControlPlane } from '../app/control-plane.ts';
+import { isLoopback } from '../config/address.ts';
 import type { AdminConfig } from '../config/config.ts';
 import { monotonicMs } from '../platform/clock.ts';
 import { TealgateError } from '../platform/errors.ts';
 import { createAccessRules } from './access.ts';
 import { createHttp } from './http.ts';
 import { type BoundAddress, listen } from './listen.ts';
-import { isLoopback } from './peer.ts';
 import { RecentEvents } from './recent-events.ts';
 import type { RouteDeps } from './route.ts';
 import { ROUTES } from './routes.ts';

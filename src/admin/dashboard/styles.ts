@@ -49,7 +49,7 @@ rect.c-blue { fill: var(--blue); } rect.c-green { fill: var(--green); } rect.c-0
 .spark.c-blue { color: var(--blue); } .spark.c-green { color: var(--green); } .spark.c-0 { color: var(--c0); } .spark.c-1 { color: var(--c1); } .spark.c-2 { color: var(--c2); } .spark.c-3 { color: var(--c3); } .spark.c-4 { color: var(--c4); } .spark.c-bad { color: var(--bad); }
 .spark polyline { fill: none; stroke: currentColor; stroke-width: 1.3; } .spark polygon { fill: currentColor; opacity: .14; }
 .curve { white-space: nowrap; } .curve span { display: inline-block; min-width: 4.2em; }
-.scroll { overflow-x: auto; margin: 0 -16px; padding: 0 16px; }
+.scroll { position: relative; overflow-x: auto; margin: 0 -16px; padding: 0 16px; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: 5px 12px 5px 0; vertical-align: middle; white-space: nowrap; }
 th:last-child, td:last-child { padding-right: 0; }
@@ -74,7 +74,7 @@ span.bad { color: var(--bad); } span.warn { color: var(--warn); }
 .stages .current { border-color: var(--accent); box-shadow: 0 0 0 1px var(--accent); } .stages .held { border-color: var(--warn); box-shadow: 0 0 0 1px var(--warn); }
 .stages .stopped { border-color: var(--bad); box-shadow: 0 0 0 1px var(--bad); }
 .guard { display: grid; grid-template-columns: auto auto minmax(80px, 1fr) auto; gap: 4px 8px; align-items: center; }
-.guard .name { font-weight: 600; } .guard p { grid-column: 1 / -1; }
+.guard .name { font-weight: 600; } .guard .badge { justify-self: start; } .guard p { grid-column: 1 / -1; }
 .guard svg { width: 100%; height: 8px; border-radius: 4px; } .guard rect.track { fill: var(--soft); }
 rect.good { fill: var(--accent); } rect.warn { fill: var(--warn); } rect.bad { fill: var(--bad); }
 .plain { list-style: none; display: grid; gap: 2px; } .transitions { max-height: 132px; overflow-y: auto; }
@@ -82,6 +82,7 @@ rect.good { fill: var(--accent); } rect.warn { fill: var(--warn); } rect.bad { f
 .transitions .why { overflow-wrap: anywhere; }
 time { color: var(--faint); }
 .ledger { font-size: 12px; color: var(--faint); } .ledger b { color: var(--ink); }
+#unrouted:empty { display: none; }
 .events td { padding-top: 3px; padding-bottom: 3px; } .events .data { color: var(--faint); white-space: normal; min-width: 220px; font-size: 12px; }
 button { font: inherit; font-size: 12px; padding: 2px 10px; border-radius: 5px; border: 1px solid var(--line); background: var(--card); color: var(--ink); cursor: pointer; }
 button:hover { border-color: var(--accent); color: var(--accent); }

@@ -1,8 +1,9 @@
 import type { ServiceView, TargetView, UpstreamView } from '../../app/control-plane.ts';
 import type { TrafficSamples } from '../traffic-samples.ts';
+import { isRunning } from '../views.ts';
 import { formatCount, formatDuration, formatLatency, formatRate, formatShare } from './format.ts';
 import { type Html, html } from './html.ts';
-import { badge, callButton, colour, type Tone } from './parts.ts';
+import { badge, type CallButton, callButton, colour, type Tone } from './parts.ts';
 import { sparkline } from './sparkline.ts';
 
 export interface UpstreamTable {
@@ -37,7 +38,7 @@ function group(upstream: UpstreamView, index: number, table: UpstreamTable): Htm
   const errors = {
     points: traffic.errorsCurve,
     least: 0.05,
-    colour: 'c-bad',
+    colour: traffic.errorsCurve.some((share) => share > 0) ? 'c-bad' : '',
     label: 'Share of errors, last 2 minutes',
   };
   const { p50, p99 } = upstream.latencyMs;
@@ -66,7 +67,8 @@ function targetRow(target: TargetView, nowMs: number, operator: boolean): Html {
 function upstreamState({ admin, drain }: UpstreamView, nowMs: number): Html {
   if (admin === 'enabled') return badge('enabled', 'quiet');
   if (drain === null || drain.drained) return badge('drained', 'quiet');
-  return badge(`draining, ${formatDuration(drain.deadlineAt - nowMs)} left`, 'warn');
+  const leftMs = drain.deadlineAt - nowMs;
+  return badge(leftMs > 0 ? `draining, ${formatDuration(leftMs)} left` : 'draining', 'warn');
 }
 
 const HEALTH: Readonly<Record<TargetView['health'], Tone>> = {
@@ -93,14 +95,33 @@ function lastProbe({ probes }: TargetView, nowMs: number): Html {
     <span class="faint">${formatLatency(probe.durationMs)}, ${formatDuration(nowMs - probe.at)} ago</span>`;
 }
 
-function upstreamButtons(service: ServiceView, { name, admin, weight, pins }: UpstreamView): Html {
+function upstreamButtons(service: ServiceView, upstream: UpstreamView): readonly Html[] {
+  const { name, admin, pins } = upstream;
   const base = `/v1/services/${encodeURIComponent(service.name)}`;
   const path = (action: string) => `${base}/upstreams/${encodeURIComponent(name)}/${action}`;
-  const alone =
-    weight > 0 && Object.values(service.upstreams).every((other) => other.name === name || other.weight === 0);
-  return html`${!alone && callButton({ label: 'Switch', path: `${base}/switch`, body: { to: name }, confirm: `Send all new traffic of ${service.name} to ${name}? The others drain.` })}
-    ${admin === 'draining' ? callButton({ label: 'Enable', path: path('enable'), confirm: `Take ${name} back in?` }) : callButton({ label: 'Drain', path: path('drain'), confirm: `Send no more requests to ${name} of ${service.name}, pinned or not?` })}
-    ${pins > 0 && callButton({ label: 'Evict', path: path('evict'), confirm: `Break all pins to ${name} of ${service.name}?` })}`;
+  const buttons: CallButton[] = [];
+  if (service.stable !== name && !isRunning(service.rollout)) {
+    const confirm = `Start a rollout of ${service.name} to ${name}, as configured?`;
+    buttons.push({ label: 'Roll out', path: `${base}/rollouts`, body: { to: name }, confirm });
+  }
+  if (!hasAllTraffic(service, upstream)) {
+    const confirm = `Send all new traffic of ${service.name} to ${name}? The others drain.`;
+    buttons.push({ label: 'Switch', path: `${base}/switch`, body: { to: name }, confirm });
+  }
+  if (admin === 'draining') {
+    buttons.push({ label: 'Enable', path: path('enable'), confirm: `Take ${name} of ${service.name} back in?` });
+  } else {
+    const confirm = `Send no more requests to ${name} of ${service.name}, pinned or not?`;
+    buttons.push({ label: 'Drain', path: path('drain'), confirm });
+  }
+  if (pins > 0) {
+    buttons.push({ label: 'Evict', path: path('evict'), confirm: `Break all pins to ${name} of ${service.name}?` });
+  }
+  return buttons.map(callButton);
+}
+
+function hasAllTraffic({ upstreams }: ServiceView, { name, weight }: UpstreamView): boolean {
+  return weight > 0 && Object.values(upstreams).every((other) => other.name === name || other.weight === 0);
 }
 
 function tint(errorShare: number | null): string {

@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { openapiDocument } from '../../src/admin/openapi.ts';
+import { ROUTES } from '../../src/admin/routes.ts';
+
+const document = JSON.parse(JSON.stringify(openapiDocument(ROUTES)));
+
+function* every(value: unknown, key: string): Iterable<unknown> {
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, child] of Object.entries(value)) {
+    if (name === key) yield child;
+    yield* every(child, key);
+  }
+}
+
+describe('the OpenAPI document', () => {
+  it('in docs/ is the one that is served; `npm run generate` writes it', () => {
+    expect(JSON.parse(readFileSync(new URL('../../docs/openapi.json', import.meta.url), 'utf8'))).toEqual(document);
+  });
+
+  it('has every call, each with an id of its own', () => {
+    const operations = Object.entries<Record<string, { operationId: string }>>(document.paths).flatMap(([path, item]) =>
+      Object.entries(item).map(([method, { operationId }]) => ({
+        call: `${method.toUpperCase()} ${path}`,
+        operationId,
+      })),
+    );
+    expect(operations.map(({ call }) => call).toSorted()).toEqual(
+      ROUTES.map(({ method, path }) => `${method} ${path}`).toSorted(),
+    );
+    expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(ROUTES.length);
+  });
+
+  it('refers only to what it has', () => {
+    for (const ref of every(document, '$ref')) {
+      const name = String(ref).replace('#/components/schemas/', '');
+      expect(document.components.schemas).toHaveProperty([name]);
+    }
+    expect([...every(document, '$defs')]).toEqual([]);
+    expect([...every(document, '$schema')]).toEqual([]);
+  });
+
+  it('describes every parameter of a path', () => {
+    for (const [path, item] of Object.entries<Record<string, { parameters?: { name: string; in: string }[] }>>(
+      document.paths,
+    )) {
+      const wanted = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+      for (const { parameters = [] } of Object.values(item)) {
+        expect(parameters.filter((one) => one.in === 'path').map(({ name }) => name)).toEqual(wanted);
+      }
+    }
+  });
+
+  it('says which calls need an operator', () => {
+    for (const { path, method } of ROUTES) {
+      const operation = document.paths[path][method.toLowerCase()];
+      expect(operation['x-role'] ?? 'none').toBe(method === 'GET' ? (operation['x-role'] ?? 'none') : 'operator');
+    }
+  });
+});
