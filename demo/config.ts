@@ -20,7 +20,7 @@ services:
     rollout:
       strategy: canary
       smoke: [{path: /healthz, expect: {status: 200}}]
-      stages: [{weight: 5, hold: 2s}, {weight: 25, hold: 2s}, {weight: 50, hold: 2s}, {weight: 100, hold: 1s}]
+      stages: [{weight: 5, hold: 4s}, {weight: 25, hold: 4s}, {weight: 50, hold: 4s}, {weight: 100, hold: 2s}]
       guards:
         errorRate: {max: 1%, confidence: 99%}
 `;

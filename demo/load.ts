@@ -31,8 +31,9 @@ export class Load {
     this.clients = Array.from({ length: CLIENTS }, (_, i) => this.client(i));
   }
 
-  /** Lets each client finish the request it has sent. */
+  /** Lets each client finish the request it has sent. Calling it again changes nothing. */
   async stop(): Promise<void> {
+    if (this.stopping.signal.aborted) return;
     this.stopping.abort();
     await Promise.all(this.clients);
     await this.pool.close();

@@ -125,8 +125,8 @@ async function text(stream: AsyncIterable<Buffer>): Promise<string> {
 /** Addresses of the log line `listening`, or null for another line. */
 function readListening(line: string): { url: string; admin: string } | null {
   // The gate logs one JSON object a line.
-  const entry = JSON.parse(line) as { event?: string; listeners?: string[]; admin?: string };
-  const first = entry.listeners?.[0];
+  const entry = JSON.parse(line) as { event?: string; addresses?: string[]; admin?: string };
+  const first = entry.addresses?.[0];
   if (entry.event !== 'listening' || first === undefined || entry.admin === undefined) return null;
   return { url: `http://${first}`, admin: `http://${entry.admin}` };
 }

@@ -41,7 +41,7 @@ export async function switchWithStreams(
   } finally {
     await streams.stop();
   }
-  const { messages, events, faults } = streams.tally;
+  const { messages, events, faults, closeCodes } = streams.tally;
   if (faults.length > 0) throw new Error(`the streams were disturbed: ${faults.join('; ')}`);
   stage.screen.say(
     good(
@@ -49,6 +49,7 @@ export async function switchWithStreams(
       `new requests went to ${shops.to.version} at once; the streams lived on while green drained, then came to blue`,
     ),
     `    ${messages} WebSocket messages and ${events} events, none broken or out of order`,
+    `    green's WebSockets were closed at the end of the drain with code ${[...new Set(closeCodes.slice(0, 4))].join(', ')}`,
   );
   return streams.tally;
 }

@@ -76,10 +76,10 @@ function cliError(error: unknown): CliError {
   });
 }
 
-/** All that is wrong, where an error has found several things. */
+/** All that is wrong, where an error has found several things and its message does not say them. */
 function problemsOf(error: TealgateError): string[] {
   const { problems } = error.details;
-  return Array.isArray(problems) ? problems.map(String) : [];
+  return Array.isArray(problems) ? problems.map(String).filter((text) => !error.message.includes(text)) : [];
 }
 
 const EXIT_OF: Partial<Record<TealgateError['code'], ExitCode>> = {
