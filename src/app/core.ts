@@ -1,9 +1,9 @@
 import type { Config, ServiceConfig } from '../config/config.ts';
 import type { Clock } from '../platform/clock.ts';
 import { TealgateError } from '../platform/errors.ts';
-import type { NewEvent, Store } from '../store/store.ts';
+import type { NewEvent, Store, StoredEvent } from '../store/store.ts';
 import type { Logger } from '../telemetry/log.ts';
-import type { Command } from './control-plane.ts';
+import type { Applied, Command } from './control-plane.ts';
 import { desiredService, type EffectiveService, effectiveService, own, withService } from './desired/effective.ts';
 import { sameValue } from './desired/equal.ts';
 import { routingEvents, type ServiceEvent } from './desired/events.ts';
@@ -13,6 +13,7 @@ import type { HealthChecker } from './health/checker.ts';
 import type { Publisher } from './publisher.ts';
 import { SerialQueue } from './queue.ts';
 import type { Registry } from './registry.ts';
+import { serviceView } from './views/service-view.ts';
 import type { WorkerPool } from './workers/worker-pool.ts';
 
 /** What every command works with. */
@@ -24,6 +25,8 @@ export interface CoreParts {
   readonly pool: WorkerPool;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Called with the events of each commit. */
+  readonly onEvents: (events: readonly StoredEvent[]) => void;
 }
 
 /** The file and the run-time changes, as committed. */
@@ -85,45 +88,59 @@ export class Core {
     return { name, config, desired, effective: effectiveService(config, desired) };
   }
 
-  /** Changes one service; a proposal of what is there already changes nothing. Throws what `decide` throws. */
-  changeService(name: string, by: Command, decide: (state: ServiceState) => ServiceProposal | null): Promise<void> {
-    return this.change(() => {
-      const before = this.service(name);
-      this.expectVersion(name, by);
-      const proposal = decide(before);
-      if (proposal === null || sameValue(proposal.desired, before.desired)) return null;
-      const after = effectiveService(before.config, proposal.desired);
-      const at = this.parts.clock.wallMs();
-      const events = [...(proposal.events ?? []), ...routingEvents(before.effective, after)].map(
-        (event): NewEvent => ({ actor: by.actor, ...event, service: name, at }),
-      );
-      return { desired: withService(this.state.desired, name, proposal.desired), events };
-    });
-  }
-
-  /** Null changes nothing. */
-  change(decide: (current: Current) => Proposal | null): Promise<void> {
+  /**
+   * Changes one service; a proposal of what is there already, with no events, changes nothing. Resolves with the service
+   * as it is served then, before the next change. Throws what `decide` throws.
+   */
+  changeService(name: string, by: Command, decide: (state: ServiceState) => ServiceProposal | null): Promise<Applied> {
     return this.queue.run(async () => {
-      if (this.commit(decide)) await this.publish();
+      if (this.commit(() => this.proposeFor(name, by, decide))) await this.publish();
+      return { version: this.parts.publisher.version(), service: serviceView(this, this.service(name)) };
     });
   }
 
-  /** Publishes what was observed since the last time, like health, and tells of it. */
+  /**
+   * Publishes what was observed since the last time, like health, and tells of it. What is observed holds whether or not
+   * it can be written down, so a store that fails is logged and holds up nothing.
+   */
   observe(events: readonly NewEvent[]): Promise<void> {
     return this.queue.run(async () => {
-      if (events.length > 0) this.commit(({ desired }) => ({ desired, events }));
+      this.tell(events);
       await this.publish();
     });
   }
 
   /** Runs alone like a change; for what changes more than state. Must not call `change`, which would wait for itself. */
   alone<T>(task: (tools: Alone) => Promise<T>): Promise<T> {
-    return this.queue.run(() => task({ commit: (decide) => this.commit(decide), publish: () => this.publish() }));
+    const tools: Alone = {
+      commit: (decide) => this.commit(decide),
+      tell: (events) => this.tell(events),
+      publish: () => this.publish(),
+    };
+    return this.queue.run(() => task(tools));
   }
 
   /** Resolves when what has been asked for so far is done. */
   idle(): Promise<void> {
     return this.queue.idle();
+  }
+
+  private proposeFor(
+    name: string,
+    by: Command,
+    decide: (state: ServiceState) => ServiceProposal | null,
+  ): Proposal | null {
+    const before = this.service(name);
+    this.expectVersion(name, by);
+    const proposal = decide(before);
+    if (proposal === null) return null;
+    if (sameValue(proposal.desired, before.desired) && (proposal.events ?? []).length === 0) return null;
+    const after = effectiveService(before.config, proposal.desired);
+    const at = this.parts.clock.wallMs();
+    const events = [...(proposal.events ?? []), ...routingEvents(before.effective, after)].map(
+      (event): NewEvent => ({ actor: by.actor, ...event, service: name, at }),
+    );
+    return { desired: withService(this.state.desired, name, proposal.desired), events };
   }
 
   private commit(decide: (current: Current) => Proposal | null): boolean {
@@ -135,11 +152,21 @@ export class Core {
       if (result.kind === 'committed') {
         this.revision = result.revision;
         this.state = { config: proposal.config ?? this.state.config, desired: proposal.desired };
+        this.parts.onEvents(result.events);
         return true;
       }
       this.follow();
     }
     throw new TealgateError('store_conflict', 'the store is being changed by another process; try again');
+  }
+
+  private tell(events: readonly NewEvent[]): void {
+    if (events.length === 0) return;
+    try {
+      this.commit(({ desired }) => ({ desired, events }));
+    } catch (error) {
+      this.parts.log.error({ event: 'store.failed', err: error }, 'what happened could not be written down');
+    }
   }
 
   /** Takes over what another process committed. */
@@ -166,5 +193,7 @@ export class Core {
 export interface Alone {
   /** Durable when it returns; false when `decide` proposed nothing. */
   commit(decide: (current: Current) => Proposal | null): boolean;
+  /** Writes events down if that can be done; never throws. */
+  tell(events: readonly NewEvent[]): void;
   publish(): Promise<void>;
 }

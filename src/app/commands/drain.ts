@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TealgateError } from '../../platform/errors.ts';
-import type { Command } from '../control-plane.ts';
+import type { Applied, Command } from '../control-plane.ts';
 import type { Core, ServiceState } from '../core.ts';
 import { drain, enable, evict } from '../desired/draining.ts';
 import { own } from '../desired/effective.ts';
 import { upstreamIsEmpty } from '../registry.ts';
 import { expectUpstream, refuseForRolloutSides } from './refuse.ts';
 
-export function drainUpstream(core: Core, service: string, upstream: string, by: Command): Promise<void> {
+export function drainUpstream(core: Core, service: string, upstream: string, by: Command): Promise<Applied> {
   return core.changeService(service, by, (state) => {
     expectUpstream(state, upstream);
     refuseForRolloutSides(state, upstream, `drain ${upstream}`);
@@ -16,7 +16,7 @@ export function drainUpstream(core: Core, service: string, upstream: string, by:
   });
 }
 
-export function enableUpstream(core: Core, service: string, upstream: string, by: Command): Promise<void> {
+export function enableUpstream(core: Core, service: string, upstream: string, by: Command): Promise<Applied> {
   return core.changeService(service, by, (state) => {
     expectUpstream(state, upstream);
     refuseForRolloutSides(state, upstream, `enable ${upstream}`);
@@ -24,7 +24,7 @@ export function enableUpstream(core: Core, service: string, upstream: string, by
   });
 }
 
-export function evictPins(core: Core, service: string, upstream: string, by: Command): Promise<void> {
+export function evictPins(core: Core, service: string, upstream: string, by: Command): Promise<Applied> {
   return core.changeService(service, by, (state) => {
     expectUpstream(state, upstream);
     return { desired: evict(state.desired, upstream) };

@@ -1,4 +1,4 @@
-import type { Command } from '../control-plane.ts';
+import type { Applied, Command } from '../control-plane.ts';
 import type { Core, ServiceProposal, ServiceState } from '../core.ts';
 import { switchTo } from '../desired/switch.ts';
 import { expectReachable } from './reachable.ts';
@@ -17,17 +17,17 @@ export async function switchUpstream(
   to: string,
   by: Command,
   options: SwitchOptions,
-): Promise<void> {
-  const decide = (state: ServiceState): ServiceProposal => {
+): Promise<Applied> {
+  const decide = (state: ServiceState): ServiceProposal | null => {
     expectUpstream(state, to);
     refuseDuringRollout(state, options.verb ?? 'switch');
     const desired = switchTo(state.config, state.desired, to, core.parts.clock.wallMs());
+    if (desired === state.desired) return null;
     const from = state.effective.stable;
     return { desired, events: [{ type: 'traffic.switched', data: { from, to, forced: options.force } }] };
   };
   // Asked before waiting in the queue, so that a target that does not answer holds up nobody else.
   const state = core.service(service);
-  const changes = decide(state).desired !== state.desired;
-  if (changes && !options.force) await expectReachable(core, state, to);
-  await core.changeService(service, by, decide);
+  if (decide(state) !== null && !options.force) await expectReachable(core, state, to);
+  return core.changeService(service, by, decide);
 }

@@ -1,5 +1,5 @@
 import { TealgateError } from '../../platform/errors.ts';
-import type { Command } from '../control-plane.ts';
+import type { Applied, Command } from '../control-plane.ts';
 import type { Core, ServiceState } from '../core.ts';
 import { effectiveService } from '../desired/effective.ts';
 import type { Weights } from '../desired/equal.ts';
@@ -8,7 +8,7 @@ import { expectUpstream, refuseDuringRollout } from './refuse.ts';
 
 const MOST = 1_000_000;
 
-export function changeWeights(core: Core, service: string, weights: Weights, by: Command): Promise<void> {
+export function changeWeights(core: Core, service: string, weights: Weights, by: Command): Promise<Applied> {
   return core.changeService(service, by, (state) => {
     expectWeights(state, weights);
     refuseDuringRollout(state, 'set weights');

@@ -2,9 +2,9 @@ import type { RolloutPorts } from '../../rollout/ports.ts';
 import { readCell, UPSTREAM } from '../../traffic/ledger.ts';
 import type { Core } from '../core.ts';
 import { desiredService, own } from '../desired/effective.ts';
-import { newestRollout, runningRollout, withRollout } from '../desired/rollouts.ts';
-import { applyRoutingChanges } from '../desired/routing-changes.ts';
+import { newestRollout, runningRollout } from '../desired/rollouts.ts';
 import { upstreamIsEmpty } from '../registry.ts';
+import { proposeUpdate } from '../rollout-proposal.ts';
 
 /** Who a transition is by, unless it says so itself. */
 const BY_ITSELF = { actor: 'tealgate' };
@@ -20,19 +20,18 @@ export function rolloutPorts(core: Core): RolloutPorts {
     },
     rollout: (service) => newestRollout(desiredService(core.current().desired, service)),
     async update(service, decide) {
-      await core.changeService(service, BY_ITSELF, ({ config, desired }) => {
-        const update = decide(newestRollout(desired));
-        if (update === null) return null;
-        const routed = applyRoutingChanges(config, desired, update.changes, clock.wallMs());
-        return { desired: withRollout(routed, update.rollout), events: update.events };
+      const { service: view } = await core.changeService(service, BY_ITSELF, (state) => {
+        const update = decide(newestRollout(state.desired));
+        return update === null ? null : proposeUpdate(state, update, clock.wallMs());
       });
-      return newestRollout(desiredService(core.current().desired, service));
+      return view.rollout;
     },
     counts(service, upstream) {
       const entry = upstreamEntry(service, upstream);
       if (entry === undefined) return { trials: 0, errors: 0 };
-      const read = (cell: number) => readCell(entry.ledger, UPSTREAM.size, cell);
-      return { trials: read(UPSTREAM.trials), errors: read(UPSTREAM.errors) };
+      // Errors first: what is counted between the two readings may add a trial, but no error without its trial.
+      const errors = readCell(entry.ledger, UPSTREAM.size, UPSTREAM.errors);
+      return { trials: readCell(entry.ledger, UPSTREAM.size, UPSTREAM.trials), errors };
     },
     drained(service, upstream) {
       const entry = upstreamEntry(service, upstream);

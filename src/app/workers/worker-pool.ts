@@ -25,7 +25,7 @@ export interface WorkerPool {
   listen(listeners: readonly ListenerConfig[]): Promise<void>;
   addresses(): readonly BoundAddress[];
   status(): Overview['workers'];
-  /** `cut`: something was left at `cutAtMs` (monotonic). Ends every worker in either case. */
+  /** `cut`: something was left at `cutAtMs` (monotonic). Ends every worker in either case; at once when that is past. */
   stop(cutAtMs: number): Promise<'drained' | 'cut'>;
 }
 
@@ -33,6 +33,8 @@ export interface WorkerPoolOptions {
   readonly workers: number;
   readonly accessLog: boolean;
   readonly unrouted: SharedArrayBuffer;
+  /** Random: part of the name that this process has in Via and in request ids. */
+  readonly instance: string;
   readonly clock: Clock;
   readonly log: Logger;
   readonly onReport: (worker: number, report: WorkerReport) => void;
@@ -75,6 +77,7 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
       snapshot,
       unrouted: options.unrouted,
       accessLog: options.accessLog,
+      instance: options.instance,
       reusePort: options.workers > 1,
     };
     const thread = startThread(start, (report) => options.onReport(slot.index, report));
@@ -170,16 +173,24 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
     async stop(cutAtMs) {
       ending.abort();
       const leftMs = cutAtMs - clock.monotonicMs();
-      const late = new AbortController();
-      const deadline = sleep(Math.max(0, leftMs) + CUT_GRACE_MS, 'late' as const, { signal: late.signal });
-      const drained = Promise.all(threads().map((thread) => thread.drain(cutAtMs)));
-      const first = await Promise.race([drained, deadline]);
-      late.abort();
-      await deadline.catch(() => undefined);
+      if (leftMs > 0)
+        await within(
+          leftMs + CUT_GRACE_MS,
+          threads().map((thread) => thread.drain(cutAtMs)),
+        );
+      const stopped = clock.monotonicMs() < cutAtMs ? 'drained' : 'cut';
       await end();
-      return first === 'late' || clock.monotonicMs() >= cutAtMs ? 'cut' : 'drained';
+      return stopped;
     },
   };
+}
+
+/** Waits for all, but no longer than `ms`. */
+async function within(ms: number, all: readonly Promise<void>[]): Promise<void> {
+  const timer = new AbortController();
+  const late = sleep(ms, undefined, { signal: timer.signal }).catch(() => undefined);
+  await Promise.race([Promise.all(all), late]);
+  timer.abort();
 }
 
 async function probeNew(next: readonly KnownListener[], before: readonly KnownListener[]): Promise<void> {

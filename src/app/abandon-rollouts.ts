@@ -1,0 +1,35 @@
+import type { Config } from '../config/config.ts';
+import { operate } from '../rollout/operate.ts';
+import type { Phase } from '../rollout/rollout.ts';
+import type { NewEvent } from '../store/store.ts';
+import { desiredService, effectiveService, own, withService } from './desired/effective.ts';
+import { runningRollout } from './desired/rollouts.ts';
+import type { DesiredState } from './desired.ts';
+import { proposeUpdate } from './rollout-proposal.ts';
+
+/** From here on a rollout ends by itself, with or without its old side. */
+const DECIDED: ReadonlySet<Phase> = new Set(['promoting', 'draining']);
+
+/**
+ * Ends rollouts one of whose sides left the file while the process was down: there is nothing to go on with, and the
+ * gate must start all the same. (While it runs, such a file is refused.) To be reconciled with the file afterwards.
+ */
+export function abandonRollouts(
+  desired: DesiredState,
+  config: Config,
+  at: number,
+): { readonly desired: DesiredState; readonly events: readonly NewEvent[] } {
+  let next = desired;
+  const events: NewEvent[] = [];
+  for (const [name, service] of Object.entries(config.services)) {
+    const before = desiredService(next, name);
+    const rollout = runningRollout(before);
+    if (rollout === null || DECIDED.has(rollout.position.phase)) continue;
+    if ([rollout.from, rollout.to].every((side) => own(service.upstreams, side) !== undefined)) continue;
+    const state = { name, config: service, desired: before, effective: effectiveService(service, before) };
+    const stopped = proposeUpdate(state, operate(rollout, 'abort', 'config', at), at);
+    next = withService(next, name, stopped.desired);
+    events.push(...(stopped.events ?? []).map((event) => ({ actor: 'config', ...event, service: name, at })));
+  }
+  return { desired: next, events };
+}

@@ -1,0 +1,141 @@
+import type { Config } from '../../config/config.ts';
+import { describeChanges } from '../../config/diff.ts';
+import { formatProblem } from '../../config/load.ts';
+import type { NewEvent } from '../../store/store.ts';
+import type { ConfigFile } from '../config-file.ts';
+import type { Command, ConfigStatus } from '../control-plane.ts';
+import type { Alone, Core } from '../core.ts';
+import { desiredService, effectiveService } from '../desired/effective.ts';
+import { sameValue } from '../desired/equal.ts';
+import { routingEvents } from '../desired/events.ts';
+import { type DroppedOverride, reconcile } from '../desired/reconcile.ts';
+import { runningRollout } from '../desired/rollouts.ts';
+
+/**
+ * Reads the file again and takes it over as far as a running gate can: services, upstreams, targets and listeners. What
+ * cannot change without a restart keeps its value. Refused as a whole, with nothing changed, when the file is wrong, when
+ * a rollout that is under way would lose one of its sides, and when a new listener cannot be bound.
+ */
+export function reload(core: Core, file: ConfigFile, by: Command): Promise<ConfigStatus> {
+  return core.alone(async (tools) => {
+    const loaded = file.load();
+    if (!loaded.ok) return refuse(core, tools, file, { by, problems: loaded.problems.map(formatProblem) });
+    const running = core.current().config;
+    const broken = brokenRollouts(core, loaded.config);
+    if (broken.length > 0) return refuse(core, tools, file, { by, problems: broken });
+    const next = applicable(running, loaded.config);
+    const changes = [...describeChanges(running, next), ...pending(describeChanges(next, loaded.config))];
+    if (!sameValue(running.listeners, next.listeners)) {
+      const problem = await listen(core, next, by);
+      if (problem !== null) return refuse(core, tools, file, { by, problems: [problem] });
+    }
+    await commit(core, tools, next, { by, changes });
+    return file.accepted(changes);
+  });
+}
+
+function refuse(
+  core: Core,
+  { tell }: Alone,
+  file: ConfigFile,
+  { by, problems }: { readonly by: Command; readonly problems: readonly string[] },
+): ConfigStatus {
+  const { log, clock } = core.parts;
+  for (const problem of problems) log.error({ event: 'config.problem', problem }, 'the configuration is not valid');
+  const data = { problems };
+  tell([{ type: 'config.rejected', service: null, actor: by.actor, at: clock.wallMs(), data }]);
+  return file.refused(problems);
+}
+
+async function listen(core: Core, next: Config, { actor }: Command): Promise<string | null> {
+  const { pool, log } = core.parts;
+  try {
+    await pool.listen(next.listeners);
+    log.info({ event: 'listeners.changed', actor, addresses: pool.addresses() }, 'listening on other addresses');
+    return null;
+  } catch (error) {
+    log.error({ event: 'listeners.refused', actor, err: error }, 'a new listener could not be bound');
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function commit(
+  core: Core,
+  tools: Alone,
+  next: Config,
+  { by, changes }: { readonly by: Command; readonly changes: readonly string[] },
+): Promise<void> {
+  const at = core.parts.clock.wallMs();
+  const event = (type: string, service: string | null, data: NewEvent['data']): NewEvent => ({
+    type,
+    service,
+    actor: by.actor,
+    at,
+    data,
+  });
+  try {
+    tools.commit(({ config, desired }) => {
+      const reconciled = reconcile(desired, next);
+      const events = [
+        event('config.reloaded', null, { changes }),
+        ...reconciled.dropped.map((dropped) => event('override.dropped', dropped.service, describeDropped(dropped))),
+        ...trafficEvents({ config, desired }, { config: next, desired: reconciled.desired }).map(
+          ({ service, type, data }) => event(type, service, data),
+        ),
+      ];
+      return { config: next, desired: reconciled.desired, events };
+    });
+  } catch (error) {
+    // The listeners were changed before, because that may fail; now they must not stay so.
+    await core.parts.pool.listen(core.current().config.listeners);
+    throw error;
+  }
+  await tools.publish();
+}
+
+function describeDropped({ field, value, file }: DroppedOverride): NewEvent['data'] {
+  return { field, value, file };
+}
+
+function trafficEvents(before: ReturnType<Core['current']>, after: ReturnType<Core['current']>) {
+  return Object.values(after.config.services).flatMap((service) => {
+    const earlier = before.config.services[service.name];
+    if (earlier === undefined) return [];
+    return routingEvents(
+      effectiveService(earlier, desiredService(before.desired, service.name)),
+      effectiveService(service, desiredService(after.desired, service.name)),
+    ).map((event) => ({ ...event, service: service.name }));
+  });
+}
+
+function brokenRollouts(core: Core, file: Config): string[] {
+  const { config, desired } = core.current();
+  return Object.keys(config.services).flatMap((service) => {
+    const rollout = runningRollout(desiredService(desired, service));
+    if (rollout === null) return [];
+    const upstreams = Object.keys(file.services[service]?.upstreams ?? {});
+    const missing = [rollout.from, rollout.to].filter((side) => !upstreams.includes(side));
+    if (missing.length === 0) return [];
+    const where = `services.${service}${missing.length === 1 ? `.upstreams.${missing[0]}` : ''}`;
+    return [
+      `${where} is missing, but the rollout of ${service} to ${rollout.to} is ${rollout.position.phase}; abort it first, or wait until it has ended`,
+    ];
+  });
+}
+
+/** The file as far as it can hold without a restart: threads, store, admin endpoint and open listeners stay as they are. */
+function applicable(running: Config, file: Config): Config {
+  const { workers, accessLog, store, admin } = running;
+  const open = [...running.listeners];
+  const listeners = file.listeners.map((listener) => {
+    const at = open.findIndex(({ host, port }) => host === listener.host && port === listener.port);
+    return at < 0 ? listener : (open.splice(at, 1)[0] ?? listener);
+  });
+  return { ...file, workers, accessLog, store, admin, listeners };
+}
+
+const RESTART = '(needs a restart)';
+
+function pending(changes: readonly string[]): string[] {
+  return changes.map((change) => (change.endsWith(RESTART) ? change : `${change} ${RESTART}`));
+}

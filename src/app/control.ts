@@ -1,0 +1,67 @@
+import { parsePlan } from '../config/plan.ts';
+import { parseTargets } from '../config/targets.ts';
+import { TealgateError } from '../platform/errors.ts';
+import type { Runner } from '../rollout/runner.ts';
+import { drainUpstream, enableUpstream, evictPins, waitUntilDrained } from './commands/drain.ts';
+import { reload } from './commands/reload.ts';
+import { operateRollout, startRollout, undoRollout } from './commands/rollout.ts';
+import { switchUpstream } from './commands/switch.ts';
+import { changeTargets } from './commands/targets.ts';
+import { changeWeights } from './commands/weights.ts';
+import type { ConfigFile } from './config-file.ts';
+import type { Applied, ControlPlane } from './control-plane.ts';
+import type { Core } from './core.ts';
+import { overview } from './views/overview.ts';
+import { serviceView } from './views/service-view.ts';
+
+export interface ControlParts {
+  readonly core: Core;
+  readonly runner: Pick<Runner, 'judge'>;
+  readonly file: ConfigFile;
+  readonly unrouted: SharedArrayBuffer;
+  /** ms since the Unix epoch. */
+  readonly startedAt: number;
+  readonly ready: () => boolean;
+  /** Where the admin endpoint listens: no target may be there. Null for a unix socket. */
+  readonly adminAddress: () => { readonly host: string; readonly port: number } | null;
+}
+
+/** The commands and views of a gate under one roof; each is a function of its own. */
+export function createControl(parts: ControlParts): ControlPlane {
+  const { core, runner, file, unrouted, startedAt } = parts;
+  const { store } = core.parts;
+
+  const moved = async (service: string, change: Promise<Applied>) => {
+    const { rollout } = (await change).service;
+    // Not awaited: what the rollout is owed next, such as smoke requests, may take its time.
+    void runner.judge(service);
+    if (rollout === null) throw new TealgateError('internal', `${service} has no rollout`);
+    return rollout;
+  };
+
+  return {
+    overview: () => overview(core, { startedAt, config: file.status(), unrouted }),
+    service: (name) => serviceView(core, core.service(name)),
+    setWeights: (service, weights, by) => changeWeights(core, service, weights, by),
+    switchTo: (service, to, by) => switchUpstream(core, service, to, by, { force: by.force === true }),
+    drain: (service, upstream, by) => drainUpstream(core, service, upstream, by),
+    enable: (service, upstream, by) => enableUpstream(core, service, upstream, by),
+    evict: (service, upstream, by) => evictPins(core, service, upstream, by),
+    async setTargets(service, upstream, targets, by) {
+      const admin = parts.adminAddress();
+      const checked = parseTargets(targets, admin === null ? null : { adminHost: admin.host, adminPort: admin.port });
+      return changeTargets(core, service, upstream, checked, by);
+    },
+    waitDrained: (service, upstream, signal) => waitUntilDrained(core, service, upstream, signal),
+    async startRollout(service, to, plan, by) {
+      const parsed = parsePlan(plan, core.service(service).config.rollout);
+      return moved(service, startRollout(core, service, to, parsed, by));
+    },
+    operateRollout: (service, action, by) => moved(service, operateRollout(core, service, action, by)),
+    undo: (service, by) => undoRollout(core, service, by),
+    reload: (by) => reload(core, file, by),
+    events: (since) => store.events(since),
+    watchEvents: (since, onEvents, signal) => store.watch(since, onEvents, signal),
+    ready: parts.ready,
+  };
+}

@@ -1,0 +1,152 @@
+import type { ServerResponse } from 'node:http';
+import { describe, expect, it } from 'vitest';
+import { type GateFile, get, openGate, openTarget, type Target, type TestGate, until } from '../support/gate.ts';
+
+const BY = { actor: 'test' };
+
+function file(targets: { blue: Target; green?: Target }, more: object = {}): GateFile {
+  const { blue, green } = targets;
+  const upstreams = {
+    blue: { weight: 100, targets: [blue.url] },
+    ...(green === undefined ? {} : { green: { weight: 0, targets: [green.url] } }),
+  };
+  return { services: { shop: { upstreams } }, ...more };
+}
+
+async function reload(test: TestGate, next: GateFile) {
+  await test.write(next);
+  return test.control.reload({ actor: 'config' });
+}
+
+describe('a reload', () => {
+  it('happens by itself when the file changes', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate(file({ blue }));
+    await test.write(file({ blue: green }));
+    await until(() => test.control.overview().config.changes.length > 0, 'the change to be seen');
+    expect((await get(test.url)).body).toBe('green');
+    expect(test.control.events(0).at(-1)?.actor).toBe('config');
+  });
+
+  it('keeps requests in flight on a target that it removes, which stays visible until they have ended', async () => {
+    let held: ServerResponse | null = null;
+    await using blue = await openTarget((_, response) => {
+      held = response;
+    });
+    await using other = await openTarget('other');
+    await using test = await openGate(file({ blue }));
+    const slow = get(test.url);
+    await until(() => held !== null, 'the request');
+    const status = await reload(test, file({ blue: other }));
+    expect(status).toMatchObject({ lastReloadSuccessful: true, errors: [] });
+    expect(status.changes.length).toBeGreaterThan(0);
+    expect((await get(test.url)).body).toBe('other');
+    expect(test.control.service('shop').upstreams.blue?.targets).toMatchObject([
+      { url: blue.url, admin: 'removed', inFlight: 1 },
+      { url: other.url, admin: 'enabled' },
+    ]);
+    (held as ServerResponse | null)?.end('blue');
+    expect((await slow).body).toBe('blue');
+    const urls = () => test.control.service('shop').upstreams.blue?.targets.map(({ url }) => url);
+    await until(() => urls()?.length === 1, 'the removed target to go');
+    expect(urls()).toEqual([other.url]);
+  });
+
+  it('of a file with mistakes changes nothing, says what is wrong, and is made good by the next', async () => {
+    await using blue = await openTarget('blue');
+    await using test = await openGate(file({ blue }));
+    const { version } = test.control.service('shop');
+    const status = await reload(test, { services: { shop: { upstreams: { blue: { wieght: 1, targets: [] } } } } });
+    expect(status.lastReloadSuccessful).toBe(false);
+    expect(status.errors.join('\n')).toMatch(/tealgate\.yaml:\d+:\d+ .*wieght/);
+    expect(test.control.overview().config).toBe(status);
+    expect(test.log.filter(({ event }) => event === 'config.problem')).not.toEqual([]);
+    expect(test.control.service('shop').version).toBe(version);
+    expect((await get(test.url)).body).toBe('blue');
+    expect(await reload(test, file({ blue }))).toMatchObject({ lastReloadSuccessful: true, errors: [], changes: [] });
+  });
+
+  it('keeps what an operator changed unless the file changes the same thing', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate(file({ blue, green }));
+    await test.control.switchTo('shop', 'green', BY);
+    await reload(test, file({ blue, green }, { shutdown: { drainTimeout: '6s' } }));
+    expect((await get(test.url)).body).toBe('green');
+    const changed = file({ blue, green });
+    const upstreams = { blue: { weight: 1, targets: [blue.url] }, green: { weight: 0, targets: [green.url] } };
+    await reload(test, { ...changed, services: { shop: { upstreams } } });
+    expect((await get(test.url)).body).toBe('blue');
+    expect(test.control.events(0)).toContainEqual(
+      expect.objectContaining({
+        type: 'override.dropped',
+        service: 'shop',
+        data: expect.objectContaining({ field: 'weights' }),
+      }),
+    );
+  });
+
+  it('adds and removes services and listeners, and leaves the others alone', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate(file({ blue }));
+    const upstreams = { only: { weight: 1, targets: [green.url] } };
+    const services = { ...file({ blue }).services, blog: { hosts: ['blog.test'], upstreams } };
+    await reload(test, { services, listeners: [{ address: '127.0.0.1:0' }, { address: '127.0.0.2:0' }] });
+    const [first, second] = test.gate.addresses;
+    expect(`http://127.0.0.1:${first?.port}`).toBe(test.url);
+    const other = `http://127.0.0.2:${second?.port}`;
+    expect((await get(other, { headers: { host: 'blog.test' } })).body).toBe('green');
+    expect(test.control.service('shop').version).toBe(1);
+    await reload(test, file({ blue }));
+    expect(() => test.control.service('blog')).toThrow(/no service/);
+    await expect(get(other)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    expect((await get(test.url)).body).toBe('blue');
+  });
+
+  it('is refused as a whole when a new listener cannot be bound', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate(file({ blue }));
+    const taken = { address: `127.0.0.1:${green.port}` };
+    const status = await reload(test, file({ blue: green }, { listeners: [{ address: '127.0.0.1:0' }, taken] }));
+    expect(status.lastReloadSuccessful).toBe(false);
+    expect(status.errors.join()).toContain(`127.0.0.1:${green.port} is in use`);
+    expect((await get(test.url)).body).toBe('blue');
+  });
+
+  it('is refused when a rollout that is under way would lose a side', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate(file({ blue, green }));
+    await test.control.startRollout('shop', 'green', { stages: [{ weight: 5, hold: '1h' }] }, BY);
+    const status = await reload(test, file({ blue }));
+    expect(status.errors).toEqual([expect.stringMatching(/shop\.upstreams\.green is missing.*abort it first/)]);
+    await test.control.operateRollout('shop', 'abort', BY);
+    expect(await reload(test, file({ blue }))).toMatchObject({ lastReloadSuccessful: true });
+  });
+
+  it('says what takes effect after a restart only', async () => {
+    await using blue = await openTarget('blue');
+    await using test = await openGate(file({ blue }));
+    const listeners = [{ address: '127.0.0.1:0', limits: { fields: 50 } }];
+    const { changes } = await reload(test, file({ blue }, { workers: 2, listeners }));
+    expect(changes).toHaveLength(2);
+    for (const change of changes) expect(change).toMatch(/\(needs a restart\)$/);
+    expect(test.control.overview().workers).toHaveLength(1);
+  });
+
+  it('keeps the health of targets that stay', async () => {
+    await using blue = await openTarget('blue');
+    const health = { path: '/', interval: '50ms', rise: 1 };
+    const withHealth = (more: object = {}): GateFile => ({
+      services: { shop: { upstreams: { blue: { weight: 1, targets: [blue.url] } }, health, ...more } },
+    });
+    await using test = await openGate(withHealth());
+    const target = () => test.control.service('shop').upstreams.blue?.targets[0];
+    await until(() => target()?.health === 'healthy', 'the first check');
+    await reload(test, withHealth({ expose: true }));
+    expect(target()?.health).toBe('healthy');
+  });
+});

@@ -1,0 +1,129 @@
+import { describe, expect, it } from 'vitest';
+import { get, openGate, openTarget, startLoad, type Target, type TestGate, until } from '../support/gate.ts';
+
+const BY = { actor: 'test' };
+
+function services(blue: Target, green: Target, more: object = {}) {
+  const upstreams = { blue: { weight: 100, targets: [blue.url] }, green: { weight: 0, targets: [green.url] } };
+  return { shop: { upstreams, drain: { timeout: '1s' }, ...more } };
+}
+
+const phase = (test: TestGate) => test.control.service('shop').rollout?.position.phase;
+
+describe('a rollout', () => {
+  it('goes through its stages to promoted, and the old side drains', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate({ services: services(blue, green) });
+    const load = startLoad(test.url, 4);
+    const stages = [{ weight: 20, hold: '100ms' }, { weight: 100 }];
+    await test.control.startRollout('shop', 'green', { stages }, BY);
+    await until(() => phase(test) === 'promoted', 'the promotion');
+    await load.stop();
+    expect([...load.answers.keys()].sort()).toEqual(['blue', 'green']);
+    const { stable, upstreams } = test.control.service('shop');
+    expect(stable).toBe('green');
+    expect(upstreams.blue).toMatchObject({ weight: 0, admin: 'draining' });
+    expect((await get(test.url)).body).toBe('green');
+    const metrics = await (await fetch(`${test.adminUrl}/metrics`)).text();
+    expect(metrics).toMatch(/tealgate_rollout_transitions_total\{service="shop",to="promoted",reason="drained"\} 1/);
+  });
+
+  it.each([1, 2])(
+    'is rolled back within 20 requests when the candidate fails them all (workers: %i)',
+    async (workers) => {
+      await using blue = await openTarget('blue');
+      await using green = await openTarget((_, response) => response.writeHead(500).end('broken'));
+      const guards = { errorRate: { max: '1%', confidence: '99%' } };
+      const plan = { stages: [{ weight: 20, hold: '1h' }], guards };
+      await using test = await openGate({ services: services(blue, green), workers });
+      const load = startLoad(test.url, 16);
+      await test.control.startRollout('shop', 'green', plan, BY);
+      await until(() => phase(test) === 'rolled_back', 'the rollback');
+      const reached = green.requests;
+      expect(reached).toBeLessThanOrEqual(20);
+      for (let n = 0; n < 200; n++) await get(test.url);
+      await load.stop();
+      expect(green.requests).toBe(reached);
+      const { rollout, stable, upstreams } = test.control.service('shop');
+      expect(stable).toBe('blue');
+      expect(upstreams).toMatchObject({ blue: { weight: 100 }, green: { weight: 0 } });
+      expect(rollout?.transitions.at(-1)).toMatchObject({ reason: 'error_rate', evidence: [{ verdict: 'fail' }] });
+    },
+  );
+
+  it('that runs keeps weights, switches and a second rollout away, and says how to go on', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate({ services: services(blue, green) });
+    await test.control.startRollout('shop', 'green', { stages: [{ weight: 5, hold: '1h' }] }, BY);
+    await until(() => phase(test) === 'progressing', 'the first stage');
+    const conflict = { code: 'conflict', message: expect.stringContaining('abort') };
+    await expect(test.control.setWeights('shop', { green: 50 }, BY)).rejects.toMatchObject(conflict);
+    await expect(test.control.switchTo('shop', 'green', BY)).rejects.toMatchObject(conflict);
+    await expect(test.control.startRollout('shop', 'green', undefined, BY)).rejects.toMatchObject(conflict);
+    await expect(test.control.drain('shop', 'blue', BY)).rejects.toMatchObject(conflict);
+    expect(phase(test)).toBe('progressing');
+  });
+
+  it('is paused, resumed and aborted by hand; repeating a call changes nothing', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate({ services: services(blue, green) });
+    await test.control.startRollout('shop', 'green', { stages: [{ weight: 50, hold: '1h' }] }, BY);
+    await until(() => phase(test) === 'progressing', 'the first stage');
+    for (const action of ['pause', 'pause', 'resume', 'resume', 'abort', 'abort'] as const) {
+      await test.control.operateRollout('shop', action, BY);
+    }
+    expect(phase(test)).toBe('aborted');
+    expect(test.control.service('shop').rollout?.transitions.map(({ to }) => to)).toEqual([
+      'checking',
+      'progressing',
+      'paused',
+      'progressing',
+      'aborted',
+    ]);
+    expect(test.control.service('shop').upstreams).toMatchObject({ blue: { weight: 100 }, green: { weight: 0 } });
+  });
+
+  it('is undone by a switch back, as often as one asks', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate({ services: services(blue, green) });
+    await expect(test.control.undo('shop', BY)).rejects.toMatchObject({ code: 'conflict' });
+    await test.control.startRollout('shop', 'green', { strategy: 'blue-green' }, BY);
+    await until(() => phase(test) === 'promoted', 'the promotion');
+    const undone = await test.control.undo('shop', BY);
+    expect(undone.service.stable).toBe('blue');
+    expect((await test.control.undo('shop', BY)).version).toBe(undone.version);
+    expect((await get(test.url)).body).toBe('blue');
+  });
+
+  it('is refused to an upstream that is stable, unknown, unreachable or without targets', async () => {
+    await using blue = await openTarget('blue');
+    const green = await openTarget('green');
+    await green.close();
+    await using test = await openGate({ services: services(blue, green) });
+    const start = (to: string) => test.control.startRollout('shop', to, undefined, BY);
+    await expect(start('blue')).rejects.toMatchObject({ code: 'conflict' });
+    await expect(start('red')).rejects.toMatchObject({ code: 'not_found' });
+    await expect(start('green')).rejects.toThrow(/ECONNREFUSED/);
+    await test.control.setTargets('shop', 'green', [], BY);
+    await expect(start('green')).rejects.toThrow(/no targets/);
+    expect(test.control.service('shop').rollouts).toEqual([]);
+  });
+
+  it('is retried only from where it began', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate({ services: services(blue, green) });
+    await test.control.startRollout('shop', 'green', { stages: [{ weight: 50, hold: '1h' }] }, BY);
+    await test.control.operateRollout('shop', 'abort', BY);
+    await test.control.switchTo('shop', 'green', BY);
+    await expect(test.control.operateRollout('shop', 'retry', BY)).rejects.toThrow(/start a new rollout/);
+    await test.control.switchTo('shop', 'blue', BY);
+    const again = await test.control.operateRollout('shop', 'retry', BY);
+    expect(again.to).toBe('green');
+    expect(test.control.service('shop').rollouts).toHaveLength(2);
+  });
+});
