@@ -1,6 +1,7 @@
 /** Writes the files that are generated from code; with `--check`, writes nothing and exits 1 when one is out of date. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { configJsonSchema } from '../src/config/json-schema.ts';
+import { renderOpenapi } from './generate-openapi.ts';
 
 interface Generated {
   /** Relative to the repository. */
@@ -10,6 +11,7 @@ interface Generated {
 
 const GENERATED: readonly Generated[] = [
   { path: 'config/schema.json', render: () => `${JSON.stringify(configJsonSchema(), null, 2)}\n` },
+  { path: 'docs/openapi.json', render: renderOpenapi },
 ];
 
 function current(file: URL): string | null {

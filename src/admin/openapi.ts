@@ -106,20 +106,16 @@ class NamedSchemas {
   private readonly schemas = new Map<string, Json>();
 
   ref(schema: z.ZodType): Json {
-    const { $defs = {}, ...own } = schemaOf(schema);
-    for (const [name, definition] of Object.entries(rebase($defs) as Record<string, Json>)) this.add(name, definition);
-    const name = schema.meta()?.id;
-    if (name === undefined) return rebase(own) as Json;
-    this.add(name, rebase(own) as Json);
-    return { $ref: `#/components/schemas/${name}` };
+    // A schema with an id comes as a reference to a definition of its own.
+    const { $defs = {}, ...own } = rebase(schemaOf(schema)) as Json;
+    for (const [name, { id: _, ...definition }] of Object.entries($defs as Record<string, Json>)) {
+      this.schemas.set(name, definition);
+    }
+    return own;
   }
 
   all(): Json {
     return Object.fromEntries([...this.schemas].toSorted(([a], [b]) => (a < b ? -1 : 1)));
-  }
-
-  private add(name: string, { id: _, ...schema }: Json): void {
-    this.schemas.set(name, schema);
   }
 }
 

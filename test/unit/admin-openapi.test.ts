@@ -40,6 +40,13 @@ describe('the OpenAPI document', () => {
     expect([...every(document, '$schema')]).toEqual([]);
   });
 
+  it('describes each named schema itself', () => {
+    for (const schema of Object.values<object>(document.components.schemas)) {
+      expect(Object.keys(schema)).toEqual(expect.arrayContaining([expect.stringMatching(/^(type|oneOf|anyOf)$/)]));
+    }
+    expect(document.components.schemas.Applied.properties.service).toEqual({ $ref: '#/components/schemas/Service' });
+  });
+
   it('describes every parameter of a path', () => {
     for (const [path, item] of Object.entries<Record<string, { parameters?: { name: string; in: string }[] }>>(
       document.paths,
