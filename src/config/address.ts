@@ -18,13 +18,10 @@ export function parseAddress(text: string): Parsed<Address> {
     );
   const colon = text.lastIndexOf(':');
   const written = text.slice(0, colon);
-  if (colon < 0 || isIPv6(text)) {
-    const host = isIPv6(text) ? `[${text}]` : text;
-    return mistake(`${quote(text)} has no port; write ${isHost(text) ? `${host}:8080` : '127.0.0.1:8080'}`);
-  }
+  if (isIPv6(text)) return mistake(`${quote(text)} needs brackets and a port; write one such as [::1]:8080`);
+  if (colon < 0) return mistake(`${quote(text)} has no port; write ${isHost(text) ? text : '127.0.0.1'}:8080`);
   const port = parsePort(text.slice(colon + 1));
   if (port === null) return mistake(`${quote(text)} has no valid port; ports are 0 to 65535, such as 127.0.0.1:8080`);
-  if (isIPv6(written)) return mistake(`${quote(text)} needs brackets; write [${written}]:${port}`);
   const host = written === '' ? '0.0.0.0' : written.toLowerCase().replace(/^\[(.*)\]$/, '$1');
   const bracketed = written.startsWith('[');
   if (bracketed ? !isIPv6(host) : !isHost(host)) {
@@ -43,20 +40,26 @@ export function isHost(host: string): boolean {
   return HOST_NAME.test(host.toLowerCase()) && !/(^|\.)\d+$/.test(host);
 }
 
-/** A name that requests may ask for: a host, `*.` before one, or an IPv6 address in brackets; no port. */
+/** What requests to a service may ask for: a host name, or `*.` before one for all names beneath it. */
 export function parseHostPattern(text: string): Parsed<string> {
+  if (text === '*') return mistake('"*" is not needed; leave `hosts` out to match any host');
+  if (!text.startsWith('*.')) return parseHostName(text);
+  const base = parseHostName(text.slice(2));
+  return base.ok ? value(`*.${base.value}`) : base;
+}
+
+/** A host name or IP address (IPv6 in brackets) without a port, in lower case. */
+export function parseHostName(text: string): Parsed<string> {
   const host = text.toLowerCase();
-  if (host === '*') return mistake('"*" is not needed; leave `hosts` out to match any host');
-  const base = host.startsWith('*.') ? host.slice(2) : host;
-  if (isHost(base) || (/^\[.*\]$/.test(host) && isIPv6(host.slice(1, -1)))) return value(host);
+  if (isHost(host) || (/^\[.*\]$/.test(host) && isIPv6(host.slice(1, -1)))) return value(host);
   const portless = host.replace(/:\d+$/, '');
   if (portless !== host && isHost(portless))
     return mistake(`${quote(text)} has a port; write ${portless}, any port matches`);
   const bare = /^https?:\/\/([^/]*)/.exec(host)?.[1];
   if (bare !== undefined && isHost(bare)) return mistake(`${quote(text)} is a URL; write ${bare}`);
-  const ascii = domainToASCII(base);
-  if (ascii !== '' && ascii !== base && isHost(ascii)) return mistake(`${quote(text)} is not ASCII; write ${ascii}`);
-  return mistake(`${quote(text)} is not a host name; write shop.example.com or *.example.com`);
+  const ascii = domainToASCII(host);
+  if (ascii !== '' && ascii !== host && isHost(ascii)) return mistake(`${quote(text)} is not ASCII; write ${ascii}`);
+  return mistake(`${quote(text)} is not a host name; write one such as shop.example.com`);
 }
 
 /** An IP address or a CIDR block, as it was written. */

@@ -41,8 +41,9 @@ const DEPTH = 24;
 export function readDocument(text: string): DocumentResult {
   try {
     // Doubled keys are found below: the library compares each key with all others, which takes minutes on a hostile file.
-    const document = parseDocument(text, { ...YAML_OPTIONS, lineCounter: new LineCounter() });
-    if (document.errors.length > 0) return { tree: null, mistakes: syntaxMistakes(document.errors, text) };
+    const lines = new LineCounter();
+    const document = parseDocument(text, { ...YAML_OPTIONS, lineCounter: lines });
+    if (document.errors.length > 0) return { tree: null, mistakes: syntaxMistakes(document.errors, lines) };
     if (document.directives?.yaml.explicit && document.directives.yaml.version !== '1.2') {
       return {
         tree: null,
@@ -156,16 +157,14 @@ function startOf(node: unknown): number {
 }
 
 /** The first mistake of each line: one slip usually makes the parser stumble several times. */
-function syntaxMistakes(errors: readonly YAMLError[], text: string): Mistake[] {
-  const lines = new Set<number>();
-  const mistakes: Mistake[] = [];
+function syntaxMistakes(errors: readonly YAMLError[], lines: LineCounter): Mistake[] {
+  const first = new Map<number, Mistake>();
   for (const error of errors) {
-    const lineStart = text.lastIndexOf('\n', error.pos[0] - 1);
-    if (lines.has(lineStart)) continue;
-    lines.add(lineStart);
-    mistakes.push({ offset: error.pos[0], path: [], message: syntaxMessage(error) });
+    const [offset] = error.pos;
+    const { line } = lines.linePos(offset);
+    if (!first.has(line)) first.set(line, { offset, path: [], message: syntaxMessage(error) });
   }
-  return mistakes;
+  return [...first.values()];
 }
 
 function syntaxMessage(error: YAMLError): string {

@@ -45,7 +45,7 @@ export function interpolate(text: string, sources: Sources): Parsed<string> {
 }
 
 function resolve(reference: string, sources: Sources): Parsed<string> {
-  if (reference.includes('$')) return mistake(`\${${reference}} holds another reference; they cannot be nested`);
+  if (reference.includes('$')) return mistake('a reference inside another is not replaced; use one variable for both');
   if (reference.startsWith('file:')) return fromFile(reference.slice('file:'.length), sources);
   const name = NAME.exec(reference)?.[0] ?? '';
   const rest = reference.slice(name.length);

@@ -29,9 +29,14 @@ export function mismatch(input: unknown, wanted: string): string {
   if (input === undefined) return `is missing; give ${wanted}`;
   if (input === null) return `is empty; give ${wanted}`;
   if (wanted === NOUNS.string && (typeof input === 'number' || typeof input === 'boolean')) {
-    return `${shown(input)} is a ${typeof input}, not text; put it in quotes`;
+    return `is ${kindOf(input)}, not text; put it in quotes`;
   }
-  if (wanted === NOUNS.int && typeof input === 'number') return `${shown(input)} is not a whole number`;
+  if (wanted === NOUNS.int && typeof input === 'string' && /^\d+$/.test(input)) {
+    return `${shown(input)} is text; write it without quotes`;
+  }
+  if (wanted === NOUNS.int && (typeof input === 'number' || typeof input === 'string')) {
+    return `${shown(input)} is not a whole number`;
+  }
   return `is ${kindOf(input)}; give ${wanted}`;
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseAddress, parseHostPattern, parseNetwork } from './address.ts';
+import { parseAddress, parseHostName, parseHostPattern, parseNetwork } from './address.ts';
 import { mistake, type Parsed, quote, value } from './parsed.ts';
 import { pinsSchema } from './pins-schema.ts';
 import { planSchema } from './plan-schema.ts';
@@ -7,7 +7,7 @@ import { normaliseTarget } from './target-url.ts';
 import { count, duration, flag, name, object, pathPrefix, percent, requestPath, size, text } from './values.ts';
 
 const listenerSchema = object({
-  address: text(parseAddress).describe(
+  address: text(parseAddress, { example: '127.0.0.1:8080' }).describe(
     '`host:port`, `[v6]:port`, or `:port` for all IPv4 interfaces; port 0 takes a free one.',
   ),
   trustedProxies: z
@@ -48,7 +48,7 @@ const adminSchema = object({
     .prefault([])
     .describe('Bearer tokens. Without any, only a loopback address or a unix socket is allowed.'),
   hosts: z
-    .array(text(parseHostPattern))
+    .array(text(parseHostName))
     .prefault([])
     .describe('Further `Host` names the admin endpoint answers to, besides its address and localhost.'),
 });
@@ -134,9 +134,7 @@ export const configSchema = object({
     .prefault({})
     .describe('Where run-time decisions and rollouts are kept.'),
   workers: z
-    .union([z.literal('auto'), count(1, 256)], {
-      error: (issue) => `${quote(String(issue.input))} is not a number of workers; give 1 to 256, or auto`,
-    })
+    .union([z.literal('auto'), count(1, 256)], { error: 'give 1 to 256, or auto' })
     .prefault(1)
     .describe('Worker threads that carry traffic; `auto` is one for each core.'),
   accessLog: flag().prefault(true).describe('One JSON line on stdout for each request.'),

@@ -4,6 +4,7 @@ import { mistake, type Parsed, quote, value } from './parsed.ts';
 import {
   DURATION_PATTERN,
   formatDuration,
+  formatSize,
   PERCENT_PATTERN,
   parseDuration,
   parsePercent,
@@ -24,11 +25,15 @@ export function object<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   return z.strictObject(shape, { error: (issue) => (issue.code === 'unrecognized_keys' ? known : undefined) });
 }
 
-/** Text that `parse` reads; its mistake becomes the error. */
-export function text<T>(parse: (text: string) => Parsed<T>, meta: { readonly pattern?: string } = {}) {
+/** Text that `parse` reads; its mistake becomes the error. `example` is what is right when there is no text at all. */
+export function text<T>(
+  parse: (text: string) => Parsed<T>,
+  meta: { readonly pattern?: string; readonly example?: string } = {},
+) {
+  const { pattern, example } = meta;
   return z
-    .string({ error: (issue) => (typeof issue.input === 'number' ? bareNumber(issue.input, parse) : undefined) })
-    .meta(meta)
+    .string({ error: (issue) => notText(issue.input, parse, example) })
+    .meta({ ...(pattern === undefined ? {} : { pattern }), ...(example === undefined ? {} : { examples: [example] }) })
     .transform((raw, context): T => {
       const parsed = parse(raw);
       if (parsed.ok) return parsed.value;
@@ -58,8 +63,10 @@ export function size(options: { readonly minBytes: number; readonly maxBytes: nu
     (raw) => {
       const parsed = parseSize(raw);
       if (!parsed.ok) return parsed;
-      if (parsed.value < options.minBytes) return mistake(`${raw} is too small; at least ${options.minBytes}B`);
-      if (parsed.value > options.maxBytes) return mistake(`${raw} is too large; at most ${options.maxBytes}B`);
+      if (parsed.value < options.minBytes)
+        return mistake(`${raw} is too small; at least ${formatSize(options.minBytes)}`);
+      if (parsed.value > options.maxBytes)
+        return mistake(`${raw} is too large; at most ${formatSize(options.maxBytes)}`);
       return parsed;
     },
     { pattern: SIZE_PATTERN },
@@ -97,7 +104,7 @@ export function name() {
 }
 
 /** A field name of HTTP, in lower case. */
-export const headerName = text(parseHeaderName);
+export const headerName = text(parseHeaderName, { example: 'x-user-id' });
 
 /** A field name as the key of a map, as it was written. */
 export const headerKey = z.string().regex(TOKEN, {
@@ -125,7 +132,7 @@ export const requestPath = text(
       ? value(raw)
       : mistake(`${quote(raw)} has a character that a path cannot have; write it percent-encoded`);
   },
-  { pattern: '^/' },
+  { pattern: '^/', example: '/healthz' },
 );
 
 /** A prefix matched on whole segments; a trailing slash makes no difference. */
@@ -146,8 +153,15 @@ export const pathPrefix = text(
 /** Options for every parse against these pieces. */
 export const PARSE_OPTIONS = { error: describeIssue } as const;
 
-/** Numbers where text is wanted get the hint that their text would get: `30` lacks a unit. */
-function bareNumber<T>(input: number, parse: (text: string) => Parsed<T>): string {
-  const parsed = parse(String(input));
-  return parsed.ok ? `${input} is a number, not text; put it in quotes` : parsed.mistake;
+/** A number gets the hint that its text would get: `30` lacks a unit. */
+function notText<T>(
+  input: unknown,
+  parse: (text: string) => Parsed<T>,
+  example: string | undefined,
+): string | undefined {
+  if (typeof input === 'number') {
+    const parsed = parse(String(input));
+    if (!parsed.ok) return parsed.mistake;
+  }
+  return input === undefined && example !== undefined ? `is missing; write one such as ${example}` : undefined;
 }
