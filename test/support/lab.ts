@@ -2,8 +2,9 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { eventually } from './inbox.ts';
 import { head, type ParsedResponse } from './message.ts';
 import { readObligations } from './obligations.ts';
-import { RawClient } from './raw-client.ts';
-import { ScriptedTarget, type TargetRequest, type TargetScript } from './scripted-target.ts';
+import type { RawClient } from './raw-client.ts';
+import type { ScriptedTarget, TargetRequest, TargetScript } from './scripted-target.ts';
+import { Sockets } from './sockets.ts';
 import { type Sut, startSut } from './sut.ts';
 
 const OBLIGATIONS = new Map(readObligations().map((obligation) => [obligation.id, obligation]));
@@ -28,8 +29,7 @@ export interface Verdict {
 /** One gate per file; targets and clients per test, closed and checked after each. */
 export class Lab {
   #sut: Sut | null = null;
-  readonly #clients: RawClient[] = [];
-  readonly #targets: ScriptedTarget[] = [];
+  readonly #sockets = new Sockets();
 
   async start(): Promise<void> {
     this.#sut = await startSut();
@@ -46,16 +46,13 @@ export class Lab {
 
   /** A new target that gets everything from now on. */
   async target(script?: TargetScript): Promise<ScriptedTarget> {
-    const target = await ScriptedTarget.listen(script);
-    this.#targets.push(target);
+    const target = await this.#sockets.target(script);
     await this.sut.route(target.port);
     return target;
   }
 
   async client(): Promise<RawClient> {
-    const client = await RawClient.connect(this.sut.port);
-    this.#clients.push(client);
-    return client;
+    return this.#sockets.client(this.sut.port);
   }
 
   /** Sends the bytes on a connection of its own and returns that connection. */
@@ -118,15 +115,17 @@ export class Lab {
 
   /** Closes the test's sockets and holds the gate to its promises. */
   async clean(): Promise<void> {
-    for (const client of this.#clients.splice(0)) client.destroy();
-    const targets = this.#targets.splice(0);
-    const violations = targets.flatMap((target) => target.violations);
+    this.#sockets.destroyClients();
     try {
       await this.sut.verify();
+    } catch (error) {
+      // Whatever state it is in must fail this test only.
+      await this.stop();
+      await this.start();
+      throw error;
     } finally {
-      await Promise.all(targets.map((target) => target.close()));
+      expect(await this.#sockets.closeTargets()).toEqual([]);
     }
-    expect(violations).toEqual([]);
   }
 }
 

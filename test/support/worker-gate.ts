@@ -23,6 +23,8 @@ export class WorkerGate {
   /** Log events of level warn and error, as `level event message`. */
   readonly complaints: string[] = [];
   readonly accessLines: string[] = [];
+  /** Services whose fuse blew, as often as a worker said so. */
+  readonly fuses: string[] = [];
   snapshot: RoutingSnapshot;
   readonly #workers: WorkerThread[] = [];
   #port = 0;
@@ -58,6 +60,11 @@ export class WorkerGate {
     return this.#port;
   }
 
+  /** No worker has died. */
+  get alive(): boolean {
+    return this.#workers.every((thread) => thread.alive);
+  }
+
   /** Publishes these services and waits until every worker routes by them. */
   async publish(services: Readonly<Record<string, ServiceSpec>>, retired: readonly TargetRoute[] = []): Promise<void> {
     this.snapshot = this.routes.snapshot(services, retired);
@@ -85,6 +92,7 @@ export class WorkerGate {
   async settled(name: string): Promise<Account> {
     const service = this.service(name);
     const balanced = (): boolean => {
+      if (!this.alive) throw new Error(`a worker died: ${this.complaints.join('; ')}`);
       const account = readAccount(service.ledger);
       return account.accepted === account.ended && readGauges(service).inFlight === 0;
     };
@@ -114,8 +122,9 @@ class WorkerThread {
   readonly listening: Promise<number>;
   readonly drained = Promise.withResolvers<void>();
   readonly #worker: Worker;
-  readonly #installs = new Map<number, () => void>();
+  readonly #installs = new Map<number, PromiseWithResolvers<void>>();
   #stopping = false;
+  alive = true;
 
   constructor(start: WorkerStart, gate: WorkerGate) {
     const listening = Promise.withResolvers<number>();
@@ -126,7 +135,9 @@ class WorkerThread {
       listening.reject(error);
     });
     this.#worker.on('exit', (code) => {
+      this.alive = false;
       if (!this.#stopping) gate.complaints.push(`fatal worker exited with ${code}`);
+      for (const install of this.#installs.values()) install.reject(new Error('the worker died'));
     });
     this.#worker.on('message', (message: FromWorker) => {
       switch (message.type) {
@@ -137,7 +148,7 @@ class WorkerThread {
           listening.reject(new Error(`${message.code}: ${message.message}`));
           break;
         case 'installed':
-          this.#installs.get(message.version)?.();
+          this.#installs.get(message.version)?.resolve();
           this.#installs.delete(message.version);
           break;
         case 'drained':
@@ -150,16 +161,18 @@ class WorkerThread {
           if (message.level !== 'info') gate.complaints.push(`${message.level} ${message.event} ${message.message}`);
           break;
         case 'fuse':
+          gate.fuses.push(message.service);
           break;
       }
     });
   }
 
   install(snapshot: RoutingSnapshot): Promise<void> {
-    const { promise, resolve: installed } = Promise.withResolvers<void>();
+    if (!this.alive) return Promise.reject(new Error('the worker died'));
+    const installed = Promise.withResolvers<void>();
     this.#installs.set(snapshot.version, installed);
     this.post({ type: 'snapshot', snapshot });
-    return promise;
+    return installed.promise;
   }
 
   post(message: ToWorker): void {

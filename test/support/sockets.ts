@@ -1,0 +1,31 @@
+import { RawClient } from './raw-client.ts';
+import { ScriptedTarget, type TargetScript } from './scripted-target.ts';
+
+/** Owns the sockets of one test, so that none outlives it. */
+export class Sockets {
+  readonly #clients: RawClient[] = [];
+  readonly #targets: ScriptedTarget[] = [];
+
+  async target(script?: TargetScript, port?: number): Promise<ScriptedTarget> {
+    const target = await ScriptedTarget.listen(script, port);
+    this.#targets.push(target);
+    return target;
+  }
+
+  async client(port: number): Promise<RawClient> {
+    const client = await RawClient.connect(port);
+    this.#clients.push(client);
+    return client;
+  }
+
+  destroyClients(): void {
+    for (const client of this.#clients.splice(0)) client.destroy();
+  }
+
+  /** Returns what the targets saw that must never happen. */
+  async closeTargets(): Promise<string[]> {
+    const targets = this.#targets.splice(0);
+    await Promise.all(targets.map((target) => target.close()));
+    return targets.flatMap((target) => target.violations);
+  }
+}
