@@ -1,5 +1,4 @@
 import { constants } from 'node:os';
-import type { Gate } from '../../app/gate.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit.ts';
 
@@ -14,50 +13,58 @@ export async function run(ctx: Context, options: RunOptions): Promise<ExitCode> 
     throw new CliError(EXIT.usage, 'run needs a configuration', { hint: 'tealgate run --config tealgate.yaml' });
   }
   ctx.io.serving();
-  const stop = new StopSignals();
+  const signals = new Signals();
   try {
     const { startGate } = await import('../../app/gate.ts');
     const gate = await startGate({ configPath, env: { ...ctx.io.env } });
-    await serve(gate, stop);
+    signals.onReload(() => {
+      // A bad file does not reject: the gate reports it. What does, such as a full disk, must not stop the traffic.
+      gate.control.reload({ actor: 'SIGHUP' }).catch((error: unknown) => ctx.out.note(`the reload failed: ${error}`));
+    });
+    await Promise.race([signals.stop, gate.closed]);
+    await gate.stop();
   } finally {
-    stop.close();
+    signals.close();
   }
   return EXIT.ok;
 }
 
-async function serve(gate: Gate, stop: StopSignals): Promise<void> {
-  const reload = () => {
-    // Never rejects: a bad file is reported by the gate and changes nothing.
-    void gate.control.reload({ actor: 'SIGHUP' });
-  };
-  process.on('SIGHUP', reload);
-  try {
-    await Promise.race([stop.first, gate.closed]);
-    await gate.stop();
-  } finally {
-    process.off('SIGHUP', reload);
-  }
-}
-
-/** Listens from before the start, so that a signal during it is not lost. */
-class StopSignals {
+/** Listens from before the start, so that no signal during it is lost or ends the process. */
+class Signals {
   /** Resolves at the first SIGTERM or SIGINT. */
-  readonly first: Promise<void>;
-  private readonly handle: (signal: NodeJS.Signals) => void;
+  readonly stop: Promise<void>;
+  private stopped = false;
+  private reload: (() => void) | null = null;
+  private reloadWanted = false;
+  private readonly resolveStop: () => void;
+  private readonly handle = (signal: NodeJS.Signals) => this.receive(signal);
 
   constructor() {
     const { promise, resolve } = Promise.withResolvers<void>();
-    let seen = false;
-    this.first = promise;
-    this.handle = (signal) => {
-      if (seen) process.exit(128 + constants.signals[signal]);
-      seen = true;
-      resolve();
-    };
-    process.on('SIGTERM', this.handle).on('SIGINT', this.handle);
+    this.stop = promise;
+    this.resolveStop = resolve;
+    for (const signal of SIGNALS) process.on(signal, this.handle);
+  }
+
+  onReload(reload: () => void): void {
+    this.reload = reload;
+    if (this.reloadWanted) reload();
   }
 
   close(): void {
-    process.off('SIGTERM', this.handle).off('SIGINT', this.handle);
+    for (const signal of SIGNALS) process.off(signal, this.handle);
+  }
+
+  private receive(signal: NodeJS.Signals): void {
+    if (signal === 'SIGHUP') {
+      this.reloadWanted = true;
+      this.reload?.();
+      return;
+    }
+    if (this.stopped) process.exit(128 + constants.signals[signal]);
+    this.stopped = true;
+    this.resolveStop();
   }
 }
+
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;

@@ -1,0 +1,136 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { type GateFile, writeGateFile } from './gate.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** How a command ended. */
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Given to Node.js itself. */
+  readonly nodeArguments?: readonly string[];
+}
+
+/** Runs the command-line tool in a process of its own until it ends. */
+export async function tealgate(argv: readonly string[], options: CommandOptions = {}): Promise<Ended> {
+  const child = start(argv, options);
+  const stdout = text(child.stdout);
+  const stderr = text(child.stderr);
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  return { code, signal, stdout: await stdout, stderr: await stderr };
+}
+
+/** `tealgate run` in a process of its own. */
+export class RunningGate implements AsyncDisposable {
+  readonly directory: string;
+  /** Its log so far: every line of its output, parsed. */
+  readonly log: Json[] = [];
+  readonly process: ChildProcess;
+  private readonly exited: Promise<number | null>;
+  private changed = Promise.withResolvers<void>();
+
+  private constructor(directory: string, process: ChildProcess) {
+    this.directory = directory;
+    this.process = process;
+    if (process.stdout === null) throw new Error('the output of the gate is not read');
+    const lines = createInterface({ input: process.stdout });
+    lines.on('line', (line) => {
+      this.log.push(JSON.parse(line));
+      this.wake();
+    });
+    this.exited = once(process, 'close').then(([code]) => {
+      this.wake();
+      return code;
+    });
+  }
+
+  /** Resolves when it listens. */
+  static async start(file: GateFile): Promise<RunningGate> {
+    const directory = await mkdtemp(join(tmpdir(), 'tealgate-e2e-'));
+    const config = await writeGateFile(directory, file);
+    const gate = new RunningGate(directory, start(['run', '--config', config], {}));
+    await gate.logged('listening');
+    return gate;
+  }
+
+  get url(): string {
+    // The log line `listening` has both.
+    const { addresses } = this.listening as { addresses: readonly string[] };
+    return `http://${addresses[0]}`;
+  }
+
+  get admin(): string {
+    return `http://${String(this.listening.admin)}`;
+  }
+
+  /** Runs a command against this gate. */
+  command(...argv: readonly string[]): Promise<Ended> {
+    return tealgate(argv, { env: { TEALGATE_ADMIN: this.admin } });
+  }
+
+  write(file: GateFile): Promise<string> {
+    return writeGateFile(this.directory, file);
+  }
+
+  /** The first log line with this event, waiting for it if need be. Throws when the process ends without it. */
+  async logged(event: string): Promise<Json> {
+    for (;;) {
+      const line = this.log.find((entry) => entry.event === event);
+      if (line !== undefined) return line;
+      if (this.ended) throw new Error(`the gate ended with ${this.process.exitCode} without ${event}`);
+      await this.changed.promise;
+    }
+  }
+
+  /** Sends a signal and waits for the end; the exit code. */
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    this.process.kill(signal);
+    return this.exited;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.ended) this.process.kill('SIGKILL');
+    await this.exited;
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  private get ended(): boolean {
+    return this.process.exitCode !== null || this.process.signalCode !== null;
+  }
+
+  private get listening(): Json {
+    return this.log.find(({ event }) => event === 'listening') ?? {};
+  }
+
+  private wake(): void {
+    this.changed.resolve();
+    this.changed = Promise.withResolvers<void>();
+  }
+}
+
+function start(argv: readonly string[], { env = {}, nodeArguments = [] }: CommandOptions) {
+  return spawn(process.execPath, [...nodeArguments, MAIN, ...argv], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH, ...env },
+  });
+}
+
+async function text(stream: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
