@@ -20,9 +20,12 @@ const headerText = text(
   { pattern: '^header:' },
 );
 
-const bySchema = z.union([z.enum([...KINDS, 'header']), headerText, object({ header: headerName })], {
-  error: `give one of ${CHOICES}`,
-});
+const bySchema = z.union(
+  [z.enum([...KINDS, 'header']), headerText, object({ header: headerName.describe('Whose value is the client.') })],
+  {
+    error: `give one of ${CHOICES}`,
+  },
+);
 
 const pinsMap = object({
   by: bySchema.describe('`none`, `cookie`, `ip`, or `{header: NAME}`.'),

@@ -43,6 +43,8 @@ export function reachesAdmin(target: Address, admin: Address): boolean {
   if (target.port !== admin.port) return false;
   const [to, at] = [canonicalHost(target.host), canonicalHost(admin.host)];
   if (to === at) return true;
+  // The name may lead to either family.
+  if ([target.host, admin.host].includes('localhost') && isLoopback(to) && isLoopback(at)) return true;
   if (isWildcard(at)) return isLoopback(to) || isWildcard(to);
   // Connecting to the wildcard address connects to this machine; `::1` and 127.0.0.1 are told apart.
   return isWildcard(to) && isLoopback(at);

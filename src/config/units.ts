@@ -67,10 +67,11 @@ export function formatSize(bytes: number): string {
 export function parsePercent(text: string): Parsed<number> {
   if (BARE_NUMBER.test(text))
     return mistake(`${text.slice(0, 20)} has no percent sign; write a percentage such as 1% or 0.5%`);
-  const percent = Number(PERCENT.exec(text)?.[1] ?? Number.NaN);
-  if (!(percent <= 100)) return mistake(`${quote(text)} is not a percentage; write 0% to 100%, such as 1% or 0.5%`);
-  // Division keeps 99 % at 0.99 and 0.1 % at 0.001, where multiplying by 0.01 would not.
-  return value(percent / 100);
+  const digits = PERCENT.exec(text)?.[1];
+  // Shifted as text: 99.9 / 100 is 0.9990000000000001.
+  const share = digits === undefined ? Number.NaN : Number(`${digits}e-2`);
+  if (share <= 1) return value(share);
+  return mistake(`${quote(text)} is not a percentage; write 0% to 100%, such as 1% or 0.5%`);
 }
 
 export function formatPercent(share: number): string {

@@ -1,0 +1,167 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: references look like this
+import { describe, expect, it } from 'vitest';
+import { parsePlan } from '../../src/config/plan.ts';
+import { parseTargets, parseTargetUrl } from '../../src/config/targets.ts';
+import { TealgateError } from '../../src/platform/errors.ts';
+import { accepted, service } from '../support/config-text.ts';
+
+function problemsOf(call: () => unknown): unknown {
+  try {
+    call();
+  } catch (error) {
+    if (error instanceof TealgateError && error.code === 'bad_request') return error.details.problems;
+    throw error;
+  }
+  throw new Error('was accepted');
+}
+
+function planOf(text: string) {
+  const config = accepted(service(`rollout: ${text}`)).services.shop;
+  if (config === undefined) throw new Error('no service');
+  return config.rollout;
+}
+
+describe('the plan that a call asks for', () => {
+  const canary = planOf(
+    '{smoke: [{path: /up}], stages: [{weight: 10, hold: 1m}, {weight: 100}], guards: {errorRate: {max: 2%, confidence: 95%}}}',
+  );
+  const blueGreen = planOf('{strategy: blue-green, watch: 30s}');
+
+  it.each([[undefined], [null], [{}]])('is the configured one for %j', (input) => {
+    expect(parsePlan(input, canary)).toEqual(canary);
+    expect(parsePlan(input, blueGreen)).toEqual(blueGreen);
+  });
+
+  it('replaces the stages and keeps the rest', () => {
+    expect(parsePlan({ stages: [{ weight: 50, hold: '5s' }] }, canary)).toEqual({
+      ...canary,
+      stages: [{ weight: 50, holdMs: 5_000 }],
+    });
+  });
+
+  it('changes one value of a guard and keeps the other', () => {
+    expect(parsePlan({ guards: { errorRate: { max: '5%' } } }, canary).guards).toEqual({
+      errorRate: { max: 0.05, confidence: 0.95 },
+    });
+  });
+
+  it('turns guards off, and on again with the default values', () => {
+    const off = parsePlan({ guards: 'none' }, canary);
+    expect(off.guards).toEqual({ errorRate: null });
+    expect(parsePlan({ guards: { errorRate: {} } }, off).guards).toEqual({
+      errorRate: { max: 0.01, confidence: 0.99 },
+    });
+    expect(parsePlan({ smoke: [] }, off).guards).toEqual({ errorRate: null });
+  });
+
+  it('switches at once when the strategy becomes blue-green, and has the usual stages the other way', () => {
+    expect(parsePlan({ strategy: 'blue-green' }, canary).stages).toEqual([{ weight: 100, holdMs: 0 }]);
+    expect(parsePlan({ strategy: 'blue-green', watch: '1m' }, canary).stages).toEqual([
+      { weight: 100, holdMs: 60_000 },
+    ]);
+    expect(parsePlan({ watch: '1m' }, blueGreen).stages).toEqual([{ weight: 100, holdMs: 60_000 }]);
+    expect(parsePlan({ strategy: 'canary' }, blueGreen).stages.map((stage) => stage.weight)).toEqual([5, 25, 50, 100]);
+  });
+
+  it.each<[unknown, unknown]>([
+    ['fast', [{ path: '', message: 'is text; give a map of keys' }]],
+    [[], [{ path: '', message: 'is a list; give a map of keys' }]],
+    [{ stagse: [] }, [{ path: 'stagse', message: 'is not a known key; did you mean stages?' }]],
+    [
+      { watch: '1m' },
+      [{ path: 'watch', message: 'belongs to `strategy: blue-green`; with canary give `hold` in each stage' }],
+    ],
+    [
+      { stages: [{ weight: 5, hold: 30 }, { weight: '50' }] },
+      [
+        { path: 'stages[0].hold', message: '30 has no unit; write 30s, or ms, m, h, d' },
+        { path: 'stages[1].weight', message: '"50" is text; write it without quotes' },
+      ],
+    ],
+    [
+      { stages: [{ weight: 50 }, { weight: 5 }] },
+      [{ path: 'stages[1].weight', message: '5 is not above the stage before; give more than 50' }],
+    ],
+    [{ guards: { latency: { max: '1s' } } }, [{ path: 'guards.latency', message: 'is not supported yet; remove it' }]],
+  ])('refuses %j', (input, problems) => {
+    expect(problemsOf(() => parsePlan(input, canary))).toEqual(problems);
+  });
+
+  it('leaves references as they are: a call must not read the environment', () => {
+    const plan = parsePlan({ smoke: [{ path: '/', expect: { body: '${HOME}' } }] }, canary);
+    expect(plan.smoke[0]?.expect.bodyIncludes).toBe('${HOME}');
+  });
+
+  it('says all of it in the message', () => {
+    expect(() => parsePlan({ stages: [], smoke: 1 }, canary)).toThrow(
+      'the plan is not valid: smoke: is a number; give a list; stages: is empty; give at least one',
+    );
+  });
+});
+
+describe('the targets that a call asks for', () => {
+  it('are given one spelling', () => {
+    expect(parseTargets(['http://App', 'http://127.1:81/', 'http://[::1]:82'], null)).toEqual([
+      'http://app:80',
+      'http://127.0.0.1:81',
+      'http://[::1]:82',
+    ]);
+    expect(parseTargets([], null)).toEqual([]);
+  });
+
+  it.each<[unknown, unknown]>([
+    ['http://a', [{ path: '', message: 'is text; give a list' }]],
+    [[1], [{ path: '[0]', message: '"1" is not a URL; write http://host:port' }]],
+    [['http://a', 'http://A:80'], [{ path: '[1]', message: 'http://a:80 is there twice; remove one' }]],
+    [['file:///etc/passwd'], [{ path: '[0]', message: 'file: is not a scheme for targets; write http://host:port' }]],
+    [['gopher://a'], [{ path: '[0]', message: 'gopher: is not a scheme for targets; write http://host:port' }]],
+    [['http://me:secret@a'], [{ path: '[0]', message: 'has credentials; write http://host:port without them' }]],
+    [
+      ['http://a\r\nhost: b'],
+      [{ path: '[0]', message: 'has a blank, a backslash or a control character; write http://host:port' }],
+    ],
+  ])('are refused: %j', (input, problems) => {
+    expect(problemsOf(() => parseTargets(input, null))).toEqual(problems);
+  });
+
+  it.each([
+    ['http://169.254.169.254'],
+    ['http://2852039166'],
+    ['http://0xa9fea9fe'],
+    ['http://0251.0376.0251.0376'],
+    ['http://[::ffff:169.254.169.254]'],
+    ['http://[fe80::1]'],
+    ['http://[febf::1]'],
+    ['http://[fd00:ec2::254]'],
+  ])('are never a metadata address: %s', (url) => {
+    expect(problemsOf(() => parseTargets([url], null))).toEqual([
+      { path: '[0]', message: expect.stringContaining('link-local (metadata) address') },
+    ]);
+  });
+
+  it.each([
+    ['127.0.0.1', 'http://127.0.0.1:9901', true],
+    ['127.0.0.1', 'http://127.1:9901', true],
+    ['127.0.0.1', 'http://2130706433:9901', true],
+    ['127.0.0.1', 'http://LOCALHOST:9901', true],
+    ['127.0.0.1', 'http://0.0.0.0:9901', true],
+    ['127.0.0.1', 'http://[::ffff:127.0.0.1]:9901', true],
+    ['127.0.0.1', 'http://127.0.0.2:9901', false],
+    ['127.0.0.1', 'http://127.0.0.1:9902', false],
+    ['::1', 'http://[0:0:0:0:0:0:0:1]:9901', true],
+    ['::1', 'http://localhost:9901', true],
+    ['0.0.0.0', 'http://127.0.0.3:9901', true],
+    ['::', 'http://[::1]:9901', true],
+    ['gate.internal', 'http://Gate.internal:9901', true],
+    ['10.0.0.1', 'http://10.0.0.2:9901', false],
+  ])('with the admin endpoint at %s: %s is refused: %s', (adminHost, url, isRefused) => {
+    const parse = () => parseTargets([url], { adminHost, adminPort: 9901 });
+    if (!isRefused) expect(parse()).toHaveLength(1);
+    else expect(problemsOf(parse)).toEqual([{ path: '[0]', message: expect.stringContaining('is the admin address') }]);
+  });
+
+  it('are taken apart again', () => {
+    expect(parseTargetUrl('http://app:80')).toEqual({ host: 'app', port: 80 });
+    expect(parseTargetUrl('http://[::1]:3001')).toEqual({ host: '::1', port: 3001 });
+  });
+});
