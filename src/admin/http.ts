@@ -9,8 +9,7 @@ import { fromFrameworkError, PROBLEM_TYPE, toProblem } from './problem.ts';
 import type { Answer, Route, RouteDeps } from './route.ts';
 
 const BODY_BYTES = 64 << 10;
-/** Half-sent heads and bodies are cut after this, looked for each second. */
-const REQUEST_TIMEOUT_MS = 10_000;
+/** How often half-sent heads and bodies are looked for. */
 const CHECK_INTERVAL_MS = 1000;
 /** Plenty for operators, dashboards and scrapers; a flood here must not take the descriptors that traffic needs. */
 const MAX_CONNECTIONS = 512;
@@ -28,6 +27,8 @@ export interface HttpOptions {
   readonly deps: RouteDeps;
   readonly access: AccessRules;
   readonly log: Logger;
+  /** Half-sent heads and bodies are cut after this. */
+  readonly requestTimeoutMs: number;
   /** Ends waits and streams when the server closes. */
   readonly closing: AbortSignal;
 }
@@ -36,11 +37,11 @@ export interface HttpOptions {
 export function createHttp(options: HttpOptions): FastifyInstance {
   const app = Fastify({
     bodyLimit: BODY_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: options.requestTimeoutMs,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     http: {
-      headersTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: options.requestTimeoutMs,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
       // A request without Host is refused here, with a problem document.
       requireHostHeader: false,
@@ -82,9 +83,10 @@ function serve(app: FastifyInstance, route: Route, options: HttpOptions): void {
     method: route.method,
     url: route.path.replace(/\{(\w+)\}/g, ':$1'),
     // Before the body is read: who may not call does not get to send one.
-    onRequest: (request, _reply, done) => {
+    onRequest: (request, reply, done) => {
       const identity = access.admit(request.raw, route.access);
       if (identity !== null) callers.set(request, identity);
+      if (route.method !== 'GET') logWhenDone(log, request, reply, identity);
       done();
     },
     handler: async (request, reply) => {
@@ -94,15 +96,16 @@ function serve(app: FastifyInstance, route: Route, options: HttpOptions): void {
       const answer = await route.answer({ params, query, body, headers, identity, signal }, deps);
       return send(answer, request, reply);
     },
-    onResponse: (request, reply, done) => {
-      if (route.method !== 'GET') {
-        const { method, url } = request;
-        const actor = callers.get(request)?.actor ?? null;
-        const { statusCode: status, elapsedTime: durationMs } = reply;
-        log.info({ event: 'admin.call', actor, method, path: pathOf(url), status, durationMs }, `${route.operationId}`);
-      }
-      done();
-    },
+  });
+}
+
+/** One line for each command that was let in, also when the caller did not wait for the answer (499). */
+function logWhenDone(log: Logger, request: FastifyRequest, reply: FastifyReply, identity: Identity | null): void {
+  const { method, url } = request;
+  reply.raw.once('close', () => {
+    const status = reply.raw.writableFinished ? reply.statusCode : 499;
+    const call = { actor: identity?.actor ?? null, method, path: pathOf(url), status, durationMs: reply.elapsedTime };
+    log.info({ event: 'admin.call', ...call }, `${method} ${call.path}`);
   });
 }
 

@@ -18,6 +18,8 @@ export interface AdminOptions {
   readonly metrics: RouteDeps['metrics'];
   readonly config: AdminConfig;
   readonly log: Logger;
+  /** A request that has not come whole by then is cut; default 10 s. */
+  readonly requestTimeoutMs?: number;
 }
 
 export interface AdminServer {
@@ -26,6 +28,7 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
+const REQUEST_TIMEOUT_MS = 10_000;
 const SAMPLE_INTERVAL_MS = 2000;
 const CLOSE_TIMEOUT_MS = 1000;
 
@@ -33,7 +36,8 @@ const CLOSE_TIMEOUT_MS = 1000;
  * Serves the admin API and the dashboard. Throws `invalid_config` for an address beyond this machine without tokens, and
  * `address_in_use`.
  */
-export async function startAdmin({ control, metrics, config, log }: AdminOptions): Promise<AdminServer> {
+export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
+  const { control, metrics, config, log, requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
   refuseOpenAddress(config);
   const closing = new AbortController();
   const samples = new TrafficSamples();
@@ -43,6 +47,7 @@ export async function startAdmin({ control, metrics, config, log }: AdminOptions
     deps: { control, metrics, recent, samples },
     access: createAccessRules(config),
     log,
+    requestTimeoutMs,
     closing: closing.signal,
   });
   try {

@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
-import { type AdminServer, startAdmin } from '../../src/admin/server.ts';
+import { type AdminOptions, type AdminServer, startAdmin } from '../../src/admin/server.ts';
 import type { AdminConfig } from '../../src/config/config.ts';
 import { createLogger } from '../../src/telemetry/log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
@@ -33,12 +33,16 @@ export interface CallAnswer {
   readonly json: any;
 }
 
-export async function openAdmin(config: Partial<AdminConfig> = {}, gate = new FakeControlPlane()): Promise<TestAdmin> {
+export async function openAdmin(
+  config: Partial<AdminConfig> = {},
+  options: Pick<AdminOptions, 'requestTimeoutMs'> = {},
+): Promise<TestAdmin> {
+  const gate = new FakeControlPlane();
   const logged: Record<string, unknown>[] = [];
   const log = createLogger({ destination: { write: (line) => void logged.push(JSON.parse(line)) } });
   const address = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const;
   const full = { address, tokens: [], hosts: [], ...config };
-  const server = await startAdmin({ control: gate, metrics: createMetrics(gate), config: full, log });
+  const server = await startAdmin({ control: gate, metrics: createMetrics(gate), config: full, log, ...options });
   const port = 'port' in server.address ? server.address.port : 0;
   return {
     gate,
@@ -49,6 +53,11 @@ export async function openAdmin(config: Partial<AdminConfig> = {}, gate = new Fa
     sendRaw: (bytes) => sendRaw(port, bytes),
     close: () => server.close(),
   };
+}
+
+/** Waits for what the event loop brings; the test's own timeout bounds it. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
 
 function call(server: AdminServer, method: string, path: string, options: CallOptions = {}): Promise<CallAnswer> {

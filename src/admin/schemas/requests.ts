@@ -1,17 +1,18 @@
 import { z } from 'zod';
 
-const name = (what: string) => z.string().min(1).max(200).describe(what);
+const inPath = (what: string) => z.string().describe(what);
+const upstreamName = (what: string) => z.string().min(1).max(200).describe(what);
 
 const wholeWeight = z
   .int({ error: 'must be a whole number from 0 to 1000000' })
   .min(0, 'must be a whole number from 0 to 1000000')
   .max(1_000_000, 'must be a whole number from 0 to 1000000');
 
-export const serviceParams = z.object({ service: name('Name of the service.') });
+export const serviceParams = z.object({ service: inPath('Name of the service.') });
 
 export const upstreamParams = z.object({
-  service: name('Name of the service.'),
-  upstream: name('Name of the upstream.'),
+  service: inPath('Name of the service.'),
+  upstream: inPath('Name of the upstream.'),
 });
 
 export const waitQuery = z.strictObject({
@@ -38,7 +39,7 @@ export const weightsBody = z
 
 export const switchBody = z
   .strictObject({
-    to: name('The upstream that gets all new traffic; the others drain.'),
+    to: upstreamName('The upstream that gets all new traffic; the others drain.'),
     force: z.boolean().exactOptional().describe('Also when it has no healthy target.'),
   })
   .meta({ id: 'Switch', examples: [{ to: 'green' }] });
@@ -49,7 +50,7 @@ export const targetsBody = z
   .union([z.strictObject({ targets: urls }), urls.transform((targets) => ({ targets }))])
   .meta({ id: 'Targets', examples: [{ targets: ['http://127.0.0.1:4001'] }] });
 
-export const startRolloutBody = z.looseObject({ to: name('The candidate: the upstream to introduce.') }).meta({
+export const startRolloutBody = z.looseObject({ to: upstreamName('The candidate: the upstream to introduce.') }).meta({
   id: 'StartRollout',
   description: 'The candidate, and any keys of the configured plan to override, written as in the configuration.',
   examples: [{ to: 'green', stages: [{ weight: 10, hold: '5m' }, { weight: 100 }] }],
