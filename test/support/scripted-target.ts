@@ -84,6 +84,8 @@ export class ScriptedTarget {
 export class TargetConnection {
   readonly inbox = new Inbox();
   readonly requests: TargetRequest[] = [];
+  /** Keeps our half open when the gate ends its own. A server would not. */
+  ignoresEnd = false;
   readonly #target: ScriptedTarget;
   readonly #socket: Socket;
   #cursor = 0;
@@ -96,6 +98,7 @@ export class TargetConnection {
     socket.on('data', (chunk: Buffer) => {
       this.inbox.push(chunk);
       this.#advance();
+      this.inbox.wake(); // for those who wait for what was read out of it
     });
     socket.on('end', () => this.#end('fin'));
     socket.on('error', () => this.#end('reset'));
@@ -169,8 +172,7 @@ export class TargetConnection {
     this.inbox.end(how);
     this.#current?.finish(false);
     this.#current = null;
-    // Like a server, close our half too; a script that wants to go on has had its chance to tunnel.
-    if (how === 'fin' && !this.#raw) this.#socket.end();
+    if (how === 'fin' && !this.ignoresEnd) this.#socket.end();
   }
 
   #advance(): void {

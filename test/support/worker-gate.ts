@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { FromWorker, ListenerOptions, ToWorker, WorkerStart } from '../../src/proxy/messages.ts';
-import { createBlock, SERVICE } from '../../src/traffic/ledger.ts';
+import { createBlock, readCell, SERVICE, UPSTREAM } from '../../src/traffic/ledger.ts';
 import type { RoutingSnapshot, ServiceRoute, TargetRoute, UpstreamRoute } from '../../src/traffic/snapshot.ts';
 import { type Account, readAccount, readGauges } from './accounts.ts';
 import { eventually } from './inbox.ts';
@@ -100,7 +100,21 @@ export class WorkerGate {
       const found = { account: readAccount(service.ledger), gauges: readGauges(service) };
       throw new Error(`${error instanceof Error ? error.message : String(error)}: ${JSON.stringify(found)}`);
     });
+    await this.#barrier();
     return readAccount(service.ledger);
+  }
+
+  /** Every worker has finished what it was doing: cells that belong together are all written. */
+  async #barrier(): Promise<void> {
+    await Promise.all(this.#workers.map((thread) => thread.install(this.snapshot)));
+  }
+
+  /** Waits until `count` requests of a service are on their way to targets. */
+  async inFlight(name: string, count: number): Promise<void> {
+    const service = this.service(name);
+    const atUpstreams = (): number =>
+      service.upstreams.reduce((sum, { ledger }) => sum + readCell(ledger, UPSTREAM.size, UPSTREAM.inFlight), 0);
+    await eventually(`${count} requests of ${name} are in flight`, () => atUpstreams() === count);
   }
 
   post(message: ToWorker): void {
