@@ -62,6 +62,12 @@ describe('tealgate run', () => {
     expect(await pending).toBe('ECONNRESET');
   });
 
+  test('drains and ends when the shell that npx put before it is gone', async () => {
+    const gate = own(await RunningGate.start(shop(own(await openTarget('blue'))), { throughShell: true }));
+    gate.process.kill('SIGTERM');
+    await gate.logged('stopped');
+  });
+
   test('reads its file again on SIGHUP', async () => {
     const gate = own(await RunningGate.start(shop(own(await openTarget('blue')))));
     gate.process.kill('SIGHUP');

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { kill } from 'node:process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type GateFile, writeGateFile } from './gate.ts';
@@ -41,6 +42,7 @@ export class RunningGate implements AsyncDisposable {
   readonly log: Json[] = [];
   readonly process: ChildProcess;
   private readonly exited: Promise<number | null>;
+  private closed = false;
   private changed = Promise.withResolvers<void>();
 
   private constructor(directory: string, process: ChildProcess) {
@@ -53,16 +55,17 @@ export class RunningGate implements AsyncDisposable {
       this.wake();
     });
     this.exited = once(process, 'close').then(([code]) => {
+      this.closed = true;
       this.wake();
       return code;
     });
   }
 
-  /** Resolves when it listens. */
-  static async start(file: GateFile): Promise<RunningGate> {
+  /** Resolves when it listens. `throughShell`: as `npx` starts it, a shell in between; `process` is then the shell. */
+  static async start(file: GateFile, options: { readonly throughShell?: boolean } = {}): Promise<RunningGate> {
     const directory = await mkdtemp(join(tmpdir(), 'tealgate-e2e-'));
-    const config = await writeGateFile(directory, file);
-    const gate = new RunningGate(directory, start(['run', '--config', config], {}));
+    const argv = ['run', '--config', await writeGateFile(directory, file)];
+    const gate = new RunningGate(directory, options.throughShell === true ? startInShell(argv) : start(argv, {}));
     await gate.logged('listening');
     return gate;
   }
@@ -91,7 +94,7 @@ export class RunningGate implements AsyncDisposable {
     for (;;) {
       const line = this.log.find((entry) => entry.event === event);
       if (line !== undefined) return line;
-      if (this.ended) throw new Error(`the gate ended with ${this.process.exitCode} without ${event}`);
+      if (this.closed) throw new Error(`the gate ended with ${this.process.exitCode} without ${event}`);
       await this.changed.promise;
     }
   }
@@ -103,13 +106,10 @@ export class RunningGate implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.ended) this.process.kill('SIGKILL');
+    // The whole group: with a shell in between, the gate is not our child.
+    if (!this.closed && this.process.pid !== undefined) kill(-this.process.pid, 'SIGKILL');
     await this.exited;
     await rm(this.directory, { recursive: true, force: true });
-  }
-
-  private get ended(): boolean {
-    return this.process.exitCode !== null || this.process.signalCode !== null;
   }
 
   private get listening(): Json {
@@ -125,7 +125,18 @@ export class RunningGate implements AsyncDisposable {
 function start(argv: readonly string[], { env = {}, nodeArguments = [] }: CommandOptions) {
   return spawn(process.execPath, [...nodeArguments, MAIN, ...argv], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
     env: { PATH: process.env.PATH, ...env },
+  });
+}
+
+function startInShell(argv: readonly string[]) {
+  // Two commands, so that no shell replaces itself by the first.
+  const script = `${[process.execPath, MAIN, ...argv].map((word) => `'${word}'`).join(' ')}; exit`;
+  return spawn('sh', ['-c', script], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+    env: { PATH: process.env.PATH, npm_lifecycle_event: 'npx' },
   });
 }
 

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { abandonedByNpx } from '../abandoned.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit.ts';
 
@@ -14,6 +15,8 @@ export async function run(ctx: Context, options: RunOptions): Promise<ExitCode> 
   }
   ctx.io.serving();
   const signals = new Signals();
+  const over = new AbortController();
+  const abandoned = abandonedByNpx(ctx.io.env, over.signal);
   try {
     const { startGate } = await import('../../app/gate.ts');
     const gate = await startGate({ configPath, env: { ...ctx.io.env } });
@@ -21,9 +24,10 @@ export async function run(ctx: Context, options: RunOptions): Promise<ExitCode> 
       // A bad file does not reject: the gate reports it. What does, such as a full disk, must not stop the traffic.
       gate.control.reload({ actor: 'SIGHUP' }).catch((error: unknown) => ctx.out.note(`the reload failed: ${error}`));
     });
-    await Promise.race([signals.stop, gate.closed]);
+    await Promise.race([signals.stop, gate.closed, abandoned]);
     await gate.stop();
   } finally {
+    over.abort();
     signals.close();
   }
   return EXIT.ok;
