@@ -95,8 +95,9 @@ export class DownstreamConnection implements Timed {
     return this.#active === null && this.#buffered.length === 0 && this.#waiting === 'request';
   }
 
-  get halfClosed(): boolean {
-    return this.#halfClosed;
+  /** The client has closed its sending side, and no request waits behind the one in progress. */
+  get endsHere(): boolean {
+    return this.#halfClosed && this.#buffered.length === 0;
   }
 
   get closed(): boolean {
@@ -115,6 +116,11 @@ export class DownstreamConnection implements Timed {
   /** False when the octets are queued: wait for `onDownstreamDrain`. */
   write(bytes: Buffer): boolean {
     return this.socket.write(bytes);
+  }
+
+  /** Octets were written that the kernel has not taken: their memory is still in use. */
+  get isWriting(): boolean {
+    return this.socket.writableLength > 0;
   }
 
   /** The request's target takes no more for now. */
@@ -143,7 +149,7 @@ export class DownstreamConnection implements Timed {
     }
     this.#waiting = 'request';
     this.deadlineMs = performance.now() + this.options.timeouts.keepAliveMs;
-    if (this.#halfClosed && this.#buffered.length === 0) {
+    if (this.endsHere) {
       this.#linger();
       return;
     }

@@ -40,6 +40,10 @@ export interface ConnectionOwner {
 /** Most octets of a response head; beyond it the answer is 502. */
 const MAX_HEAD_BYTES = 64 * 1024;
 
+/** Read buffers, in octets: most responses fit the small one. */
+const SMALL_READ = 16 * 1024;
+const LARGE_READ = 64 * 1024;
+
 type State = 'connecting' | 'idle' | 'head' | 'body' | 'closed';
 
 const head = new Head(64);
@@ -70,6 +74,10 @@ export class UpstreamConnection implements Timed {
   #headRequest = false;
   #reusable = true;
   #failure: Error | null = null;
+  #buffer: Buffer = Buffer.allocUnsafeSlow(SMALL_READ);
+  /** The last read filled the buffer. */
+  #filled = false;
+  #lent = false;
 
   constructor(owner: ConnectionOwner, handler: UpstreamHandler, deadlines: Deadlines, connectTimeoutMs: number) {
     this.#owner = owner;
@@ -77,12 +85,17 @@ export class UpstreamConnection implements Timed {
     this.#deadlines = deadlines;
     this.deadlineMs = performance.now() + connectTimeoutMs;
     deadlines.add(this);
-    const socket = connect({ host: owner.host, port: owner.port, noDelay: true, allowHalfOpen: true });
+    const socket = connect({
+      host: owner.host,
+      port: owner.port,
+      noDelay: true,
+      allowHalfOpen: true,
+      onread: { buffer: () => this.#nextBuffer(), callback: (length) => this.#onRead(length) },
+    });
     this.#socket = socket;
     socket.on('error', (error) => this.#onError(error));
     socket.on('close', () => this.#onClose());
     socket.on('connect', () => this.#onConnect());
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => this.#onEnd());
     socket.on('drain', () => this.#handler?.onUpstreamDrain());
   }
@@ -108,6 +121,11 @@ export class UpstreamConnection implements Timed {
   /** Goes on with the request's body. */
   write(bytes: Buffer): boolean {
     return this.#socket.write(bytes);
+  }
+
+  /** A part of the buffer last given to `onBody` is still needed, such as by a write that could not finish at once. */
+  lend(): void {
+    this.#lent = true;
   }
 
   pause(): void {
@@ -144,6 +162,26 @@ export class UpstreamConnection implements Timed {
     this.#state = 'idle';
     this.deadlineMs = Number.POSITIVE_INFINITY;
     this.#handler?.onConnected();
+  }
+
+  /**
+   * Where the next read goes: the same buffer again, unless a part of it was handed on; a larger one when the last read
+   * filled it. Reading into memory that is already mapped saves the page faults of a fresh 64 KiB per read.
+   */
+  #nextBuffer(): Buffer {
+    if (this.#lent || (this.#filled && this.#buffer.length < LARGE_READ)) {
+      this.#buffer = Buffer.allocUnsafeSlow(this.#filled ? LARGE_READ : this.#buffer.length);
+    }
+    this.#lent = false;
+    this.#filled = false;
+    return this.#buffer;
+  }
+
+  /** Always true: back-pressure is by `pause`. */
+  #onRead(length: number): boolean {
+    this.#filled = length === this.#buffer.length;
+    this.#onData(this.#buffer.subarray(0, length));
+    return true;
   }
 
   #onData(chunk: Buffer): void {
@@ -184,7 +222,7 @@ export class UpstreamConnection implements Timed {
   /** A head that trickles in is parsed again from its start each time, so its growth is bounded. */
   #keepPartial(buf: Buffer, at: number): void {
     if (buf.length - at > MAX_HEAD_BYTES) this.#fail('protocol', null);
-    else this.#partial = buf.subarray(at);
+    else this.#partial = Buffer.from(buf.subarray(at)); // the read buffer is used again
   }
 
   /** False when the connection is no longer ours to read. */

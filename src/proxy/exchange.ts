@@ -39,7 +39,8 @@ const FAILURES: Readonly<Record<UpstreamFailure | 'response_timeout', readonly [
 
 /**
  * One request from its head to its one outcome: route, pick, forward, account. It may take several attempts; all of
- * them end before the outcome is counted. Every way out leads through #settle, which runs once.
+ * them end before the outcome is counted. Every way out leads through #settle, which runs once. Telling the client's
+ * connection that the request is finished comes last, since that may begin the next one.
  */
 export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   deadlineMs = NEVER;
@@ -49,7 +50,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   readonly #client: DownstreamConnection;
   #request: RequestFacts | null = null;
   #service: Service | null = null;
-  #settled = false;
+  #settled = true;
 
   // The attempt in hand.
   #upstream: Upstream | null = null;
@@ -93,7 +94,8 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   start(head: Head, buf: Buffer): void {
     const gateway = this.#gateway;
     const context = contextOf(this.#client);
-    this.#startedAtMs = performance.now();
+    this.#reset();
+    this.#startedAtMs = this.#client.receivedAtMs;
     const request = describeRequest(head, context.forwarding, gateway.newRequestId);
     this.#request = request;
     const service = gateway.table.matcher.only ?? gateway.table.matcher.match(request.host, request.path);
@@ -117,6 +119,30 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     }
     this.#prepare(head, buf);
     if (!this.#settled) this.#attempt(upstream);
+  }
+
+  /** The same exchange serves one request of its connection after another, so that a request allocates none. */
+  #reset(): void {
+    this.#settled = false;
+    this.#upstream = null;
+    this.#target = null;
+    this.#connection = null;
+    this.#judged = false;
+    this.#fresh = false;
+    this.#attempts = 0;
+    this.#tried.length = 0;
+    this.#first = null;
+    this.#replayable = true;
+    this.#newPin = false;
+    this.#status = 0;
+    this.#headPending = false;
+    this.#responding = false;
+    this.#bytes = 0;
+    this.#sentAtMs = 0;
+    this.#responseAtMs = NEVER;
+    this.#continueAtMs = NEVER;
+    this.#halfClosedAtMs = NEVER;
+    this.deadlineMs = NEVER;
   }
 
   /** The target in hand may have been told when to be cut. */
@@ -219,11 +245,20 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   #send(): void {
     const connection = this.#connection;
     if (connection === null || this.#first === null) return;
-    const nowMs = performance.now();
-    if (this.#sentAtMs === 0) this.#sentAtMs = nowMs;
-    this.#responseAtMs = nowMs + this.#route.timeouts.responseMs;
-    this.#rearm();
+    if (this.#sentAtMs === 0) this.#sentAtMs = performance.now();
     const flushed = connection.send(this.#first, this.#request?.isHead === true);
+    this.#afterWrite(flushed);
+  }
+
+  /**
+   * The target's time runs once it has the whole request, or while it does not take what there is of it; a client that
+   * is slow to send is the client's affair (see resumeBody).
+   */
+  #afterWrite(flushed: boolean): void {
+    const targetsTurn = this.#requestDone || !flushed;
+    if (!this.#responding)
+      this.#responseAtMs = targetsTurn ? performance.now() + this.#route.timeouts.responseMs : NEVER;
+    this.#rearm();
     if (this.#requestDone) return;
     if (flushed) this.#client.resumeBody();
     else this.#client.pauseBody();
@@ -237,9 +272,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     const trailers = this.#admitBody(reader);
     if (trailers === 'refused') return;
     const out = singleRun(buf, reader, this.#chunkedUp ? 'chunked' : 'raw') ?? this.#frame(buf, reader, trailers);
-    if (this.#responseAtMs !== NEVER) this.#responseAtMs = performance.now() + this.#route.timeouts.responseMs;
-    this.#rearm();
-    if (out.length > 0 && !connection.write(out) && !this.#requestDone) this.#client.pauseBody();
+    this.#afterWrite(out.length === 0 || connection.write(out));
   }
 
   #frame(buf: Buffer, reader: BodyReader, trailers: Buffer | null): Buffer {
@@ -260,7 +293,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   }
 
   onUpstreamDrain(): void {
-    if (!this.#requestDone) this.#client.resumeBody();
+    this.#afterWrite(true);
   }
 
   // --- the response down -----------------------------------------------------------------------------------------
@@ -316,7 +349,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
       this.#gateway.draining ||
       !this.#requestDone ||
       !this.#delimited ||
-      this.#client.halfClosed;
+      this.#client.endsHere;
   }
 
   #extraLines(): string {
@@ -350,14 +383,21 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
       this.#headPending = false;
       if (run !== null && run.length > COPY_LIMIT) {
         this.#client.write(writer.take());
-        return this.#client.write(run);
+        return this.#writeRun(run);
       }
     } else {
-      if (run !== null) return this.#client.write(run);
+      if (run !== null) return this.#writeRun(run);
       writer.begin();
     }
     writeBody(writer, buf, reader, this.#framing, trailers);
     return writer.length === 0 || this.#client.write(writer.take());
+  }
+
+  /** Hands on a part of the connection's read buffer without a copy. */
+  #writeRun(run: Buffer): boolean {
+    const flushed = this.#client.write(run);
+    if (this.#client.isWriting) this.#connection?.lend();
+    return flushed;
   }
 
   /** The client is slower than the target: stop reading the target until it has caught up. */

@@ -15,6 +15,8 @@ import { UpgradeLane } from './upgrades.ts';
 
 /** What a client connection carries for the gateway. */
 export interface ConnectionContext {
+  /** Serves the connection's requests, one at a time. */
+  exchange: Exchange | null;
   readonly forwarding: ForwardingFields;
   /** Infinity for none. */
   readonly bodyBytes: number;
@@ -107,7 +109,9 @@ export class Gateway implements RequestHandler {
   }
 
   onRequest(connection: DownstreamConnection, head: Head, buf: Buffer): void {
-    new Exchange(this, connection).start(head, buf);
+    const context = contextOf(connection);
+    context.exchange ??= new Exchange(this, connection);
+    context.exchange.start(head, buf);
   }
 
   onRefused(connection: DownstreamConnection, status: number, detail: string): void {

@@ -61,6 +61,7 @@ export class Listener {
     const gateway = this.#gateway;
     const connection = new DownstreamConnection(socket, this.options, gateway, gateway.deadlines);
     const context: ConnectionContext = {
+      exchange: null,
       forwarding: new ForwardingFields(connection.remoteAddress, this.#trust, gateway.pseudonym, 'http'),
       bodyBytes: this.options.limits.bodyBytes,
       onClosed: () => this.connections.delete(connection),

@@ -38,11 +38,16 @@ export class UpgradeLane {
   readonly #proxy: ProxyServer;
   readonly #handshakes = new WeakMap<Duplex, Handshake>();
   readonly #tunnels = new Set<Tunnel>();
+  /** What to do once a target's socket is piped: listening to it earlier would take octets out of the pipe. */
+  readonly #switched = new WeakMap<Duplex, () => void>();
   /** Set by shutdown, `performance.now()` time. */
   #cutAtMs = NEVER;
 
   constructor() {
     this.#proxy = createProxyServer({});
+    // It raises its sockets' errors on itself too and throws those nobody listens to; 'close' follows and says it all.
+    this.#proxy.on('error', () => {});
+    this.#proxy.on('open', (peer) => this.#switched.get(peer)?.());
     this.#proxy.on('proxyReqWs', (request, incoming, socket) =>
       this.#handshakes.get(socket)?.onRequest(request, incoming),
     );
@@ -131,7 +136,8 @@ class Handshake {
       connectTimeout: hooks.connectTimeoutMs,
     };
     this.#timer = setTimeout(() => this.#onTimeout(), hooks.responseTimeoutMs);
-    socket.once('close', () => this.#onClientClosed());
+    socket.once('close', () => this.#onClientGone());
+    socket.once('end', () => this.#onClientGone()); // half a client can do nothing with a tunnel
     socket.on('error', () => {}); // 'close' follows and says it all
   }
 
@@ -146,6 +152,7 @@ class Handshake {
     });
     request.on('response', (response) => {
       addLines(response, this.#hooks.extra);
+      response.headers.connection = 'close'; // http-proxy-3 ends the connection behind a refusal
       response.on('error', () => this.#socket.destroy()); // cut inside the body: the client must see it
       response.on('aborted', () => this.#socket.destroy());
       this.#end(() => this.#hooks.onAnswered(response.statusCode ?? 502));
@@ -165,9 +172,11 @@ class Handshake {
     this.#request?.destroy(new Error('no answer to the handshake in time'));
   }
 
-  #onClientClosed(): void {
+  #onClientGone(): void {
+    if (this.#over) return;
     this.#end(() => this.#hooks.onClientGone());
     this.#request?.destroy();
+    this.#socket.destroy();
   }
 
   #end(tell: () => void): void {
@@ -194,6 +203,15 @@ class Tunnel {
     this.#peer = peer;
     this.#target = target;
     peer.on('data', (chunk: Buffer) => this.#boundary.feed(chunk));
+    const onEnd = (): void => this.#closeBy(performance.now() + GOODBYE_MS);
+    peer.once('end', onEnd);
+    client.once('end', onEnd);
+  }
+
+  /** One side has said goodbye: the pipe passes that on, and the rest gets a moment. */
+  #closeBy(deadlineMs: number): void {
+    this.#saidGoodbye = true;
+    this.#closeAtMs = deadlineMs;
   }
 
   schedule(shutdownAtMs: number): void {
@@ -212,8 +230,7 @@ class Tunnel {
       this.#client.destroy();
       return;
     }
-    this.#saidGoodbye = true;
-    this.#closeAtMs = nowMs + GOODBYE_MS;
+    this.#closeBy(nowMs + GOODBYE_MS);
     this.#peer.unpipe(this.#client);
     if (this.#boundary.atBoundary) this.#client.end(GOING_AWAY);
     else this.#client.end();
