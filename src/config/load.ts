@@ -2,13 +2,12 @@ import { dirname, resolve } from 'node:path';
 import { buildConfig } from './build.ts';
 import { checkSettings, warnAbout } from './checks.ts';
 import type { Config } from './config.ts';
-import { locate, readDocument, type Tree } from './document.ts';
-import { hasReferences, interpolate } from './interpolate.ts';
-import { mistake, type Parsed, value } from './parsed.ts';
+import { locate, type Mistake, readDocument, type Tree } from './document.ts';
 import type { ConfigProblem, Finding, Path } from './problem.ts';
 import { decodeUtf8, readBounded } from './read-file.ts';
+import { References } from './references.ts';
 import { Source } from './source.ts';
-import { PathSet, type Replacements, validate } from './validate.ts';
+import { validate } from './validate.ts';
 
 export type { ConfigProblem } from './problem.ts';
 export { formatProblem } from './problem.ts';
@@ -20,7 +19,6 @@ export type LoadResult = { readonly files: readonly string[] } & (
 );
 
 const MAX_CONFIG_BYTES = 1024 * 1024;
-const MAX_SECRET_BYTES = 64 * 1024;
 /** More than anyone reads; a file with this many mistakes is of another kind. */
 const MAX_PROBLEMS = 100;
 
@@ -44,11 +42,10 @@ export function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv =
     };
   }
   const { tree, mistakes } = readDocument(source.text);
-  const refused = mistakes.map(({ offset, path, message }) => ({ offset, path, message }));
-  if (tree === null || refused.length > 0) return { ok: false, files: [], problems: report(source, refused) };
+  if (tree === null || mistakes.length > 0) return { ok: false, files: [], problems: report(source, mistakes) };
 
   const directory = dirname(resolve(file));
-  const references = new References(source, env, directory);
+  const references = new References(source.text, env, directory);
   const data = references.replaceIn(tree, []);
   const { settings, findings, broken } = validate(data, references);
   const clean = (...path: Path) => !broken.touches(path) && !references.failed.touches(path);
@@ -65,66 +62,12 @@ export function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv =
   return { ok: true, files, config: buildConfig(settings, directory), warnings };
 }
 
-interface Located {
-  readonly offset: number;
-  readonly path: Path;
-  readonly message: string;
-}
-
-/** Turns the tree into plain data, references replaced. */
-class References implements Replacements {
-  readonly replaced = new PathSet();
-  readonly failed = new PathSet();
-  readonly mistakes: Located[] = [];
-  readonly files = new Set<string>();
-  readonly #source: Source;
-  readonly #env: NodeJS.ProcessEnv;
-  readonly #directory: string;
-
-  constructor(source: Source, env: NodeJS.ProcessEnv, directory: string) {
-    this.#source = source;
-    this.#env = env;
-    this.#directory = directory;
-  }
-
-  replaceIn(tree: Tree, path: Path): unknown {
-    if (tree.kind === 'list') return tree.items.map((item, i) => this.replaceIn(item, [...path, i]));
-    if (tree.kind === 'map') {
-      return Object.fromEntries(
-        [...tree.entries].map(([key, entry]) => [key, this.replaceIn(entry.tree, [...path, key])]),
-      );
-    }
-    if (typeof tree.value !== 'string' || !hasReferences(tree.value)) return tree.value;
-    const result = interpolate(tree.value, { env: this.#env, readFile: (file) => this.#readFile(file) });
-    this.replaced.add(path);
-    if (result.ok) return result.value;
-    this.failed.add(path);
-    this.mistakes.push({ offset: this.#offsetOf(tree.start, tree.end), path, message: result.mistake });
-    return tree.value;
-  }
-
-  /** The first dollar sign of a value, which is where its first reference stands unless an escape precedes it. */
-  #offsetOf(start: number, end: number): number {
-    const dollar = this.#source.text.indexOf('$', start);
-    return dollar >= 0 && dollar < end ? dollar : start;
-  }
-
-  #readFile(path: string): Parsed<string> {
-    const absolute = resolve(this.#directory, path);
-    this.files.add(absolute);
-    const read = readBounded(absolute, MAX_SECRET_BYTES);
-    if (!read.ok) return mistake(`the file ${path} ${read.mistake}`);
-    const text = decodeUtf8(read.value);
-    return text === null ? mistake(`the file ${path} is not UTF-8 text`) : value(text);
-  }
-}
-
-function locatedIn(tree: Tree, { path, message, atKey }: Finding): Located {
+function locatedIn(tree: Tree, { path, message, atKey }: Finding): Mistake {
   return { offset: locate(tree, path, atKey === true), path, message };
 }
 
 /** In the order of the file, each once. */
-function report(source: Source, found: readonly Located[]): ConfigProblem[] {
+function report(source: Source, found: readonly Mistake[]): ConfigProblem[] {
   const sorted = found.toSorted((a, b) => a.offset - b.offset);
   const problems = sorted
     .slice(0, MAX_PROBLEMS)

@@ -4,7 +4,7 @@ import { mistake, type Parsed, quote, value } from './parsed.ts';
 import { pinsSchema } from './pins-schema.ts';
 import { planSchema } from './plan-schema.ts';
 import { normaliseTarget } from './target-url.ts';
-import { count, duration, flag, name, object, pathPrefix, percent, requestPath, size, text } from './values.ts';
+import { count, duration, name, object, pathPrefix, percent, requestPath, size, text } from './values.ts';
 
 const listenerSchema = object({
   address: text(parseAddress, { example: '127.0.0.1:8080' }).describe(
@@ -32,7 +32,7 @@ const listenerSchema = object({
     connections: count(1, 1_000_000).prefault(10_000).describe('Open client connections, over all workers.'),
   })
     .prefault({})
-    .describe('How much clients may send; beyond it they get 413 or 431, and 503 for connections.'),
+    .describe('How much clients may send: 413 or 431 beyond it; connections beyond theirs are closed.'),
 });
 
 const tokenSchema = object({
@@ -112,8 +112,8 @@ const serviceSchema = object({
       .describe('Share of requests that may be retries.'),
   })
     .prefault({})
-    .describe('Requests that certainly did no harm are sent again.'),
-  expose: flag().prefault(false).describe('Adds `x-tealgate-upstream` to responses.'),
+    .describe('Requests that never reached a target, or may be repeated, are sent again.'),
+  expose: z.boolean().prefault(false).describe('Adds `x-tealgate-upstream` to responses.'),
   rollout: planSchema.prefault({}).describe('The default plan of a rollout; starting one may override any key.'),
 });
 
@@ -137,7 +137,7 @@ export const configSchema = object({
     .union([z.literal('auto'), count(1, 256)], { error: 'give 1 to 256, or auto' })
     .prefault(1)
     .describe('Worker threads that carry traffic; `auto` is one for each core.'),
-  accessLog: flag().prefault(true).describe('One JSON line on stdout for each request.'),
+  accessLog: z.boolean().prefault(true).describe('One JSON line on stdout for each request.'),
   shutdown: object({
     readinessDelay: duration().prefault('0s').describe('`/readyz` fails this long before listeners close.'),
     drainTimeout: duration().prefault('30s').describe('Requests still in flight then are cut.'),

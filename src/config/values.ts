@@ -91,10 +91,6 @@ export function count(min: number, max: number) {
     .max(max);
 }
 
-export function flag() {
-  return z.boolean();
-}
-
 /** Names of services, upstreams and tokens: they become metric labels and parts of admin URLs. */
 export function name() {
   return z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, {

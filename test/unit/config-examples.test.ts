@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { renderConfigReference } from '../../scripts/config-reference.ts';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { formatProblem, loadConfig } from '../../src/config/load.ts';
 
@@ -31,6 +32,13 @@ describe('the example configurations', () => {
   it('full.yaml has every key of the schema', () => {
     const text = readFileSync(`${directory}full.yaml`, 'utf8');
     for (const key of keysOf(configJsonSchema())) expect(text, key).toMatch(new RegExp(`\\b${key}:`));
+  });
+});
+
+describe('the reference in docs/configuration.md', () => {
+  it('is the one that the code generates (npm run generate)', () => {
+    const text = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
+    expect(text).toContain(renderConfigReference());
   });
 });
 
