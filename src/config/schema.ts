@@ -147,7 +147,6 @@ export const configSchema = object({
   services: z.record(name(), serviceSchema).describe('The applications whose traffic is managed, by name.'),
 });
 
-export type ConfigInput = z.input<typeof configSchema>;
 export type Settings = z.output<typeof configSchema>;
 export type ServiceSettings = Settings['services'][string];
 

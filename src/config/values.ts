@@ -13,7 +13,7 @@ import {
 } from './units.ts';
 
 /** The longest timer Node.js can set is 2^31-1 ms. */
-export const LONGEST_MS = 24 * 86_400_000;
+const LONGEST_MS = 24 * 86_400_000;
 
 /** A token of RFC 9110 §5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
