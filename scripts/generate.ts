@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { configJsonSchema } from '../src/config/json-schema.ts';
 import { renderConfigReference } from './config-reference.ts';
+import { renderCliReference } from './generate-cli.ts';
 import { renderOpenapi } from './generate-openapi.ts';
 
 interface Generated {
@@ -14,6 +15,7 @@ interface Generated {
 const GENERATED: readonly Generated[] = [
   { path: 'config/schema.json', render: () => `${JSON.stringify(configJsonSchema(), null, 2)}\n` },
   { path: 'docs/configuration.md', render: (current) => between(current, 'reference', renderConfigReference()) },
+  { path: 'docs/cli.md', render: renderCliReference },
   { path: 'docs/openapi.json', render: renderOpenapi },
 ];
 
