@@ -29,7 +29,7 @@ export interface CoreParts {
   readonly onEvents: (events: readonly StoredEvent[]) => void;
 }
 
-/** The file and the run-time changes, as committed. */
+/** The file and the run-time changes. */
 export interface Current {
   readonly config: Config;
   readonly desired: DesiredState;
@@ -66,26 +66,27 @@ const ATTEMPTS = 5;
 export class Core {
   readonly parts: CoreParts;
   private readonly queue = new SerialQueue();
+  /** As committed. */
   private state: Current;
+  /** As every worker serves it: what others get to see. In the queue, between two changes, both are the same. */
+  private seen: Current;
   private revision: number;
 
   constructor(parts: CoreParts, current: Current, revision: number) {
     this.parts = parts;
     this.state = current;
+    this.seen = current;
     this.revision = revision;
   }
 
+  /** As it is served. */
   current(): Current {
-    return this.state;
+    return this.seen;
   }
 
-  /** Throws `not_found`. */
+  /** As it is served. Throws `not_found`. */
   service(name: string): ServiceState {
-    const config = own(this.state.config.services, name);
-    if (config === undefined)
-      throw new TealgateError('not_found', `there is no service "${name}" in the configuration`);
-    const desired = desiredService(this.state.desired, name);
-    return { name, config, desired, effective: effectiveService(config, desired) };
+    return serviceOf(this.seen, name);
   }
 
   /**
@@ -130,7 +131,7 @@ export class Core {
     by: Command,
     decide: (state: ServiceState) => ServiceProposal | null,
   ): Proposal | null {
-    const before = this.service(name);
+    const before = serviceOf(this.state, name);
     this.expectVersion(name, by);
     const proposal = decide(before);
     if (proposal === null) return null;
@@ -177,8 +178,11 @@ export class Core {
   }
 
   private async publish(): Promise<void> {
-    const snapshot = this.parts.publisher.build(this.state.config, this.state.desired);
-    if (snapshot !== null) await this.parts.pool.publish(snapshot);
+    const { publisher, pool } = this.parts;
+    const snapshot = publisher.build(this.state.config, this.state.desired);
+    if (snapshot !== null) await pool.publish(snapshot);
+    publisher.served();
+    this.seen = this.state;
   }
 
   private expectVersion(service: string, by: Command): void {
@@ -187,6 +191,13 @@ export class Core {
     const message = `${service} is at version ${version}, not ${by.ifVersion}: it was changed meanwhile; read it again`;
     throw new TealgateError('precondition_failed', message, { details: { version } });
   }
+}
+
+function serviceOf(current: Current, name: string): ServiceState {
+  const config = own(current.config.services, name);
+  if (config === undefined) throw new TealgateError('not_found', `there is no service "${name}" in the configuration`);
+  const desired = desiredService(current.desired, name);
+  return { name, config, desired, effective: effectiveService(config, desired) };
 }
 
 /** What may be done while everything else waits. */

@@ -1,4 +1,5 @@
 import type { AdminServer } from '../admin/server.ts';
+import { formatAddress } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
 import { formatProblem } from '../config/load.ts';
 import { systemClock } from '../platform/clock.ts';
@@ -14,7 +15,6 @@ import { metricsSource } from './ports/metrics-source.ts';
 import { type Stopped, stopGate } from './stop-gate.ts';
 import { sweepRemoved } from './sweep-removed.ts';
 import { watchFile } from './watch-file.ts';
-import { formatAddress } from './workers/probe-address.ts';
 import type { BoundAddress } from './workers/worker-thread.ts';
 
 export interface GateOptions {
@@ -150,6 +150,7 @@ async function startWorkers({ publisher, pool, core }: Composition, config: Conf
   const snapshot = publisher.build(config, core.current().desired);
   if (snapshot === null) throw new TealgateError('internal', 'there was nothing to publish at the start');
   await pool.start(snapshot, config.listeners);
+  publisher.served();
 }
 
 /** Loaded late: the admin API brings an HTTP framework, which takes longer than all the rest. */
@@ -163,7 +164,7 @@ async function loadAdmin() {
 
 function addressesOf({ pool }: Composition, admin: AdminServer['address']) {
   return {
-    addresses: pool.addresses().map(({ host, port }) => formatAddress(host, port)),
-    admin: 'path' in admin ? `unix:${admin.path}` : formatAddress(admin.host, admin.port),
+    addresses: pool.addresses().map(formatAddress),
+    admin: 'path' in admin ? `unix:${admin.path}` : formatAddress(admin),
   };
 }

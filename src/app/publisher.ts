@@ -11,9 +11,11 @@ import { buildSnapshot, sameSnapshot } from './snapshot-builder.ts';
 
 /** Turns what is desired and what is observed into the snapshots that workers serve, one version after the other. */
 export interface Publisher {
-  /** The next snapshot; null when it would be the same as the current one. */
+  /** The next snapshot; null when it would be the same as the one before. */
   build(config: Config, desired: DesiredState): RoutingSnapshot | null;
-  /** 0 before the first snapshot. */
+  /** Every worker has the snapshot that was built last: from now on it is the one to be seen. */
+  served(): void;
+  /** Of the snapshot that is served; 0 before the first. */
   version(): number;
   /** Snapshot version of the last change that someone decided on; what is merely observed, like health, changes none. */
   serviceVersion(service: string): number;
@@ -35,6 +37,7 @@ interface ServiceRecord {
 export function createPublisher({ registry, health, fuses, clock }: PublisherOptions): Publisher {
   let current: RoutingSnapshot | null = null;
   let records: ReadonlyMap<string, ServiceRecord> = new Map();
+  let seen = { version: 0, records };
 
   const record = (route: ServiceRoute, desired: DesiredState, version: number): ServiceRecord => {
     const before = records.get(route.name);
@@ -59,8 +62,11 @@ export function createPublisher({ registry, health, fuses, clock }: PublisherOpt
       records = nextRecords;
       return next;
     },
-    version: () => current?.version ?? 0,
-    serviceVersion: (service) => records.get(service)?.version ?? 0,
+    served() {
+      seen = { version: current?.version ?? 0, records };
+    },
+    version: () => seen.version,
+    serviceVersion: (service) => seen.records.get(service)?.version ?? 0,
   };
 }
 

@@ -40,6 +40,8 @@ describe('a rollout', () => {
       const load = startLoad(test.url, 16);
       await test.control.startRollout('shop', 'green', plan, BY);
       await until(() => phase(test) === 'rolled_back', 'the rollback');
+      // Those that were on their way when it was decided.
+      await until(() => test.control.service('shop').upstreams.green?.inFlight === 0, 'requests in flight');
       const reached = green.requests;
       expect(reached).toBeLessThanOrEqual(20);
       for (let n = 0; n < 200; n++) await get(test.url);
@@ -51,6 +53,33 @@ describe('a rollout', () => {
       expect(rollout?.transitions.at(-1)).toMatchObject({ reason: 'error_rate', evidence: [{ verdict: 'fail' }] });
     },
   );
+
+  it('goes on when one worker stopped the candidate on evidence that is not enough for all that was seen', async () => {
+    let well = true;
+    await using blue = await openTarget('blue');
+    await using green = await openTarget((_, response) => response.writeHead(well ? 200 : 500).end('green'));
+    const guards = { errorRate: { max: '40%', confidence: '99%' } };
+    const stages = [
+      { weight: 50, hold: '500ms' },
+      { weight: 60, hold: '1h' },
+    ];
+    await using test = await openGate({ services: services(blue, green) });
+    await test.control.startRollout('shop', 'green', { stages, guards }, BY);
+    const position = () => test.control.service('shop').rollout?.position;
+    const inSecondStage = () => {
+      const now = position();
+      return now?.phase === 'progressing' && now.stage === 1;
+    };
+    while (!inSecondStage()) await get(test.url);
+    well = false;
+    while (!test.log.some(({ event }) => event === 'rollout.fuse')) await get(test.url);
+    well = true;
+    const before = green.requests;
+    const deadline = performance.now() + 10_000;
+    while (green.requests < before + 5 && performance.now() < deadline) await get(test.url);
+    expect(green.requests).toBeGreaterThanOrEqual(before + 5);
+    expect(inSecondStage()).toBe(true);
+  });
 
   it('that runs keeps weights, switches and a second rollout away, and says how to go on', async () => {
     await using blue = await openTarget('blue');

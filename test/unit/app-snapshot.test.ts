@@ -41,8 +41,11 @@ function setUp() {
   };
   const fuses = createFuses(() => [1, 2, 2]);
   const publisher = createPublisher({ registry, health, fuses, clock });
-  const build = (desired: DesiredService, ...services: ServiceConfig[]) =>
-    publisher.build(configOf(...services), desiredOf({ shop: desired }));
+  const build = (desired: DesiredService, ...services: ServiceConfig[]) => {
+    const snapshot = publisher.build(configOf(...services), desiredOf({ shop: desired }));
+    publisher.served();
+    return snapshot;
+  };
   return { clock, registry, unhealthy, fuses, publisher, build };
 }
 

@@ -1,4 +1,5 @@
 import { createServer } from 'node:net';
+import { formatAddress } from '../../config/address.ts';
 import { TealgateError } from '../../platform/errors.ts';
 
 /**
@@ -20,7 +21,7 @@ export async function probeAddress(host: string, port: number): Promise<void> {
 }
 
 function explain(error: unknown, host: string, port: number): TealgateError {
-  const address = formatAddress(host, port);
+  const address = formatAddress({ host, port });
   const code = error instanceof Error && 'code' in error ? error.code : null;
   const options = { cause: error, details: { address } };
   switch (code) {
@@ -41,8 +42,4 @@ function explain(error: unknown, host: string, port: number): TealgateError {
     default:
       return new TealgateError('unavailable', `cannot listen on ${address} (${String(code)})`, options);
   }
-}
-
-export function formatAddress(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,0 +1,57 @@
+import { createServer } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { assignListeners, withPorts } from '../../src/app/workers/listener-options.ts';
+import { probeAddress } from '../../src/app/workers/probe-address.ts';
+import type { ListenerConfig } from '../../src/config/config.ts';
+
+function listener(host: string, port: number): ListenerConfig {
+  return {
+    host,
+    port,
+    trustedProxies: [],
+    timeouts: { headMs: 1, bodyMs: 1, keepAliveMs: 1 },
+    limits: { headBytes: 1, fields: 1, bodyBytes: 1, connections: 1 },
+  };
+}
+
+describe('listeners', () => {
+  it('keep their id and their chosen port while their address stays in the file', () => {
+    const first = withPorts(assignListeners([listener('127.0.0.1', 0), listener('::1', 80)], []), [
+      { id: 1, port: 40_001 },
+    ]);
+    const second = assignListeners([listener('127.0.0.2', 0), listener('127.0.0.1', 0)], first);
+    expect(second.map(({ options: { id, host, port } }) => [id, host, port])).toEqual([
+      [3, '127.0.0.2', 0],
+      [1, '127.0.0.1', 40_001],
+    ]);
+  });
+
+  it('of the same address are told apart by their order', () => {
+    const twice = [listener('127.0.0.1', 0), listener('127.0.0.1', 0)];
+    const first = withPorts(assignListeners(twice, []), [
+      { id: 1, port: 40_001 },
+      { id: 2, port: 40_002 },
+    ]);
+    expect(assignListeners(twice, first).map(({ options }) => options.port)).toEqual([40_001, 40_002]);
+    expect(assignListeners(twice.slice(1), first).map(({ options }) => options.port)).toEqual([40_001]);
+  });
+});
+
+describe('an address', () => {
+  it('that another process holds is refused by name, even one that shares its port', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen({ host: '127.0.0.1', port: 0, reusePort: true }, resolve));
+    const address = server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    await expect(probeAddress('127.0.0.1', port)).rejects.toMatchObject({
+      code: 'address_in_use',
+      message: expect.stringContaining(`127.0.0.1:${port} is in use`),
+    });
+    await new Promise((resolve) => server.close(resolve));
+    await probeAddress('127.0.0.1', port);
+  });
+
+  it('that this machine does not have is refused', async () => {
+    await expect(probeAddress('192.0.2.1', 0)).rejects.toThrow(/not an address of this machine/);
+  });
+});
