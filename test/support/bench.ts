@@ -98,16 +98,20 @@ export class Bench {
     const complaints = (): string[] =>
       this.gate.complaints.splice(0).filter((line) => !this.expected.some((pattern) => pattern.test(line)));
     try {
-      if (this.#service !== '' && this.gate.alive) {
-        await this.gate.settled(this.#service);
-        expect(this.gauges()).toMatchObject({ inFlight: 0, upgrades: 0 });
-      }
+      if (this.gate.alive) await this.#atRest();
     } finally {
       const violations = await this.#sockets.closeTargets();
       const said = complaints();
       this.expected.length = 0;
       if (!this.gate.alive) await this.#restart();
       expect([...said, ...violations]).toEqual([]);
+    }
+  }
+
+  async #atRest(): Promise<void> {
+    for (const { name } of this.gate.snapshot.services) {
+      await this.gate.settled(name);
+      expect(readGauges(this.gate.service(name))).toMatchObject({ inFlight: 0, upgrades: 0 });
     }
   }
 

@@ -1,0 +1,349 @@
+import { connect } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { monotonicMs } from '../../src/platform/clock.ts';
+import { useBench } from '../support/bench.ts';
+import { eventually } from '../support/inbox.ts';
+import { named } from '../support/load.ts';
+import { head, value } from '../support/message.ts';
+import { RawClient } from '../support/raw-client.ts';
+import type { ServiceSpec } from '../support/routes.ts';
+import { echo, type ScriptedTarget, type TargetScript } from '../support/scripted-target.ts';
+import { WorkerGate } from '../support/worker-gate.ts';
+
+const bench = useBench();
+
+const HOST = 'Host: gate.test';
+const HANDSHAKE = head(
+  'GET /ws HTTP/1.1',
+  HOST,
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+);
+const SWITCHED = head('HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade');
+const GOING_AWAY = '\x88\x02\x03\xe9';
+
+const get = (path: string): Buffer => head(`GET ${path} HTTP/1.1`, HOST);
+
+/** All traffic on one side; the other drains and is cut after `drainMs`. */
+function switched(from: ScriptedTarget, to: ScriptedTarget, drainMs: number): ServiceSpec {
+  const sinceMs = monotonicMs();
+  return {
+    upstreams: {
+      blue: { weight: 0, admin: 'draining', targets: [from.port], closing: { sinceMs, cutAtMs: sinceMs + drainMs } },
+      green: { weight: 100, targets: [to.port] },
+    },
+  };
+}
+
+function before(from: ScriptedTarget, to: ScriptedTarget): ServiceSpec {
+  return { upstreams: { blue: { weight: 100, targets: [from.port] }, green: { weight: 0, targets: [to.port] } } };
+}
+
+async function blueAndGreen(script: TargetScript): Promise<{ blue: ScriptedTarget; green: ScriptedTarget }> {
+  const blue = await bench.target(script);
+  const green = await bench.target(named('green'));
+  await bench.serve(before(blue, green));
+  return { blue, green };
+}
+
+describe('a drain', () => {
+  it('S02: a request in flight at the switch finishes on the old side, new ones go to the new', async () => {
+    const release = Promise.withResolvers<void>();
+    const { blue, green } = await blueAndGreen(async (request) => {
+      await release.promise;
+      await echo(request);
+    });
+    const slow = await bench.send(get('/slow'));
+    await blue.request();
+    await bench.republish(switched(blue, green, 30_000));
+    const next = await bench.send(get('/next'));
+    expect((await next.readFinal()).body.bytes.toString()).toBe('green');
+    release.resolve();
+    expect((await slow.readFinal()).body.bytes.toString()).toBe('GET /slow');
+    await (await blue.connection()).closed(1_000);
+    // S07: and the connection that was slow goes on with the new side.
+    slow.write(get('/after'));
+    expect((await slow.readFinal()).body.bytes.toString()).toBe('green');
+    expect(await bench.account()).toMatchObject({ accepted: 3, outcomes: { ok: 3 } });
+  });
+
+  it('S03: a stream in flight completes byte-exact', async () => {
+    const more = Promise.withResolvers<void>();
+    const { blue, green } = await blueAndGreen(async (request) => {
+      request.send(head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked'), '5\r\nhello\r\n');
+      await more.promise;
+      request.send('6\r\n world\r\n0\r\n\r\n');
+    });
+    const client = await bench.send(get('/stream'));
+    await client.peekHead();
+    await bench.republish(switched(blue, green, 30_000));
+    more.resolve();
+    expect((await client.readFinal()).body.bytes.toString()).toBe('hello world');
+    expect(await bench.account()).toMatchObject({ accepted: 1, outcomes: { ok: 1 } });
+  });
+
+  it('S04: a request that outlives the deadline is cut: 504 before its head', async () => {
+    const { blue, green } = await blueAndGreen(() => {});
+    const client = await bench.send(get('/never'));
+    await blue.request();
+    await bench.republish(switched(blue, green, 300));
+    expect((await client.readFinal()).status).toBe(504);
+    await (await blue.connection()).closed();
+    expect(await bench.account()).toMatchObject({ accepted: 1, outcomes: { cut: 1 } });
+  });
+
+  for (const framing of ['Content-Length: 100', 'Transfer-Encoding: chunked', 'X-Framing: close']) {
+    it(`S04: an answer that outlives the deadline is visibly incomplete (${framing})`, async () => {
+      const { blue, green } = await blueAndGreen(
+        (request) => void request.send(head('HTTP/1.1 200 OK', framing), '5\r\nhello\r\n'),
+      );
+      const client = await bench.send(get('/stream'));
+      await client.peekHead();
+      await bench.republish(switched(blue, green, 300));
+      const cut = await client.readCut();
+      expect(cut?.status).toBe(200);
+      expect(cut?.body.complete).toBe(false);
+      await (await blue.connection()).closed();
+      expect(await bench.account()).toMatchObject({ accepted: 1, outcomes: { cut: 1 } });
+    });
+  }
+
+  it('S11: switching back during a drain lets both sides finish', async () => {
+    const release = Promise.withResolvers<void>();
+    const slow: TargetScript = async (request) => {
+      if (request.target.startsWith('/slow')) await release.promise;
+      await echo(request);
+    };
+    const { blue, green } = await blueAndGreen(slow);
+    green.script = slow;
+    const onBlue = await bench.send(get('/slow/blue'));
+    await blue.request();
+    await bench.republish(switched(blue, green, 250));
+    const onGreen = await bench.send(get('/slow/green'));
+    await green.request();
+    await bench.republish(before(blue, green));
+    // Beyond the deadline that was called off.
+    await new Promise((resolve) => setTimeout(resolve, 450));
+    release.resolve();
+    expect((await onBlue.readFinal()).body.bytes.toString()).toBe('GET /slow/blue');
+    expect((await onGreen.readFinal()).body.bytes.toString()).toBe('GET /slow/green');
+    const next = await bench.send(get('/next'));
+    expect((await next.readFinal()).status).toBe(200);
+    expect(blue.whole).toHaveLength(2);
+    expect(await bench.account()).toMatchObject({ accepted: 3, outcomes: { ok: 3 } });
+  });
+
+  it('S20: leaves no idle connection to the drained side, and no request ever goes there', async () => {
+    const { blue, green } = await blueAndGreen(echo);
+    const clients = await Promise.all(Array.from({ length: 10 }, () => bench.client()));
+    for (const client of clients) client.write(get('/warm'));
+    for (const client of clients) await client.readFinal();
+    expect(blue.openConnections).toBeGreaterThan(0);
+    await bench.republish(switched(blue, green, 30_000));
+    await eventually('the drained side has no connection left', () => blue.openConnections === 0, 1_000);
+    await bench.connectionsAgree(blue, green);
+    const seen = blue.requests.length;
+    for (const client of clients) client.write(get('/next'));
+    for (const client of clients) expect((await client.readFinal()).body.bytes.toString()).toBe('green');
+    expect(blue.requests).toHaveLength(seen);
+  });
+
+  it('S20: nor when its port is used again by another program', async () => {
+    const { blue, green } = await blueAndGreen(echo);
+    const client = await bench.send(get('/warm'));
+    await client.readFinal();
+    const { port } = blue;
+    await bench.republish({ upstreams: { green: { targets: [green.port] } } });
+    await blue.close();
+    const stranger = await bench.target(named('stranger'), port);
+    for (let i = 0; i < 20; i++) {
+      client.write(get(`/${i}`));
+      expect((await client.readFinal()).body.bytes.toString()).toBe('green');
+    }
+    expect(stranger.connections).toHaveLength(0);
+  });
+
+  it('a target that left the configuration finishes what it has', async () => {
+    const release = Promise.withResolvers<void>();
+    const { blue, green } = await blueAndGreen(async (request) => {
+      await release.promise;
+      await echo(request);
+    });
+    const client = await bench.send(get('/slow'));
+    await blue.request();
+    const route = bench.gate.upstream(bench.service, 'blue').targets[0];
+    if (route === undefined) throw new Error('no target');
+    const sinceMs = monotonicMs();
+    await bench.gate.publish({ [bench.service]: { upstreams: { green: { targets: [green.port] } } } }, [
+      { ...route, closing: { sinceMs, cutAtMs: sinceMs + 30_000 } },
+    ]);
+    release.resolve();
+    expect((await client.readFinal()).body.bytes.toString()).toBe('GET /slow');
+    await (await blue.connection()).closed(1_000);
+    await bench.gate.settled(bench.service);
+  });
+});
+
+describe('a drain with open tunnels and streams', () => {
+  const tunnel =
+    (early = ''): TargetScript =>
+    (request) => {
+      request.connection.tunnel();
+      request.send(SWITCHED, early);
+    };
+
+  it('S05: a WebSocket lives on, gets a close frame near the deadline and then FIN; new ones go to the new side', async () => {
+    const { blue, green } = await blueAndGreen(tunnel());
+    green.script = tunnel();
+    const client = await bench.send(HANDSHAKE);
+    expect((await client.readFinal()).status).toBe(101);
+    await bench.republish(switched(blue, green, 900));
+    (await blue.connection()).send('\x81\x02hi');
+    expect((await client.readBytes(4)).toString('latin1')).toBe('\x81\x02hi');
+    const other = await bench.send(HANDSHAKE);
+    expect((await other.readFinal()).status).toBe(101);
+    expect(green.requests).toHaveLength(1);
+
+    await client.readUntilClosed();
+    expect(client.inbox.ended).toBe('fin');
+    expect(client.rest.toString('latin1')).toBe(GOING_AWAY);
+    await (await blue.connection()).closed();
+    other.write('\x81\x80mask');
+    const connection = await green.connection();
+    await connection.inbox.wait('the frame on the new side', () => connection.rest.includes('mask') || undefined);
+    other.destroy();
+    await eventually('the tunnels are gone', () => bench.gauges().upgrades === 0);
+  });
+
+  it('S05: no octet is put inside a frame', async () => {
+    const { blue, green } = await blueAndGreen(tunnel());
+    const client = await bench.send(HANDSHAKE);
+    await client.readFinal();
+    (await blue.connection()).send('\x82\x7e\x10\x00half a frame');
+    await client.readBytes(16);
+    await bench.republish(switched(blue, green, 400));
+    await client.readUntilClosed();
+    expect(client.rest).toHaveLength(0);
+    await eventually('the tunnel is gone', () => bench.gauges().upgrades === 0);
+  });
+
+  it('S05: a client that does not answer the close frame is cut all the same', async () => {
+    const { blue, green } = await blueAndGreen((request) => {
+      request.connection.ignoresEnd = true;
+      return tunnel()(request);
+    });
+    const client = await bench.send(HANDSHAKE);
+    await client.readFinal();
+    await bench.republish(switched(blue, green, 300));
+    await client.readUntilClosed();
+    await (await blue.connection()).closed();
+    await eventually('the tunnel is gone', () => bench.gauges().upgrades === 0);
+  });
+
+  it('S06: an event stream lives until the deadline, then ends incomplete; the reconnect lands on the new side', async () => {
+    const { blue, green } = await blueAndGreen(
+      (request) =>
+        void request.send(
+          head('HTTP/1.1 200 OK', 'Content-Type: text/event-stream', 'Transfer-Encoding: chunked'),
+          '9\r\ndata: 1\n\n\r\n',
+        ),
+    );
+    const client = await bench.send(get('/events'));
+    await client.peekHead();
+    await bench.republish(switched(blue, green, 500));
+    (await blue.connection()).send('9\r\ndata: 2\n\n\r\n');
+    await client.inbox.wait('an event after the switch', () => client.rest.includes('data: 2') || undefined);
+    expect((await client.readCut())?.body.complete).toBe(false);
+    const again = await bench.send(get('/events'));
+    expect((await again.readFinal()).body.bytes.toString()).toBe('green');
+    expect(await bench.account()).toMatchObject({ accepted: 2, outcomes: { ok: 1, cut: 1 } });
+  });
+});
+
+describe('the drain of a worker', () => {
+  it('S17: accepts nothing new, tells keep-alive clients to close, finishes what is in flight and says so', async () => {
+    const release = Promise.withResolvers<void>();
+    const target = await bench.target(async (request) => {
+      if (request.target === '/slow') await release.promise;
+      await echo(request);
+    });
+    const gate = await WorkerGate.start({ services: { shop: { upstreams: { blue: { targets: [target.port] } } } } });
+    try {
+      const [idle, busy, slow] = [
+        await RawClient.connect(gate.port),
+        await RawClient.connect(gate.port),
+        await RawClient.connect(gate.port),
+      ];
+      idle.write(get('/1'));
+      busy.write(get('/2'));
+      await idle.readFinal();
+      await busy.readFinal();
+      slow.write(get('/slow'));
+      await target.request(2);
+      gate.post({ type: 'drain', cutAtMs: monotonicMs() + 10_000 });
+      while (!(await refuses(gate.port)));
+      busy.write(get('/3'));
+      const last = await busy.readFinal();
+      expect([last.status, value(last, 'connection')]).toEqual([200, 'close']);
+      await busy.readUntilClosed();
+      await idle.readUntilClosed();
+      expect(idle.rest).toHaveLength(0);
+      release.resolve();
+      const answer = await slow.readFinal();
+      expect([answer.body.bytes.toString(), value(answer, 'connection')]).toEqual(['GET /slow', 'close']);
+      await gate.drained();
+      expect(await gate.settled('shop')).toMatchObject({ accepted: 4, outcomes: { ok: 4 } });
+      expect(gate.complaints).toEqual([]);
+    } finally {
+      await gate.stop();
+    }
+  });
+
+  it('cuts what is left at its deadline, tunnels and streams too', async () => {
+    const target = await bench.target((request) => {
+      if (request.target === '/ws') {
+        request.connection.tunnel();
+        request.send(SWITCHED);
+      } else if (request.target === '/stream') {
+        request.send(head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked'), '5\r\nhello\r\n');
+      }
+    });
+    const gate = await WorkerGate.start({ services: { shop: { upstreams: { blue: { targets: [target.port] } } } } });
+    try {
+      const [webSocket, stream, waiting] = [
+        await RawClient.connect(gate.port),
+        await RawClient.connect(gate.port),
+        await RawClient.connect(gate.port),
+      ];
+      webSocket.write(HANDSHAKE);
+      await webSocket.readFinal();
+      stream.write(get('/stream'));
+      await stream.peekHead();
+      waiting.write(get('/never'));
+      await target.request(2);
+      gate.post({ type: 'drain', cutAtMs: monotonicMs() + 600 });
+      expect((await waiting.readFinal()).status).toBe(504);
+      expect((await stream.readCut())?.body.complete).toBe(false);
+      await webSocket.readUntilClosed();
+      expect(webSocket.rest.toString('latin1')).toBe(GOING_AWAY);
+      await gate.drained();
+      expect(await gate.settled('shop')).toMatchObject({ accepted: 3, outcomes: { ok: 1, cut: 2 } });
+      expect(gate.complaints).toEqual([]);
+    } finally {
+      await gate.stop();
+    }
+  });
+});
+
+/** Nothing listens on this port. */
+async function refuses(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  const refused = await new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(false));
+    socket.on('error', () => resolve(true));
+  });
+  socket.destroy();
+  return refused;
+}

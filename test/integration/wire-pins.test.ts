@@ -1,0 +1,181 @@
+import { describe, expect, it } from 'vitest';
+import { useBench } from '../support/bench.ts';
+import { named } from '../support/load.ts';
+import { head, values } from '../support/message.ts';
+import type { RawClient } from '../support/raw-client.ts';
+import type { ServiceSpec, UpstreamSpec } from '../support/routes.ts';
+
+const bench = useBench();
+
+const KEY = { id: 'k1', secret: 'c2VjcmV0LW51bWJlci1vbmUtc2VjcmV0' };
+const OTHER_KEY = { id: 'k2', secret: 'c2VjcmV0LW51bWJlci10d28tc2VjcmV0' };
+
+interface Shop {
+  readonly spec: (
+    blue: Partial<UpstreamSpec>,
+    green: Partial<UpstreamSpec>,
+    keys?: readonly (typeof KEY)[],
+  ) => ServiceSpec;
+}
+
+async function shop(): Promise<Shop> {
+  const blue = (await bench.target(named('blue', 'Set-Cookie: app=1'))).port;
+  const green = (await bench.target(named('green', 'Set-Cookie: app=1'))).port;
+  return {
+    spec: (ofBlue, ofGreen, keys = [KEY]) => ({
+      upstreams: {
+        blue: { weight: 100, targets: [blue], ...ofBlue },
+        green: { weight: 0, targets: [green], ...ofGreen },
+      },
+      stable: 'blue',
+      pins: { by: 'cookie', name: 'pin', maxAgeS: 3_600, keys },
+    }),
+  };
+}
+
+/** One request with these cookies; where it went, and the pin it was given, if any. */
+async function visit(
+  client: RawClient,
+  ...cookies: string[]
+): Promise<{ to: string; issued: string | null; line: string }> {
+  client.write(head('GET / HTTP/1.1', 'Host: gate.test', ...cookies.map((cookie) => `Cookie: ${cookie}`)));
+  const answer = await client.readFinal();
+  expect(answer.status).toBe(200);
+  const lines = values(answer, 'set-cookie');
+  expect(lines[0] === 'app=1' || lines[1] === 'app=1', 'the application keeps its own cookie').toBe(true);
+  const line = lines.find((each) => each.startsWith('pin=')) ?? '';
+  return { to: answer.body.bytes.toString(), issued: /^pin=([^;]*)/.exec(line)?.[1] ?? null, line };
+}
+
+describe('a cookie pin', () => {
+  it('is given once, HttpOnly, SameSite=Lax, for the whole site, and honoured silently after that', async () => {
+    const { spec } = await shop();
+    await bench.serve(spec({}, {}));
+    const client = await bench.client();
+    const first = await visit(client);
+    expect(first.to).toBe('blue');
+    expect(first.line).toMatch(/; Path=\/(;|$)/);
+    expect(first.line).toMatch(/; HttpOnly(;|$)/);
+    expect(first.line).toMatch(/; SameSite=Lax(;|$)/);
+    expect(first.line).toMatch(/; Max-Age=3600(;|$)/);
+    for (const cookies of [
+      [`pin=${first.issued}`],
+      [`a=b; pin=${first.issued}; c=d`],
+      ['a=b', `pin=${first.issued}`],
+    ]) {
+      expect(await visit(client, ...cookies)).toMatchObject({ to: 'blue', issued: null });
+    }
+  });
+
+  it('is kept when the weight of its upstream becomes 0', async () => {
+    const { spec } = await shop();
+    await bench.serve(spec({}, {}));
+    const client = await bench.client();
+    const { issued } = await visit(client);
+    await bench.republish(spec({ weight: 0 }, { weight: 100 }));
+    expect(await visit(client, `pin=${issued}`)).toMatchObject({ to: 'blue', issued: null });
+    expect(await visit(client)).toMatchObject({ to: 'green' });
+  });
+
+  it('is broken by a higher epoch of its upstream, and given anew', async () => {
+    const { spec } = await shop();
+    await bench.serve(spec({}, {}));
+    const client = await bench.client();
+    const { issued } = await visit(client);
+    await bench.republish(spec({ weight: 0, pinEpoch: 1 }, { weight: 100 }));
+    const moved = await visit(client, `pin=${issued}`);
+    expect(moved.to).toBe('green');
+    expect(await visit(client, `pin=${moved.issued}`)).toMatchObject({ to: 'green', issued: null });
+    // Going back does not revive it.
+    await bench.republish(spec({ weight: 100, pinEpoch: 1 }, { weight: 0 }));
+    expect((await visit(client, `pin=${issued}`)).issued).not.toBeNull();
+  });
+
+  it('S08: to a draining upstream leads to the active one, and is given anew', async () => {
+    const { spec } = await shop();
+    await bench.serve(spec({}, {}));
+    const client = await bench.client();
+    const { issued } = await visit(client);
+    await bench.republish(spec({ weight: 0, admin: 'draining' }, { weight: 100 }));
+    const moved = await visit(client, `pin=${issued}`);
+    expect(moved.to).toBe('green');
+    expect(moved.issued).not.toBeNull();
+  });
+
+  it('to an upstream without eligible targets leads elsewhere', async () => {
+    const { spec } = await shop();
+    await bench.serve(spec({}, {}));
+    const client = await bench.client();
+    const { issued } = await visit(client);
+    const { targets } = spec({}, {}).upstreams.blue ?? { targets: [] };
+    await bench.republish(spec({ weight: 0, ineligible: targets }, { weight: 100 }));
+    expect(await visit(client, `pin=${issued}`)).toMatchObject({ to: 'green' });
+  });
+
+  it('that was forged, changed or cut counts as none', async () => {
+    const { spec } = await shop();
+    await bench.serve(spec({ weight: 0 }, { weight: 100 }));
+    const client = await bench.client();
+    const { issued } = await visit(client);
+    if (issued === null) throw new Error('no pin was issued');
+    await bench.republish(spec({ weight: 100 }, { weight: 0 }));
+    expect(await visit(client, `pin=${issued}`)).toMatchObject({ to: 'green', issued: null });
+
+    const forged = Array.from(
+      issued,
+      (character, i) => issued.slice(0, i) + (character === 'A' ? 'B' : 'A') + issued.slice(i + 1),
+    );
+    const others = [
+      '',
+      '.',
+      '....',
+      `${issued}.`,
+      `.${issued}`,
+      `"${issued}"`,
+      issued.slice(0, -1),
+      `${issued}A`,
+      issued.replace('green', 'blue'),
+      issued.replaceAll('.', '..'),
+      `k1.green.0.x.${'A'.repeat(43)}`,
+      '__proto__.constructor.0.x.y',
+      '\xff\xfe.green.0.x.y',
+      'x'.repeat(4_000),
+    ];
+    for (const value of [...forged, ...others]) {
+      const seen = await visit(client, `pin=${value}`);
+      expect(`${value}: ${seen.to}`).toBe(`${value}: blue`);
+      expect(seen.issued).not.toBeNull();
+    }
+  });
+
+  it('of another service is worth nothing here', async () => {
+    const { spec } = await shop();
+    await bench.serve(spec({ weight: 0 }, { weight: 100 }));
+    const client = await bench.client();
+    const { issued } = await visit(client);
+    await bench.serve(spec({ weight: 100 }, { weight: 0 }));
+    expect(await visit(client, `pin=${issued}`)).toMatchObject({ to: 'blue' });
+  });
+
+  it('survives the rotation of keys until its key is gone', async () => {
+    const { spec } = await shop();
+    await bench.serve(spec({ weight: 0 }, { weight: 100 }));
+    const client = await bench.client();
+    const { issued } = await visit(client);
+    await bench.republish(spec({ weight: 100 }, { weight: 0 }, [OTHER_KEY, KEY]));
+    expect(await visit(client, `pin=${issued}`)).toMatchObject({ to: 'green', issued: null });
+    await bench.republish(spec({ weight: 100 }, { weight: 0 }, [OTHER_KEY]));
+    const anew = await visit(client, `pin=${issued}`);
+    expect(anew.to).toBe('blue');
+    expect(anew.issued).toContain('k2');
+  });
+
+  it('is split by weight before it is given', async () => {
+    const { spec } = await shop();
+    await bench.serve(spec({ weight: 75 }, { weight: 25 }));
+    const client = await bench.client();
+    let green = 0;
+    for (let i = 0; i < 100; i++) if ((await visit(client)).to === 'green') green++;
+    expect(green).toBe(25);
+  });
+});
