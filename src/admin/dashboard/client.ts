@@ -95,6 +95,7 @@ export const CLIENT = String.raw`
   }
 
   function login() {
+    $('login-error').hidden = sessionStorage.getItem(KEY) === null;
     sessionStorage.removeItem(KEY);
     if (!$('login').open) $('login').showModal();
   }

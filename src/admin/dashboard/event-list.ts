@@ -18,9 +18,9 @@ export function eventList(events: readonly StoredEvent[]): Html {
 }
 
 function summary(data: Readonly<Record<string, unknown>>): string {
-  const parts = Object.entries(data).map(([key, value]) => {
-    return `${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`;
-  });
-  const text = parts.join(', ');
+  const text = Object.entries(data)
+    .filter(([, value]) => !Array.isArray(value) || value.length > 0)
+    .map(([key, value]) => `${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(', ');
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
 }

@@ -77,7 +77,7 @@ function page(body: Html, nonce: string): Html {
 <div class="toast" id="toast" role="status" aria-live="assertive" hidden></div>
 <dialog id="confirm" aria-labelledby="confirm-text"><p id="confirm-text"></p><form method="dialog"><button value="">Cancel</button><button value="yes" class="primary">Yes</button></form></dialog>
 <dialog id="login" aria-labelledby="login-title"><form><h2 id="login-title">This gate asks for a token</h2>
-<label>Token <input type="password" name="token" autocomplete="off" required></label><p class="faint">It is kept in this tab only.</p><button class="primary">Show the dashboard</button></form></dialog>
+<label>Token <input type="password" name="token" autocomplete="off" required></label><p class="error" id="login-error" role="alert" hidden>This token is not known.</p><p class="faint">It is kept in this tab only.</p><button class="primary">Show the dashboard</button></form></dialog>
 <script nonce="${nonce}">${raw(CLIENT)}</script></body></html>
 `;
 }

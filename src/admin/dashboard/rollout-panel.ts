@@ -24,7 +24,7 @@ export function rolloutPanel(rollout: Rollout, operator: boolean): Html {
   return html`<section class="rollout" aria-label="Rollout of ${service}">
     <h3>Rollout <code>${id}</code> <span class="route">${from} → ${to}</span> ${badge(words(position.phase), TONES[position.phase])}
       <span class="faint">${plan.strategy}, started ${time(rollout.startedAt)} by ${actor}</span></h3>
-    ${reason !== null && html`<p class="reason">${reason}</p>`}
+    ${reason !== null && html`<p class="reason">${words(reason)}</p>`}
     ${stageList(rollout)}
     ${rollout.guards.map(guard)}
     ${candidateCounts(rollout)}
@@ -82,7 +82,7 @@ function transitionList({ transitions }: Rollout): Html {
 
 function transition({ at, from, to, stage, reason, actor }: Transition): Html {
   return html`<li>${time(at)} <span>${words(from)} → <b>${words(to)}</b>${to === 'progressing' && ` (stage ${stage + 1})`}</span>
-    <span class="why">${reason}</span> <span class="faint">${actor}</span></li>`;
+    <span class="why">${words(reason)}</span> <span class="faint">${actor}</span></li>`;
 }
 
 function buttons({ service, position, from, to }: Rollout): readonly CallButton[] {

@@ -65,7 +65,7 @@ td.probe { white-space: normal; min-width: 150px; }
 .badge { display: inline-block; padding: 0 7px; border-radius: 9px; font-size: 11px; line-height: 18px; font-weight: 500; margin-right: 4px; white-space: nowrap; }
 .badge.good { background: var(--good-bg); color: var(--good); } .badge.quiet { background: var(--soft); color: var(--faint); }
 .badge.warn { background: var(--warn-bg); color: var(--warn); } .badge.bad { background: var(--bad-bg); color: var(--bad); }
-span.bad { color: var(--bad); } span.warn { color: var(--warn); }
+span.bad, p.error { color: var(--bad); } span.warn { color: var(--warn); }
 .rollout { border: 1px solid var(--line); border-left: 3px solid var(--accent); border-radius: 6px; padding: 10px 14px; display: grid; gap: 9px; grid-template-columns: minmax(0, 1fr); }
 .stages { list-style: none; display: flex; flex-wrap: wrap; gap: 6px; }
 .stages li { flex: 1 1 110px; padding: 4px 10px 5px; border-radius: 5px; background: var(--soft); border-bottom: 3px solid var(--line); }
@@ -89,7 +89,7 @@ button:hover { border-color: var(--accent); color: var(--accent); }
 button.primary { background: var(--accent); border-color: var(--accent); color: var(--accent-ink); font-weight: 600; }
 button.primary:hover { filter: brightness(1.08); color: var(--accent-ink); } button.danger { color: var(--bad); border-color: var(--bad); }
 button[disabled] { opacity: .5; cursor: default; }
-.actions { display: none; } .js div.actions { display: flex; gap: 6px; flex-wrap: wrap; } .js td.actions, .js th.actions { display: table-cell; text-align: right; } .js details.actions { display: block; }
+.actions { display: none; } .js div.actions { display: flex; gap: 6px; flex-wrap: wrap; } .js td.actions, .js th.actions { display: table-cell; text-align: right; } .js details.actions { display: block; } td.actions button { margin-left: 5px; }
 summary { cursor: pointer; color: var(--accent); font-size: 12px; } .errors summary { color: var(--bad); font-size: 13px; }
 form { display: flex; flex-wrap: wrap; gap: 8px 14px; align-items: end; margin-top: 6px; }
 label { display: grid; gap: 2px; font-size: 12px; color: var(--faint); }

@@ -44,7 +44,7 @@ export const switchBody = z
   })
   .meta({ id: 'Switch', examples: [{ to: 'green' }] });
 
-const urls = z.array(z.string().min(1).max(2048)).min(1, 'name at least one target').max(1000);
+const urls = z.array(z.string().min(1).max(2048)).max(1000);
 
 export const targetsBody = z
   .union([z.strictObject({ targets: urls }), urls.transform((targets) => ({ targets }))])

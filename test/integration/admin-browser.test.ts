@@ -1,0 +1,123 @@
+import { existsSync } from 'node:fs';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { openAdmin, type TestAdmin, until } from '../support/admin.ts';
+
+const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
+const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--no-first-run'];
+
+describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
+  let browser: Browser;
+  let admin: TestAdmin;
+  /** What the page complained about, its own security policy included. */
+  const complaints: string[] = [];
+
+  beforeAll(async () => {
+    browser = await chromium.launch({ executablePath: CHROMIUM ?? '', args: ARGUMENTS });
+  });
+  afterAll(() => browser.close());
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+    await admin.close();
+    expect(complaints.splice(0)).toEqual([]);
+  });
+
+  async function open(config: Parameters<typeof openAdmin>[0] = {}, script = true): Promise<Page> {
+    admin = await openAdmin(config);
+    const page = await (await browser.newContext({ javaScriptEnabled: script })).newPage();
+    page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(error.message));
+    await page.goto(`http://127.0.0.1:${admin.port}/`);
+    return page;
+  }
+
+  it('follows what happens without being asked', async () => {
+    const page = await open();
+    await admin.gate.setWeights('shop', { blue: 70, green: 30 }, { actor: 'ops' });
+    await page.getByText('green 30 %').waitFor();
+    await page.getByRole('cell', { name: 'weights.changed' }).waitFor();
+  });
+
+  it('sends a command after asking, and says how it went', async () => {
+    const page = await open();
+    const row = page.getByRole('row', { name: 'green' }).first();
+    await row.getByRole('button', { name: 'Switch' }).click();
+    await page.getByText('Send all new traffic of shop to green?').waitFor();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    expect(admin.gate.events(0)).toEqual([]);
+    await row.getByRole('button', { name: 'Switch' }).click();
+    await page.getByRole('button', { name: 'Yes' }).click();
+    await page.getByText('green 100 %').waitFor();
+    await page.getByText('Done.').waitFor();
+    expect(admin.gate.events(0)).toMatchObject([{ type: 'traffic.switched', actor: 'loopback' }]);
+  });
+
+  it('shows why a command was refused', async () => {
+    const page = await open();
+    admin.gate.setHealth('shop', 'green', 'unhealthy');
+    await page.getByRole('row', { name: 'green' }).first().getByRole('button', { name: 'Switch' }).click();
+    await page.getByRole('button', { name: 'Yes' }).click();
+    await page.getByText('green has no healthy target').waitFor();
+    // The browser itself notes each answer of 4xx.
+    expect(complaints.splice(0)).toEqual([expect.stringContaining('409')]);
+  });
+
+  it('sets weights, and does not overwrite what others changed meanwhile', async () => {
+    const page = await open();
+    const set = async (green: string) => {
+      await page.getByLabel('green', { exact: true }).fill(green);
+      await page.getByRole('button', { name: 'Set', exact: true }).click();
+      await page.getByRole('button', { name: 'Yes' }).click();
+    };
+    await page.getByText('Set weights').click();
+    await admin.gate.setWeights('shop', { green: 1 }, { actor: 'ops' });
+    await set('25');
+    await page.getByText('the service is at version 2').waitFor();
+    expect(complaints.splice(0)).toEqual([expect.stringContaining('412')]);
+    await until(() => admin.gate.service('shop').upstreams.green?.weight === 1);
+    await page.getByText('green 0.99 %').waitFor();
+    await page.getByText('Set weights').click();
+    await set('25');
+    await page.getByText('green 20 %').waitFor();
+  });
+
+  it('asks for a token where one is needed, keeps it for the tab, and shows nothing before', async () => {
+    const page = await open({ tokens: [{ name: 'alice', token: 'open-sesame', role: 'viewer' }] });
+    await page.getByRole('textbox', { name: 'Token' }).waitFor();
+    expect(await page.content()).not.toContain('shop');
+    await page.getByRole('textbox', { name: 'Token' }).fill('wrong');
+    await page.getByRole('textbox', { name: 'Token' }).press('Enter');
+    await page.getByText('This token is not known.').waitFor();
+    expect(complaints.splice(0)).toEqual([expect.stringContaining('401')]);
+    await page.getByRole('textbox', { name: 'Token' }).fill('open-sesame');
+    await page.getByRole('textbox', { name: 'Token' }).press('Enter');
+    await page.getByText('alice (viewer)').waitFor();
+    expect(await page.getByRole('button', { name: 'Switch' }).count()).toBe(0);
+    await page.reload();
+    await page.getByText('alice (viewer)').waitFor();
+    expect(await page.evaluate('localStorage.length + document.cookie.length')).toBe(0);
+  });
+
+  it('can be read without script, and offers no button that would do nothing', async () => {
+    const page = await open({}, false);
+    expect(await page.getByText('blue 100 %').isVisible()).toBe(true);
+    expect(await page.getByRole('button').filter({ visible: true }).count()).toBe(0);
+  });
+
+  it('fits a phone, with nothing out of reach', async () => {
+    const page = await open();
+    await page.setViewportSize({ width: 360, height: 740 });
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360);
+  });
+
+  it('can be worked with the keyboard alone', async () => {
+    const page = await open();
+    const focused = () => page.evaluate('document.activeElement.textContent.trim()');
+    const reached: unknown[] = [];
+    for (let i = 0; i < 12; i++) {
+      await page.keyboard.press('Tab');
+      reached.push(await focused());
+    }
+    expect(reached).toEqual(expect.arrayContaining(['Set weights', 'Switch', 'Drain', 'Roll out']));
+  });
+});
