@@ -64,10 +64,10 @@ export class UpgradeLane {
   open(client: DownstreamConnection, head: Buffer, upstream: Upstream, target: Target, hooks: HandshakeHooks): void {
     const { socket, rest } = client.detach();
     socket.once('close', contextOf(client).onClosed);
-    this.#handshakes.set(
-      socket,
-      new Handshake(socket, target, hooks, (peer) => this.#onTunnel(socket, peer, upstream, target)),
-    );
+    const onSwitched = (peer: Socket): void => {
+      this.#switched.set(peer, () => this.#onTunnel(socket, peer, upstream, target));
+    };
+    this.#handshakes.set(socket, new Handshake(socket, target, hooks, onSwitched));
     socket.unshift(rest.length === 0 ? head : Buffer.concat([head, rest]));
     this.#server.emit('connection', socket);
     socket.resume();
