@@ -7,7 +7,7 @@ import { setTargets } from '../../src/app/desired/targets.ts';
 import { setWeights } from '../../src/app/desired/weights.ts';
 import type { DesiredService } from '../../src/app/desired.ts';
 import type { ServiceConfig } from '../../src/config/config.ts';
-import { configOf, desiredOf, serviceConfig, UNTOUCHED, upstreams } from '../support/app-fixtures.ts';
+import { configOf, desiredOf, rolloutAt, serviceConfig, UNTOUCHED, upstreams } from '../support/app-fixtures.ts';
 
 const config = serviceConfig();
 
@@ -41,6 +41,15 @@ describe('a reload', () => {
     const decided = switchTo(config, UNTOUCHED, 'green', 1);
     const { after } = reload(decided, serviceConfig({ upstreams: upstreams({ blue: 90, green: 10 }) }));
     expect(after.upstreams.blue?.admin).toBe('enabled');
+  });
+
+  it('leaves a running rollout its weights, which it goes on writing after the file', () => {
+    const set = setWeights(config, UNTOUCHED, { blue: 95, green: 5 });
+    const running = { ...set, rollouts: [rolloutAt({ phase: 'progressing', stage: 0, heldMs: 0 })] };
+    const file = serviceConfig({ upstreams: upstreams({ blue: 0, green: 100 }) });
+    const { weights, dropped } = reload(running, file);
+    expect(weights).toEqual({ blue: 95, green: 5 });
+    expect(dropped).toEqual([]);
   });
 
   it('does not undo a switch because an idle upstream was added', () => {

@@ -3,6 +3,7 @@ import type { DesiredService, DesiredState } from '../desired.ts';
 import { enable } from './draining.ts';
 import { own, weightsOf, withService } from './effective.ts';
 import { sameValue, sameWeights } from './equal.ts';
+import { runningRollout } from './rollouts.ts';
 
 /** A run-time change that no longer holds, because the file was changed after it. */
 export interface DroppedOverride {
@@ -49,6 +50,8 @@ const dropWeights: Step = (config, desired, dropped) => {
   if (desired.weights === null) return desired;
   const { value, base } = desired.weights;
   const file = weightsOf(config.upstreams);
+  // A running rollout owns the weights: it writes them after the file did, so it is the later writer.
+  if (runningRollout(desired) !== null) return { ...desired, weights: { value, base: file } };
   const leavesTraffic = Object.keys(file).some((name) => (own(value, name) ?? 0) > 0);
   if (sameWeights(base, file) && leavesTraffic) return desired;
   dropped.push({ service: config.name, field: 'weights', value, file });
@@ -59,6 +62,7 @@ const dropWeights: Step = (config, desired, dropped) => {
 const dropStable: Step = (config, desired, dropped) => {
   if (desired.stable === null) return desired;
   const { value, base } = desired.stable;
+  if (runningRollout(desired) !== null) return { ...desired, stable: { value, base: config.stable } };
   if (base === config.stable && own(config.upstreams, value) !== undefined) return desired;
   dropped.push({ service: config.name, field: 'stable', value, file: config.stable });
   return { ...desired, stable: null };
