@@ -73,13 +73,14 @@ function readingCommands(program: Command, session: Session): void {
     .command('wait <service>')
     .description('block until a rollout is where it should be')
     .addOption(goalOption())
+    .option('--upstream <name>', 'with --for healthy: only the targets of this upstream')
     .option('--timeout <duration>', 'give up with exit code 3, e.g. 10m (default: wait for ever)')
     .addHelpText(
       'before',
       examples(
         'wait shop --for promoted --timeout 1h',
         'wait shop --for paused',
-        'wait shop --for healthy --timeout 2m',
+        'wait shop --for healthy --upstream green --timeout 2m',
       ),
     )
     .action((service: string, options: WaitOptions, command: Command) =>

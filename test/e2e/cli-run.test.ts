@@ -90,6 +90,14 @@ describe('tealgate run', () => {
     expect(stderr).toMatch(/tealgate\.yaml:\d+:\d+ nonsense/);
   });
 
+  test('is operated over a unix socket', async () => {
+    const blue = own(await openTarget('blue'));
+    const gate = own(await RunningGate.start(shop(blue, { admin: { address: 'unix:./admin.sock' } })));
+    expect(gate.admin).toBe(`unix:${join(gate.directory, 'admin.sock')}`);
+    expect(await gate.command('healthcheck')).toMatchObject({ code: 0, stderr: '' });
+    expect(await gate.command('evict', 'shop', 'blue')).toMatchObject({ code: 0, stderr: '' });
+  });
+
   test('exits 2 and points at each mistake of an invalid file', async () => {
     const path = join(await directory(), 'bad.yaml');
     await writeFile(path, 'listeners: [{address: 127.0.0.1:0}]\nservces: {}\n');

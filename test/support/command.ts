@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { kill } from 'node:process';
@@ -64,7 +64,23 @@ export class RunningGate implements AsyncDisposable {
   /** Resolves when it listens. `throughShell`: as `npx` starts it, a shell in between; `process` is then the shell. */
   static async start(file: GateFile, options: { readonly throughShell?: boolean } = {}): Promise<RunningGate> {
     const directory = await mkdtemp(join(tmpdir(), 'tealgate-e2e-'));
-    const argv = ['run', '--config', await writeGateFile(directory, file)];
+    return RunningGate.begin(directory, await writeGateFile(directory, file), options);
+  }
+
+  /** As `start`, with the text of the file. */
+  static async startText(text: string): Promise<RunningGate> {
+    const directory = await mkdtemp(join(tmpdir(), 'tealgate-e2e-'));
+    const config = join(directory, 'tealgate.yaml');
+    await writeFile(config, text);
+    return RunningGate.begin(directory, config, {});
+  }
+
+  private static async begin(
+    directory: string,
+    config: string,
+    options: { readonly throughShell?: boolean },
+  ): Promise<RunningGate> {
+    const argv = ['run', '--config', config];
     const gate = new RunningGate(directory, options.throughShell === true ? startInShell(argv) : start(argv, {}));
     await gate.logged('listening');
     return gate;
@@ -77,7 +93,8 @@ export class RunningGate implements AsyncDisposable {
   }
 
   get admin(): string {
-    return `http://${String(this.listening.admin)}`;
+    const admin = String(this.listening.admin);
+    return admin.startsWith('unix:') ? admin : `http://${admin}`;
   }
 
   /** Runs a command against this gate. */

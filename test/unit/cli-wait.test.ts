@@ -88,7 +88,16 @@ describe('waiting for a rollout', () => {
     const admin = await gate(serviceOf({ upstreams: { green: sick } }), serviceOf());
     const result = await cli(['wait', 'shop', '--for', 'healthy', '--admin', admin]);
     expect(result.code).toBe(0);
-    expect(result.stderr).toContain('waiting for green http://127.0.0.1:3001');
+    expect(result.stderr).toContain('not healthy yet: green http://127.0.0.1:3001');
+  });
+
+  test('waits for the targets of one upstream only', async () => {
+    const sick = upstreamOf({ name: 'green', targets: [targetOf({ health: 'unhealthy' })] });
+    const admin = await gate(serviceOf({ upstreams: { blue: upstreamOf({ name: 'blue' }), green: sick } }));
+    const argv = ['wait', 'shop', '--for', 'healthy', '--admin', admin, '--upstream'];
+    expect((await cli([...argv, 'blue'])).code).toBe(0);
+    expect((await cli([...argv, 'green', '--timeout', '20ms'])).code).toBe(3);
+    expect((await cli([...argv, 'red'])).code).toBe(2);
   });
 
   test('rollout start --wait follows the rollout it started, not another', async () => {

@@ -47,7 +47,7 @@ function optionsOf(command: Command): Command['options'] {
 
 async function candidatesFor(ctx: Context, place: Place, word: string): Promise<readonly string[]> {
   const { command, given, option } = place;
-  if (option === '--to') return upstreams(ctx, given[0]);
+  if (option === '--to' || option === '--upstream') return upstreams(ctx, given[0]);
   if (option !== null) return optionsOf(command).find(({ long }) => long === option)?.argChoices ?? [];
   if (word.startsWith('-')) return optionsOf(command).flatMap(({ long }) => (long ? [long] : []));
   if (command.commands.length > 0) return command.commands.map((sub) => sub.name());

@@ -9,13 +9,15 @@ import { reasonOf, rolloutLine } from '../render/rollout.ts';
 
 export interface WaitOptions {
   readonly for: Goal;
+  /** With `healthy`: only the targets of this upstream. */
+  readonly upstream?: string;
   readonly timeout?: string;
 }
 
 /** Blocks until a rollout is where it was expected, or until every target is healthy. */
 export async function wait(ctx: Context, service: string, options: WaitOptions): Promise<ExitCode> {
   const timeoutMs = durationOption('--timeout', options.timeout);
-  if (options.for === 'healthy') return waitHealthy(ctx, service, timeoutMs);
+  if (options.for === 'healthy') return waitHealthy(ctx, { service, upstream: options.upstream ?? null }, timeoutMs);
   return waitPhase(ctx, { service, goal: options.for, id: null }, timeoutMs);
 }
 
@@ -76,28 +78,43 @@ function endedOtherwise(rollout: Rollout): CliError {
   );
 }
 
-async function waitHealthy(ctx: Context, service: string, timeoutMs: number | null): Promise<ExitCode> {
+interface Side {
+  readonly service: string;
+  /** null for all of them. */
+  readonly upstream: string | null;
+}
+
+async function waitHealthy(ctx: Context, side: Side, timeoutMs: number | null): Promise<ExitCode> {
+  const { service } = side;
+  const whose = side.upstream === null ? service : `${service} ${side.upstream}`;
   const view = await until(await ctx.client(), service, {
     timeoutMs,
-    waitingFor: `every target of ${service} to be healthy`,
+    waitingFor: `every target of ${whose} to be healthy`,
     signal: ctx.io.signal,
-    done: (view) => sick(view).length === 0,
-    each: (view) =>
-      ctx.out.progress(
-        `${service}: not healthy yet: ${sick(view).join(', ')}`,
-        `${service}: waiting for ${sick(view).join(', ')}`,
-      ),
+    done: (view) => sick(view, side).length === 0,
+    each: (view) => {
+      const waiting = `${service}: not healthy yet: ${sick(view, side).join(', ')}`;
+      ctx.out.progress(waiting, waiting);
+    },
   });
-  ctx.out.result(view, `${service}: every target is healthy`);
+  ctx.out.result(view, `${service}: every target of ${whose} is healthy`);
   return EXIT.ok;
 }
 
-function sick(view: ServiceView): string[] {
-  return Object.values(view.upstreams).flatMap((upstream) =>
-    upstream.targets
-      .filter(({ health, admin }) => admin === 'enabled' && health !== 'healthy' && health !== 'trusted')
-      .map(({ url }) => `${upstream.name} ${url}`),
-  );
+/** Targets that are to take traffic and may not yet. Throws CliError `usage` for an upstream that does not exist. */
+function sick(view: ServiceView, { upstream }: Side): string[] {
+  if (upstream !== null && !Object.hasOwn(view.upstreams, upstream)) {
+    throw new CliError(EXIT.usage, `${view.name} has no upstream ${upstream}`, {
+      hint: `upstreams of ${view.name}: ${Object.keys(view.upstreams).join(', ')}`,
+    });
+  }
+  return Object.values(view.upstreams)
+    .filter(({ name }) => upstream === null || name === upstream)
+    .flatMap(({ name, targets }) =>
+      targets
+        .filter(({ health, admin }) => admin !== 'removed' && health !== 'healthy' && health !== 'trusted')
+        .map(({ url }) => `${name} ${url}`),
+    );
 }
 
 function liveLine(rollout: Rollout): string {
