@@ -55,12 +55,27 @@ export class AccessLog {
 }
 
 function render(e: AccessEntry): string {
-  const time = new Date().toISOString();
-  return `{"level":"info","time":"${time}","event":"access","requestId":"${quoteless(e.requestId)}","client":"${e.client}","method":"${quoteless(e.method)}","host":"${quoteless(e.host)}","path":"${quoteless(e.path)}","status":${e.status},"bytes":${e.bytes},"durationMs":${round(e.durationMs)},"upstreamMs":${round(e.upstreamMs)},"overheadMs":${round(e.durationMs - e.upstreamMs)},"service":"${e.service}","upstream":"${e.upstream}","target":"${e.target}","retries":${e.retries},"outcome":"${e.outcome}"}\n`;
+  const durationUs = Math.round(e.durationMs * 1000);
+  const upstreamUs = Math.round(e.upstreamMs * 1000);
+  return `{"level":"info","time":"${isoTime()}","event":"access","requestId":"${quoteless(e.requestId)}","client":"${e.client}","method":"${quoteless(e.method)}","host":"${quoteless(e.host)}","path":"${quoteless(e.path)}","status":${e.status},"bytes":${e.bytes},"durationMs":${millis(durationUs)},"upstreamMs":${millis(upstreamUs)},"overheadMs":${millis(durationUs - upstreamUs)},"service":"${e.service}","upstream":"${e.upstream}","target":"${e.target}","retries":${e.retries},"outcome":"${e.outcome}"}\n`;
 }
 
-function round(ms: number): number {
-  return Math.round(ms * 1000) / 1000;
+let millisecond = -1;
+let time = '';
+/** Made anew once a millisecond: formatting a date costs as much as the rest of the line. */
+function isoTime(): string {
+  const now = Date.now();
+  if (now !== millisecond) {
+    millisecond = now;
+    time = new Date(now).toISOString();
+  }
+  return time;
+}
+
+/** Microseconds as milliseconds with three places; V8 takes ten times as long to print a fraction. */
+function millis(us: number): string {
+  const rest = us % 1000;
+  return `${(us - rest) / 1000}.${rest < 10 ? '00' : rest < 100 ? '0' : ''}${rest}`;
 }
 
 /** Values from the wire hold visible ASCII only (the parser saw to it), so quotes and backslashes are all that can break a line. */
