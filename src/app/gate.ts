@@ -12,10 +12,9 @@ import { createControl } from './control.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { openState } from './open-state.ts';
 import { metricsSource } from './ports/metrics-source.ts';
-import { type Stopped, stopGate } from './stop-gate.ts';
+import { type Gate, RunningGate } from './running-gate.ts';
 import { sweepRemoved } from './sweep-removed.ts';
 import { watchFile } from './watch-file.ts';
-import type { BoundAddress } from './workers/worker-thread.ts';
 
 export interface GateOptions {
   readonly configPath: string;
@@ -23,21 +22,6 @@ export interface GateOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Takes log and access lines; default standard output. */
   readonly stdout?: LineSink;
-}
-
-/** A running gate. */
-export interface Gate {
-  readonly control: ControlPlane;
-  /** Where clients connect now; a reload may change it. */
-  readonly addresses: readonly BoundAddress[];
-  readonly admin: AdminServer['address'];
-  /**
-   * Readiness fails, then listeners close, requests finish, and the rest ends. `cut`: something was still in flight after
-   * `shutdown.drainTimeout`. Calling it again returns the same promise.
-   */
-  stop(): Promise<Stopped>;
-  /** Resolves when the gate has stopped. */
-  readonly closed: Promise<void>;
 }
 
 /**
@@ -59,75 +43,42 @@ export async function startGate(options: GateOptions): Promise<Gate> {
 interface Base {
   readonly sink: LineSink;
   readonly log: Logger;
-  /** Everything that must be closed, in the order of its making. */
+  /** Everything that must be closed at the end, in the order of its making. */
   readonly owned: AsyncDisposableStack;
 }
 
-async function start(options: GateOptions, { sink, log, owned }: Base): Promise<Gate> {
-  const clock = systemClock;
-  const startedAt = clock.wallMs();
-  const file = new ConfigFile(options.configPath, options.env ?? process.env, clock);
+async function start(options: GateOptions, base: Base): Promise<Gate> {
+  const { log, owned } = base;
+  const startedAt = systemClock.wallMs();
+  const file = new ConfigFile(options.configPath, options.env ?? process.env, systemClock);
   const running = new AbortController();
   owned.defer(() => running.abort());
   const onFileChange = watchFile(file, log, running.signal);
   const config = load(file, log);
-  const state = openState(config, startedAt);
-  owned.defer(() => state.store.close());
-  const parts = compose({ config, state, clock, log, sink });
-  owned.defer(() => parts.health.close());
-  owned.defer(async () => {
-    await parts.pool.stop(0);
-  });
-
+  const parts = open(config, base, startedAt);
+  await parts.pool.expectFree(config.listeners);
   // The workers load in their threads while this one loads the admin API.
-  const [{ startAdmin, createMetrics }] = await Promise.all([loadAdmin(), startWorkers(parts, config)]);
+  const [modules] = await Promise.all([loadAdmin(), startWorkers(parts, config)]);
+  startRollouts(parts, running, owned);
 
-  const rollouts = parts.runner.start(running.signal);
-  owned.defer(async () => {
-    running.abort();
-    await rollouts;
-    await parts.core.idle();
-  });
-  let ready = true;
-  let admin: AdminServer | null = null;
+  const readiness = { ready: true };
+  const bound: { admin: AdminServer['address'] | null } = { admin: null };
   const control = createControl({
     ...parts,
     file,
     startedAt,
-    ready: () => ready,
-    adminAddress: () => (admin !== null && 'port' in admin.address ? admin.address : null),
+    ready: () => readiness.ready,
+    adminAddress: () => (bound.admin !== null && 'port' in bound.admin ? bound.admin : null),
   });
-  const metrics = createMetrics(metricsSource({ ...parts, control }));
-  admin = await startAdmin({ control, metrics, config: config.admin, log });
-  const { address, close } = admin;
-  owned.defer(close);
+  const metrics = modules.createMetrics(metricsSource({ ...parts, control }));
+  const server = await modules.startAdmin({ control, metrics, config: config.admin, log });
+  owned.defer(() => server.close());
+  bound.admin = server.address;
   sweepRemoved(parts.core, running.signal);
-  onFileChange(
-    () =>
-      void control
-        .reload({ actor: 'config' })
-        .catch((err: unknown) => log.error({ event: 'config.failed', err }, 'the reload failed')),
-  );
-  log.info({ event: 'listening', ...addressesOf(parts, address), startMs: clock.wallMs() - startedAt }, 'listening');
-
-  const { promise: closed, resolve } = Promise.withResolvers<void>();
-  let stopping: Promise<Stopped> | null = null;
-  const stop = async (): Promise<Stopped> => {
-    ready = false;
-    const stopped = await stopGate({ parts, running, owned, log });
-    await sink.flush();
-    resolve();
-    return stopped;
-  };
-  return {
-    control,
-    get addresses() {
-      return parts.pool.addresses();
-    },
-    admin: address,
-    stop: () => (stopping ??= stop()),
-    closed,
-  };
+  onFileChange(() => void reloadChanged(control, log));
+  const startMs = systemClock.wallMs() - startedAt;
+  log.info({ event: 'listening', ...addressesOf(parts, server.address), startMs }, 'listening');
+  return new RunningGate({ ...base, parts, control, admin: server.address, readiness, running });
 }
 
 /** Throws `invalid_config`. */
@@ -138,12 +89,24 @@ function load(file: ConfigFile, log: Logger): Config {
     throw new TealgateError('invalid_config', problems.join('\n'), { details: { problems } });
   }
   for (const warning of loaded.warnings) {
-    log.warn(
-      { event: 'config.warning', problem: formatProblem(warning) },
-      'the configuration is likely not what is meant',
-    );
+    log.warn({ event: 'config.warning', problem: formatProblem(warning) }, 'likely not what is meant');
   }
   return loaded.config;
+}
+
+/** Opens the store and wires everything together. */
+function open(config: Config, { log, sink, owned }: Base, at: number): Composition {
+  const state = openState(config, at);
+  owned.defer(() => state.store.close());
+  for (const { type, service, data } of state.events) {
+    log.warn({ ...data, event: type, service }, 'the configuration was changed while the gate was down');
+  }
+  const parts = compose({ config, state, clock: systemClock, log, sink });
+  owned.defer(() => parts.health.close());
+  owned.defer(async () => {
+    await parts.pool.stop(0);
+  });
+  return parts;
 }
 
 async function startWorkers({ publisher, pool, core }: Composition, config: Config): Promise<void> {
@@ -160,6 +123,24 @@ async function loadAdmin() {
     import('../telemetry/metrics.ts'),
   ]);
   return { startAdmin, createMetrics };
+}
+
+function startRollouts({ runner, core, health }: Composition, running: AbortController, owned: AsyncDisposableStack) {
+  const ended = runner.start(running.signal);
+  owned.defer(async () => {
+    running.abort();
+    health.close();
+    await ended;
+    await core.idle();
+  });
+}
+
+async function reloadChanged(control: ControlPlane, log: Logger): Promise<void> {
+  try {
+    await control.reload({ actor: 'config' });
+  } catch (err) {
+    log.error({ event: 'config.failed', err }, 'the changed configuration could not be taken over');
+  }
 }
 
 function addressesOf({ pool }: Composition, admin: AdminServer['address']) {

@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { Rollout } from '../rollout/rollout.ts';
 import type { RoutingSnapshot, ServiceRoute } from '../traffic/snapshot.ts';
 import { desiredService, type EffectiveService, effectiveService } from './desired/effective.ts';
 import { newestRollout } from './desired/rollouts.ts';
@@ -30,6 +31,7 @@ export interface PublisherOptions {
 
 interface ServiceRecord {
   readonly route: ServiceRoute;
+  readonly rollout: Rollout | null;
   readonly decided: string;
   readonly version: number;
 }
@@ -41,8 +43,10 @@ export function createPublisher({ registry, health, fuses, clock }: PublisherOpt
 
   const record = (route: ServiceRoute, desired: DesiredState, version: number): ServiceRecord => {
     const before = records.get(route.name);
-    const decided = decidedOf(route, desired);
-    return { route, decided, version: before?.decided === decided ? before.version : version };
+    const rollout = newestRollout(desiredService(desired, route.name));
+    if (before?.route === route && before.rollout === rollout) return before;
+    const decided = decidedOf(route, rollout);
+    return { route, rollout, decided, version: before?.decided === decided ? before.version : version };
   };
 
   return {
@@ -71,10 +75,9 @@ export function createPublisher({ registry, health, fuses, clock }: PublisherOpt
 }
 
 /** What was decided about a service: its route without what is observed or follows by itself, and its rollout's place. */
-function decidedOf(route: ServiceRoute, desired: DesiredState): string {
+function decidedOf(route: ServiceRoute, rollout: Rollout | null): string {
   const { fuse: _, upstreams, ...rest } = route;
   const plain = upstreams.map((upstream) => ({ ...upstream, targets: upstream.targets.map(({ url }) => url) }));
-  const rollout = newestRollout(desiredService(desired, route.name));
   const position = rollout?.position;
   const stage = position !== undefined && 'stage' in position ? position.stage : null;
   return JSON.stringify([rest, plain, rollout?.id, position?.phase, stage]);

@@ -49,9 +49,18 @@ export function sameSnapshot(a: RoutingSnapshot, b: RoutingSnapshot): boolean {
   return a.services.every((route, i) => route === b.services[i]);
 }
 
+const printed = new WeakMap<object, string>();
+
 // Routes are plain data and their keys always in the same order; ids stand for the ledger blocks, which print as {}.
-function sameRoute(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+function sameRoute(a: object, b: object): boolean {
+  return print(a) === print(b);
+}
+
+/** Kept, since a route that stays is compared with every snapshot to come. */
+function print(route: object): string {
+  const known = printed.get(route) ?? JSON.stringify(route);
+  printed.set(route, known);
+  return known;
 }
 
 function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: ServiceEntry): ServiceRoute {

@@ -3,7 +3,8 @@ import { Agent, createServer, type IncomingMessage, type RequestListener, reques
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Gate, startGate } from '../../src/app/gate.ts';
+import { startGate } from '../../src/app/gate.ts';
+import type { Gate } from '../../src/app/running-gate.ts';
 import type { LineSink } from '../../src/telemetry/stdout.ts';
 
 type Json = Readonly<Record<string, unknown>>;

@@ -17,7 +17,9 @@ import {
 
 /** The data plane as the control plane sees it: N threads that serve the same snapshot on the same ports. */
 export interface WorkerPool {
-  /** Resolves when every worker serves. Throws `address_in_use` and leaves nothing behind. */
+  /** Throws `address_in_use` when another process listens on one of these. */
+  expectFree(listeners: readonly ListenerConfig[]): Promise<void>;
+  /** Begins at once, and resolves when every worker serves. Throws as `expectFree` does and leaves nothing behind. */
   start(snapshot: RoutingSnapshot, listeners: readonly ListenerConfig[]): Promise<void>;
   /** Resolves when every worker has installed it; one that dies meanwhile is not waited for. */
   publish(snapshot: RoutingSnapshot): Promise<void>;
@@ -139,10 +141,10 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
   };
 
   return {
+    expectFree: (listeners) => probeNew(assignListeners(listeners, known), known),
     async start(firstSnapshot, listeners) {
       snapshot = firstSnapshot;
       known = assignListeners(listeners, []);
-      await probeNew(known, []);
       try {
         await spread(begin);
       } catch (error) {
