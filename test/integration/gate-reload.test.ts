@@ -127,6 +127,24 @@ describe('a reload', () => {
     expect(await reload(test, file({ blue }))).toMatchObject({ lastReloadSuccessful: true });
   });
 
+  it('leaves weights and stable side to a rollout that is under way', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    const weighted = (b: number, g: number, stable: string): GateFile => {
+      const upstreams = { blue: { weight: b, targets: [blue.url] }, green: { weight: g, targets: [green.url] } };
+      return { services: { shop: { upstreams, stable } } };
+    };
+    await using test = await openGate(weighted(80, 20, 'blue'));
+    await test.control.startRollout('shop', 'green', { stages: [{ weight: 20, hold: '1h' }] }, BY);
+    const shop = () => test.control.service('shop');
+    await until(() => shop().upstreams.green?.weight === 20, 'the first stage');
+    await reload(test, weighted(0, 100, 'green'));
+    expect(shop()).toMatchObject({ stable: 'blue', upstreams: { blue: { weight: 80 }, green: { weight: 20 } } });
+    await test.control.operateRollout('shop', 'abort', BY);
+    expect(shop()).toMatchObject({ stable: 'blue', upstreams: { blue: { weight: 100 }, green: { weight: 0 } } });
+    expect(shop().overrides).toEqual(['weights', 'stable']);
+  });
+
   it('says what takes effect after a restart only', async () => {
     await using blue = await openTarget('blue');
     await using test = await openGate(file({ blue }));

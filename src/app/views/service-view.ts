@@ -1,6 +1,7 @@
 import { SERVICE } from '../../traffic/ledger.ts';
 import type { LedgerView, ServiceView } from '../control-plane.ts';
 import type { Core, ServiceState } from '../core.ts';
+import { sameWeights } from '../desired/equal.ts';
 import { newestRollout, runningRollout } from '../desired/rollouts.ts';
 import type { DesiredService } from '../desired.ts';
 import { readLedger } from './ledger-view.ts';
@@ -40,8 +41,8 @@ function settingOf({ config, desired, effective }: ServiceState, upstream: strin
 
 function overridesOf(desired: DesiredService): string[] {
   return [
-    ...(desired.weights === null ? [] : ['weights']),
-    ...(desired.stable === null ? [] : ['stable']),
+    ...(desired.weights === null || sameWeights(desired.weights.value, desired.weights.base) ? [] : ['weights']),
+    ...(desired.stable === null || desired.stable.value === desired.stable.base ? [] : ['stable']),
     ...Object.keys(desired.targets).map((upstream) => `targets.${upstream}`),
   ];
 }
