@@ -7,6 +7,7 @@ import { writeRequestHead } from '../http1/request-writer.ts';
 import { writeResponseHead } from '../http1/response-writer.ts';
 import { relayableTrailers } from '../http1/trailers.ts';
 import type { UpstreamConnection, UpstreamFailure, UpstreamHandler } from '../http1/upstream-connection.ts';
+import type { FuseState } from '../traffic/fuse-state.ts';
 import { type Outcome, TARGET, UPSTREAM } from '../traffic/ledger.ts';
 import { add, countAccepted, countAnswered, countOutcome } from './accounting.ts';
 import { contextOf, type Gateway } from './gateway.ts';
@@ -57,6 +58,10 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   #target: Target | null = null;
   #connection: UpstreamConnection | null = null;
   #judged = false;
+  /** The upstream was a candidate when it was picked: its failures are answered by stable. */
+  #onTrial = false;
+  /** Told about this attempt's answer; null when there is none, or it was told. */
+  #fuse: FuseState | null = null;
   #fresh = false;
   #attempts = 0;
   readonly #tried: Target[] = [];
@@ -128,6 +133,8 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     this.#target = null;
     this.#connection = null;
     this.#judged = false;
+    this.#onTrial = false;
+    this.#fuse = null;
     this.#fresh = false;
     this.#attempts = 0;
     this.#tried.length = 0;
@@ -159,19 +166,27 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
       if (pinned !== null) return pinned;
       this.#newPin = true;
     }
-    return pickUnpinned(service, head, this.#request?.client ?? '');
+    const upstream = pickUnpinned(service, head, this.#request?.client ?? '');
+    const held = upstream !== null && upstream === service.candidate && service.fuse?.admits === false;
+    return held ? (usableStable(service) ?? upstream) : upstream;
   }
 
   #attempt(upstream: Upstream): void {
     const target = pickTarget(upstream, this.#tried);
     this.#upstream = upstream;
     this.#judged = false;
+    const service = this.#gateway.current(this.#service as Service); // an attempt is made for a matched service only
+    this.#onTrial = service.candidate?.route.id === upstream.route.id;
     if (target === null) {
       this.#withoutTarget();
       return;
     }
     this.#target = target;
     this.#attempts++;
+    if (this.#onTrial && service.fuse !== null) {
+      this.#fuse = service.fuse;
+      service.fuse.onSent();
+    }
     add(upstream.ledger, UPSTREAM.inFlight, 1);
     add(target.ledger, TARGET.inFlight, 1);
     add(target.ledger, TARGET.attempts, 1);
@@ -191,7 +206,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   }
 
   get #route(): Service['route'] {
-    return (this.#service as Service).route; // an attempt is made for a matched service only
+    return (this.#service as Service).route; // attempts are made for a matched service only
   }
 
   /** The upstream in hand has no eligible target (left): a candidate is charged and shielded, any other is an error. */
@@ -309,6 +324,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     this.#halfClosedAtMs = NEVER;
     this.#rearm();
     if (head.status >= 500 && this.#shieldFromResponse()) return;
+    if (head.status < 500) this.#tellFuse();
     this.#decideFraming(head);
     const { writer } = this.#gateway;
     writer.begin();
@@ -486,14 +502,13 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   }
 
   /**
-   * The stable upstream, when the one in hand is the candidate of a running rollout: a repeatable request that the
+   * The stable upstream, when the one in hand was picked as a rollout's candidate: a repeatable request that the
    * candidate failed is answered by stable. It needs no budget, since at weight 0 stable would have had it anyway.
    */
   #shield(): Upstream | null {
-    if (this.#service === null || this.#upstream === null) return null;
-    const { candidate, stable } = this.#gateway.current(this.#service);
-    const onCandidate = candidate !== null && candidate.route.id === this.#upstream.route.id;
-    if (!onCandidate || stable === null || stable.eligible.length === 0) return null;
+    if (!this.#onTrial || this.#service === null || this.#upstream === null) return null;
+    const stable = usableStable(this.#gateway.current(this.#service));
+    if (stable === null || stable.route.id === this.#upstream.route.id) return null;
     add(this.#upstream.ledger, UPSTREAM.shielded, 1);
     this.#tried.length = 0;
     return stable;
@@ -577,6 +592,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
       extra: this.#extraLines(),
       onAnswered: (status) => {
         this.#status = status;
+        if (status < 500) this.#tellFuse();
         this.#judge(status >= 500);
         this.#settle(outcomeOf(status));
       },
@@ -633,8 +649,15 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     if (service.fuse?.record(failed)) this.#gateway.blowFuse(service);
   }
 
+  #tellFuse(): void {
+    this.#fuse?.onAnswered();
+    this.#fuse = null;
+  }
+
   #leaveTarget(): void {
     if (this.#target === null || this.#upstream === null) return;
+    this.#fuse?.onUnanswered();
+    this.#fuse = null;
     add(this.#upstream.ledger, UPSTREAM.inFlight, -1);
     add(this.#target.ledger, TARGET.inFlight, -1);
     this.#target = null;
@@ -680,6 +703,11 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
 function outcomeOf(status: number): Outcome {
   if (status < 400) return 'ok';
   return status < 500 ? 'client_error' : 'server_error';
+}
+
+function usableStable(service: Service): Upstream | null {
+  const { stable } = service;
+  return stable?.open && stable.eligible.length > 0 ? stable : null;
 }
 
 /** What an HTTP/1.0 request without Host is sent on with, since HTTP/1.1 needs one. */

@@ -123,6 +123,20 @@ describe('FuseState', () => {
     expect(fuse.blown).toBe(true);
   });
 
+  it('lets few requests wait on a candidate that has not answered, and one more for each good answer', () => {
+    const fuse = new FuseState({ id: 1, limits: [2] });
+    const send = (): number => {
+      let sent = 0;
+      for (; fuse.admits; sent++) fuse.onSent();
+      return sent;
+    };
+    expect(send()).toBe(8);
+    fuse.onUnanswered();
+    expect(send()).toBe(1);
+    fuse.onAnswered();
+    expect(send()).toBe(2);
+  });
+
   it('leaves what lies beyond its table to the control plane', () => {
     const fuse = new FuseState({ id: 1, limits: [2] });
     expect([fuse.record(true), fuse.record(true), fuse.record(true)]).toEqual([false, false, false]);
