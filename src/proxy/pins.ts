@@ -13,6 +13,8 @@ interface Pin {
   readonly service: number;
   readonly upstream: string;
   readonly epoch: number;
+  /** The secret that signed it; a pin ends with its key. */
+  readonly secret: string;
   seenAtMs: number;
 }
 
@@ -36,6 +38,7 @@ export class PinJar {
     if (value === null) return null;
     const pin = this.#pins.get(value) ?? this.#verify(service, policy, value);
     if (pin === null || pin.service !== service.route.id) return null;
+    if (!policy.keys.some(({ secret }) => secret === pin.secret)) return null;
     pin.seenAtMs = nowMs;
     this.#remember(value, pin);
     const upstream = service.upstreams.get(pin.upstream);
@@ -53,6 +56,7 @@ export class PinJar {
       service: service.route.id,
       upstream: upstream.route.name,
       epoch: upstream.route.pinEpoch,
+      secret: key.secret,
       seenAtMs: nowMs,
     });
     const maxAge = policy.maxAgeS > 0 ? `; Max-Age=${policy.maxAgeS}` : '';
@@ -92,7 +96,7 @@ export class PinJar {
     const expected = Buffer.from(sign(key.secret, service.route.name, `${keyId}.${upstream}.${epoch}.${nonce}`));
     const given = Buffer.from(mac);
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) return null;
-    return { service: service.route.id, upstream, epoch: Number(epoch), seenAtMs: 0 };
+    return { service: service.route.id, upstream, epoch: Number(epoch), secret: key.secret, seenAtMs: 0 };
   }
 }
 
