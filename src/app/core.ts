@@ -111,7 +111,7 @@ export class Core {
     });
   }
 
-  /** Runs alone like a change; for what changes more than state. Must not call `change`, which would wait for itself. */
+  /** Runs alone like a change, for what changes more than state. It must not ask for a change: that would wait for it. */
   alone<T>(task: (tools: Alone) => Promise<T>): Promise<T> {
     const tools: Alone = {
       commit: (decide) => this.commit(decide),

@@ -116,6 +116,7 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
       } catch (error) {
         await slot.thread?.terminate();
         slot.thread = null;
+        if (ending.signal.aborted) return;
         slot.state = 'restarting';
         log.error(
           { event: 'worker.restart_failed', worker: slot.index, err: error },
@@ -131,13 +132,16 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
   };
 
   /** Asks the first for the ports that are to be chosen, then all the others, which share them. */
-  const spread = async (ask: (slot: Slot) => Promise<readonly BoundAddress[]>): Promise<void> => {
-    const [first, ...others] = slots;
+  const spread = async (
+    asked: readonly Slot[],
+    ask: (slot: Slot) => Promise<readonly BoundAddress[]>,
+  ): Promise<void> => {
+    const [first, ...others] = asked;
     if (first === undefined) return;
     const chooses = known.some(({ options: { port } }) => port === 0);
-    const asked = chooses ? [] : others.map(ask);
-    known = withPorts(known, await ask(first).catch(after(asked)));
-    await Promise.all(chooses ? others.map(ask) : asked);
+    const atOnce = chooses ? [] : others.map(ask);
+    known = withPorts(known, await ask(first).catch(after(atOnce)));
+    await Promise.all(chooses ? others.map(ask) : atOnce);
   };
 
   return {
@@ -146,7 +150,7 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
       snapshot = firstSnapshot;
       known = assignListeners(listeners, []);
       try {
-        await spread(begin);
+        await spread(slots, begin);
       } catch (error) {
         await end();
         throw error;
@@ -161,12 +165,14 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
       const next = assignListeners(listeners, before);
       await probeNew(next, before);
       known = next;
+      // One that is being restarted begins with the new listeners.
+      const alive = slots.filter(({ thread }) => thread !== null);
       const ask = async (slot: Slot) => (await slot.thread?.listen(listenerOptions())) ?? [];
       try {
-        await spread(ask);
+        await spread(alive, ask);
       } catch (error) {
         known = before;
-        await spread(ask);
+        await spread(alive, ask);
         throw error;
       }
     },
