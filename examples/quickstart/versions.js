@@ -11,6 +11,7 @@ function start(name, port) {
     if (broken && request.url !== '/healthz') response.statusCode = 500;
     response.end(`${name}\n`);
   });
+  server.on('error', (error) => console.error(`${name}: ${error.message}`));
   server.listen(port, '127.0.0.1', () => console.log(`${name} on http://127.0.0.1:${server.address().port}`));
 }
 

@@ -48,6 +48,8 @@ function conflictHint(verb: string, service: string): string {
   switch (verb) {
     case 'switch':
       return `tealgate status ${service} shows why; --force switches all the same`;
+    case 'rollout start':
+      return `tealgate status ${service} shows the stable side and the rollout, if there is one`;
     case 'undo':
     case 'rollout undo':
     case 'rollout promote':
