@@ -59,7 +59,8 @@ export function createHttp(options: HttpOptions): FastifyInstance {
     done();
   });
   app.setErrorHandler((error, request, reply) => sendError(options, request, reply, error));
-  for (const route of options.routes) serve(app, route, options);
+  const signalOf = createCallSignals(options.closing);
+  for (const route of options.routes) serve(app, route, { ...options, signalOf });
   return app;
 }
 
@@ -76,8 +77,11 @@ function acceptJsonOnly(app: FastifyInstance): void {
   });
 }
 
-function serve(app: FastifyInstance, route: Route, options: HttpOptions): void {
-  const { access, deps, log, closing } = options;
+interface ServeOptions extends HttpOptions {
+  readonly signalOf: (reply: FastifyReply) => AbortSignal;
+}
+
+function serve(app: FastifyInstance, route: Route, { access, deps, log, signalOf }: ServeOptions): void {
   const callers = new WeakMap<FastifyRequest, Identity>();
   app.route({
     method: route.method,
@@ -92,8 +96,7 @@ function serve(app: FastifyInstance, route: Route, options: HttpOptions): void {
     handler: async (request, reply) => {
       const { params, query, body, headers } = request;
       const identity = callers.get(request) ?? null;
-      const signal = AbortSignal.any([closing, gone(reply)]);
-      const answer = await route.answer({ params, query, body, headers, identity, signal }, deps);
+      const answer = await route.answer({ params, query, body, headers, identity, signal: signalOf(reply) }, deps);
       return send(answer, request, reply);
     },
   });
@@ -132,11 +135,25 @@ function send(answer: Answer, request: FastifyRequest, reply: FastifyReply): Fas
   return reply;
 }
 
-/** Aborts when the connection closes before the answer is out. */
-function gone(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController();
-  reply.raw.once('close', () => controller.abort());
-  return controller.signal;
+/**
+ * A signal for each call, aborted when its caller has left or the server closes. `AbortSignal.any` would tie every call
+ * there ever was to the one signal that lives as long as the server.
+ */
+function createCallSignals(closing: AbortSignal): (reply: FastifyReply) => AbortSignal {
+  const open = new Set<AbortController>();
+  closing.addEventListener('abort', () => {
+    for (const call of open) call.abort();
+  });
+  return (reply) => {
+    const call = new AbortController();
+    open.add(call);
+    reply.raw.once('close', () => {
+      open.delete(call);
+      call.abort();
+    });
+    if (closing.aborted) call.abort();
+    return call.signal;
+  };
 }
 
 /** What to answer where no call is; strangers are refused before they learn which paths there are. */
