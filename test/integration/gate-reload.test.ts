@@ -137,7 +137,7 @@ describe('a reload', () => {
     await using test = await openGate(weighted(80, 20, 'blue'));
     await test.control.startRollout('shop', 'green', { stages: [{ weight: 20, hold: '1h' }] }, BY);
     const shop = () => test.control.service('shop');
-    await until(() => shop().upstreams.green?.weight === 20, 'the first stage');
+    await until(() => shop().rollout?.position.phase === 'progressing', 'the first stage');
     await reload(test, weighted(0, 100, 'green'));
     expect(shop()).toMatchObject({ stable: 'blue', upstreams: { blue: { weight: 80 }, green: { weight: 20 } } });
     await test.control.operateRollout('shop', 'abort', BY);

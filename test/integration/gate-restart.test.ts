@@ -137,15 +137,7 @@ function heldMs({ rollout }: ServiceView): number {
 }
 
 async function untilShop(gate: GateProcess, check: (shop: ServiceView) => boolean): Promise<void> {
-  let holds = false;
-  const look = async () => {
-    holds = check(await shopOf(gate));
-  };
-  await look();
-  await until(() => {
-    if (!holds) void look();
-    return holds;
-  }, 'the rollout');
+  await until(async () => check(await shopOf(gate)), 'the rollout');
 }
 
 /** A cookie that pins its client to an upstream. */

@@ -61,16 +61,6 @@ describe('a stop', () => {
 });
 
 async function refused(url: string): Promise<void> {
-  let code = '';
-  const look = async () => {
-    code = await get(url).then(
-      () => '',
-      (error: NodeJS.ErrnoException) => error.code ?? '',
-    );
-  };
-  await look();
-  await until(() => {
-    if (code !== 'ECONNREFUSED') void look();
-    return code === 'ECONNREFUSED';
-  }, 'the listener to close');
+  const codeOf = (error: NodeJS.ErrnoException): string => error.code ?? error.message;
+  await until(async () => (await get(url).then(() => '', codeOf)) === 'ECONNREFUSED', 'the listener to close');
 }

@@ -168,10 +168,10 @@ export function startLoad(url: string, connections: number): Load {
   };
 }
 
-/** Resolves once `check` holds; fails after `ms`. */
-export async function until(check: () => boolean, what: string, ms = 10_000): Promise<void> {
+/** Resolves once `check` holds, which is asked again and again, one call at a time; fails after `ms`. */
+export async function until(check: () => boolean | Promise<boolean>, what: string, ms = 10_000): Promise<void> {
   const deadline = performance.now() + ms;
-  while (!check()) {
+  while (!(await check())) {
     if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
