@@ -6,6 +6,8 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   bash: `_tealgate() {
   local IFS=$'\\n'
   COMPREPLY=($(tealgate __complete "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+  # A weight follows at once.
+  if [[ \${COMPREPLY[0]-} == *= ]]; then compopt -o nospace; fi
 }
 complete -o default -F _tealgate tealgate
 `,
