@@ -78,6 +78,7 @@ export class UpstreamConnection implements Timed {
   /** The last read filled the buffer. */
   #filled = false;
   #lent = false;
+  #paused = false;
 
   constructor(owner: ConnectionOwner, handler: UpstreamHandler, deadlines: Deadlines, connectTimeoutMs: number) {
     this.#owner = owner;
@@ -129,10 +130,13 @@ export class UpstreamConnection implements Timed {
   }
 
   pause(): void {
+    this.#paused = true;
     this.#socket.pause();
   }
 
   resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
     this.#socket.resume();
   }
 
@@ -143,6 +147,7 @@ export class UpstreamConnection implements Timed {
       this.destroy();
       return;
     }
+    this.resume();
     this.reused = true;
     this.#owner.onIdle(this);
   }

@@ -1,42 +1,27 @@
 import type { BodyReader } from '../http1/body-reader.ts';
-import { type OutFraming, singleRun, writeBody } from '../http1/body-writer.ts';
 import type { Timed } from '../http1/deadlines.ts';
 import type { ActiveRequest, DownstreamConnection } from '../http1/downstream-connection.ts';
-import { type Head, NO_LENGTH } from '../http1/head.ts';
-import { writeRequestHead } from '../http1/request-writer.ts';
-import { writeResponseHead } from '../http1/response-writer.ts';
-import { relayableTrailers } from '../http1/trailers.ts';
+import type { Head } from '../http1/head.ts';
 import type { UpstreamConnection, UpstreamFailure, UpstreamHandler } from '../http1/upstream-connection.ts';
 import type { FuseState } from '../traffic/fuse-state.ts';
 import { type Outcome, TARGET, UPSTREAM } from '../traffic/ledger.ts';
 import { add, countAccepted, countAnswered, countOutcome } from './accounting.ts';
+import { type AttemptFailure, FAILURES, neverReached } from './failures.ts';
 import { contextOf, type Gateway } from './gateway.ts';
 import { httpDate } from './http-date.ts';
-import { pickPinned, pickTarget, pickUnpinned } from './pick.ts';
+import { pickPinned, pickTarget, pickUnpinned, usableStable } from './pick.ts';
 import { PROXY_ERRORS, type ProxyError, renderReply } from './replies.ts';
-import { describeRequest, localAnswer, type RequestFacts, rewriteOf } from './request-policy.ts';
+import { authorityOf, describeRequest, localAnswer, type RequestFacts, rewriteOf } from './request-policy.ts';
+import { type BodyRefusal, isRefusal, RequestRelay } from './request-relay.ts';
+import { ResponseRelay } from './response-relay.ts';
 import type { Service, Target, Upstream } from './routing-table.ts';
 
 /** A client that asked for 100 Continue and hears nothing gets it from us after this long (RFC 9110 §10.1.1). */
 const CONTINUE_AFTER_MS = 1000;
 /** A client that closed its sending side may have left altogether: it gets this long for an answer to begin. */
 const HALF_CLOSED_MS = 2000;
-/** Up to here a body part is copied behind its head into one write; beyond, the copy costs more than the write. */
-const COPY_LIMIT = 32 * 1024;
-
 const NEVER = Number.POSITIVE_INFINITY;
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
-
-/** What a failed attempt means for the client and the books. */
-const FAILURES: Readonly<Record<UpstreamFailure | 'response_timeout', readonly [ProxyError, Outcome]>> = {
-  connect_refused: ['connection_refused', 'connect_failed'],
-  connect_timeout: ['connection_timeout', 'timeout'],
-  connect_failed: ['destination_unavailable', 'connect_failed'],
-  reset: ['connection_terminated', 'reset'],
-  protocol: ['http_protocol_error', 'reset'],
-  truncated: ['http_protocol_error', 'reset'],
-  response_timeout: ['http_response_timeout', 'timeout'],
-};
 
 /**
  * One request from its head to its one outcome: route, pick, forward, account. It may take several attempts; all of
@@ -66,23 +51,11 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   #attempts = 0;
   readonly #tried: Target[] = [];
 
-  // The request on its way up.
-  /** Head and what came with it of the body: sent again on a retry, for as long as nothing more has gone out. */
-  #first: Buffer | null = null;
-  #requestDone = false;
-  #replayable = true;
-  #chunkedUp = false;
-  #newPin = false;
-
-  // The response on its way down.
+  readonly #up: RequestRelay;
+  readonly #down: ResponseRelay;
   #status = 0;
-  #framing: OutFraming = 'none';
-  #delimited = true;
-  #close = false;
-  /** The response head stands in the writer and has not been sent. */
-  #headPending = false;
-  #responding = false;
-  #bytes = 0;
+  /** The client has no valid pin: it is given one for the upstream that answers. */
+  #newPin = false;
 
   #startedAtMs = 0;
   #sentAtMs = 0;
@@ -93,6 +66,8 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   constructor(gateway: Gateway, client: DownstreamConnection) {
     this.#gateway = gateway;
     this.#client = client;
+    this.#up = new RequestRelay(gateway.writer, client.reader, contextOf(client).bodyBytes);
+    this.#down = new ResponseRelay(client, gateway.writer);
   }
 
   /** Takes the request over; may answer it at once. */
@@ -108,7 +83,6 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     countAccepted(service?.ledger ?? gateway.unrouted);
     gateway.exchanges.add(this);
     this.#client.begin(this);
-    this.#requestDone = this.#client.reader.done;
 
     const answer = localAnswer(head, gateway.pseudonym, service !== null, context.bodyBytes);
     if (answer !== null) {
@@ -122,8 +96,14 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
       this.#replyError('connection_limit_reached', 'no_target');
       return;
     }
-    this.#prepare(head, buf);
-    if (!this.#settled) this.#attempt(upstream);
+    const rewrite = rewriteOf(head, request, context.forwarding, authorityOf(service.route));
+    const refusal = this.#up.prepare(head, buf, rewrite);
+    if (refusal !== null) {
+      this.#refuseBody(refusal);
+      return;
+    }
+    if (request.expectContinue) this.#continueAtMs = this.#startedAtMs + CONTINUE_AFTER_MS;
+    this.#attempt(upstream);
   }
 
   /** The same exchange serves one request of its connection after another, so that a request allocates none. */
@@ -138,13 +118,10 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     this.#fresh = false;
     this.#attempts = 0;
     this.#tried.length = 0;
-    this.#first = null;
-    this.#replayable = true;
+    this.#up.reset();
+    this.#down.reset();
     this.#newPin = false;
     this.#status = 0;
-    this.#headPending = false;
-    this.#responding = false;
-    this.#bytes = 0;
     this.#sentAtMs = 0;
     this.#responseAtMs = NEVER;
     this.#continueAtMs = NEVER;
@@ -222,47 +199,16 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
 
   // --- the request up ------------------------------------------------------------------------------------------
 
-  /** Builds what is sent first, once for all attempts. */
-  #prepare(head: Head, buf: Buffer): void {
-    const { writer } = this.#gateway;
-    const request = this.#request as RequestFacts; // set by start()
-    const { reader } = this.#client;
-    this.#chunkedUp = head.chunked;
-    const trailers = this.#admitBody(reader);
-    if (trailers === 'refused') return;
-    writer.begin();
-    writeRequestHead(
-      writer,
-      head,
-      rewriteOf(head, request, contextOf(this.#client).forwarding, authorityOf(this.#route)),
-    );
-    writeBody(writer, buf, reader, this.#chunkedUp ? 'chunked' : 'raw', trailers);
-    this.#first = writer.take();
-    if (request.expectContinue) this.#continueAtMs = this.#startedAtMs + CONTINUE_AFTER_MS;
-  }
-
-  /** Checks what has come of the body; returns its trailers, if it is done. */
-  #admitBody(reader: BodyReader): Buffer | null | 'refused' {
-    if (reader.bytes > contextOf(this.#client).bodyBytes) {
-      this.onRequestBodyFailed(413, 'the request body is too large');
-      return 'refused';
-    }
-    const trailers = reader.done ? relayableTrailers(reader.trailer) : null;
-    if (trailers !== 'malformed') return trailers;
-    this.onRequestBodyFailed(400, 'malformed trailer section');
-    return 'refused';
-  }
-
   onConnected(): void {
     this.#send();
   }
 
   #send(): void {
     const connection = this.#connection;
-    if (connection === null || this.#first === null) return;
+    const { first } = this.#up;
+    if (connection === null || first === null) return;
     if (this.#sentAtMs === 0) this.#sentAtMs = performance.now();
-    const flushed = connection.send(this.#first, this.#request?.isHead === true);
-    this.#afterWrite(flushed);
+    this.#afterWrite(connection.send(first, this.#request?.isHead === true));
   }
 
   /**
@@ -270,35 +216,29 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
    * is slow to send is the client's affair (see resumeBody).
    */
   #afterWrite(flushed: boolean): void {
-    const targetsTurn = this.#requestDone || !flushed;
-    if (!this.#responding)
-      this.#responseAtMs = targetsTurn ? performance.now() + this.#route.timeouts.responseMs : NEVER;
+    const { done } = this.#up;
+    const targetsTurn = (done || !flushed) && !this.#down.committed;
+    this.#responseAtMs = targetsTurn ? performance.now() + this.#route.timeouts.responseMs : NEVER;
     this.#rearm();
-    if (this.#requestDone) return;
+    if (done) return;
     if (flushed) this.#client.resumeBody();
     else this.#client.pauseBody();
   }
 
-  onRequestBody(buf: Buffer, reader: BodyReader): void {
+  onRequestBody(buf: Buffer): void {
     const connection = this.#connection;
     if (connection === null) return;
-    this.#replayable = false;
-    this.#requestDone = reader.done;
-    const trailers = this.#admitBody(reader);
-    if (trailers === 'refused') return;
-    const out = singleRun(buf, reader, this.#chunkedUp ? 'chunked' : 'raw') ?? this.#frame(buf, reader, trailers);
-    this.#afterWrite(out.length === 0 || connection.write(out));
+    const flushed = this.#up.forward(buf, connection);
+    if (isRefusal(flushed)) this.#refuseBody(flushed);
+    else this.#afterWrite(flushed);
   }
 
-  #frame(buf: Buffer, reader: BodyReader, trailers: Buffer | null): Buffer {
-    const { writer } = this.#gateway;
-    writer.begin();
-    writeBody(writer, buf, reader, this.#chunkedUp ? 'chunked' : 'raw', trailers);
-    return writer.take();
+  #refuseBody({ status, detail }: BodyRefusal): void {
+    this.onRequestBodyFailed(status, detail);
   }
 
   onRequestBodyFailed(status: number, detail: string): void {
-    if (this.#responding) {
+    if (this.#down.committed) {
       this.#abandon('client_abort', 499);
       this.#client.cut();
       return;
@@ -325,18 +265,14 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     this.#rearm();
     if (head.status >= 500 && this.#shieldFromResponse()) return;
     if (head.status < 500) this.#tellFuse();
-    this.#decideFraming(head);
-    const { writer } = this.#gateway;
-    writer.begin();
-    writeResponseHead(writer, head, {
-      framing: this.#framing,
-      keepLength: head.status !== 204 && !head.chunked,
-      close: this.#close,
-      date: httpDate(),
-      extra: this.#extraLines(),
-    });
-    this.#headPending = true;
-    this.#responding = true;
+    const request = this.#request as RequestFacts; // set by start()
+    const mustClose = this.#endsAfterThis(request) || this.#client.endsHere;
+    const { isHead, http10 } = request;
+    this.#down.begin(head, { isHead, http10, mustClose, extra: this.#extraLines() });
+  }
+
+  #endsAfterThis(request: RequestFacts): boolean {
+    return request.http10 || request.close || this.#gateway.draining || !this.#up.done;
   }
 
   /** 1xx for clients that know them; a 100 only if it was asked for and we have not sent one (RFC 9110 §15.2). */
@@ -346,26 +282,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
       if (this.#continueAtMs === NEVER) return;
       this.#continueAtMs = NEVER;
     }
-    const { writer } = this.#gateway;
-    writer.begin();
-    writeResponseHead(writer, head, { framing: 'none', keepLength: false, close: false, date: null, extra: '' });
-    if (!this.#client.write(writer.take())) this.#throttle();
-  }
-
-  #decideFraming(head: Head): void {
-    const request = this.#request as RequestFacts; // set by start()
-    const bodyless = request.isHead || head.status === 204 || head.status === 304;
-    const sized = head.contentLength !== NO_LENGTH;
-    if (bodyless) this.#framing = 'none';
-    else this.#framing = sized || request.http10 ? 'raw' : 'chunked';
-    this.#delimited = bodyless || sized || this.#framing === 'chunked';
-    this.#close =
-      request.http10 ||
-      request.close ||
-      this.#gateway.draining ||
-      !this.#requestDone ||
-      !this.#delimited ||
-      this.#client.endsHere;
+    if (!this.#down.interim(head)) this.#throttle();
   }
 
   #extraLines(): string {
@@ -380,40 +297,12 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   }
 
   onBody(buf: Buffer, reader: BodyReader): void {
-    const trailers = reader.done && this.#framing === 'chunked' ? relayableTrailers(reader.trailer) : null;
-    if (trailers === 'malformed') {
+    const result = this.#down.data(buf, reader, this.#connection);
+    if (result === 'malformed') {
       this.#dropConnection();
       this.onUpstreamFailure('truncated', null);
-      return;
-    }
-    this.#bytes += reader.runBytes();
-    const flushed = this.#writeResponse(buf, reader, trailers);
-    if (reader.done) this.#finish();
-    else if (!flushed) this.#throttle();
-  }
-
-  #writeResponse(buf: Buffer, reader: BodyReader, trailers: Buffer | null): boolean {
-    const { writer } = this.#gateway;
-    const run = singleRun(buf, reader, this.#framing);
-    if (this.#headPending) {
-      this.#headPending = false;
-      if (run !== null && run.length > COPY_LIMIT) {
-        this.#client.write(writer.take());
-        return this.#writeRun(run);
-      }
-    } else {
-      if (run !== null) return this.#writeRun(run);
-      writer.begin();
-    }
-    writeBody(writer, buf, reader, this.#framing, trailers);
-    return writer.length === 0 || this.#client.write(writer.take());
-  }
-
-  /** Hands on a part of the connection's read buffer without a copy. */
-  #writeRun(run: Buffer): boolean {
-    const flushed = this.#client.write(run);
-    if (this.#client.isWriting) this.#connection?.lend();
-    return flushed;
+    } else if (reader.done) this.#finish();
+    else if (result === 'full') this.#throttle();
   }
 
   /** The client is slower than the target: stop reading the target until it has caught up. */
@@ -430,9 +319,9 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     const connection = this.#connection;
     this.#connection = null;
     this.#judge(this.#status >= 500);
-    connection?.release(this.#requestDone);
+    connection?.release(this.#up.done);
     this.#settle(outcomeOf(this.#status));
-    this.#client.finish(!this.#close);
+    this.#client.finish(!this.#down.close);
   }
 
   // --- failures ----------------------------------------------------------------------------------------------------
@@ -440,15 +329,13 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   onUpstreamFailure(failure: UpstreamFailure, _cause: Error | null): void {
     const connection = this.#connection;
     this.#connection = null;
-    if (this.#responding && !this.#headPending) {
+    if (this.#down.committed) {
       this.#judge(true);
       this.#settle('truncated');
-      if (this.#delimited) this.#client.cut();
-      else this.#client.reset();
+      this.#down.cut();
       return;
     }
-    this.#headPending = false;
-    this.#responding = false;
+    this.#down.reset();
     const race = failure === 'reset' && connection !== null && connection.reused && !connection.answered;
     if (race && this.#mayRepeat()) {
       // The target closed an idle connection as we used it: no fault of anybody's (RFC 9112 §9.3.1).
@@ -457,14 +344,14 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     }
     if (this.#target !== null) add(this.#target.ledger, TARGET.failures, 1);
     this.#judge(true);
-    const neverSent = failure.startsWith('connect_');
-    if (this.#replayable && (neverSent || this.#mayRepeat()) && this.#retryElsewhere()) return;
+    const repeatable = (this.#up.replayable && neverReached(failure)) || this.#mayRepeat();
+    if (repeatable && this.#retryElsewhere()) return;
     this.#fail(failure);
   }
 
   /** The request may reach the target twice: idempotent (RFC 9110 §9.2.2), and all of it is still at hand. */
   #mayRepeat(): boolean {
-    return this.#replayable && this.#request?.idempotent === true;
+    return this.#up.replayable && this.#request?.idempotent === true;
   }
 
   #retryFresh(): void {
@@ -515,7 +402,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   }
 
   #shieldFromResponse(): boolean {
-    if (!this.#mayRepeat() || !this.#requestDone) return false;
+    if (!this.#mayRepeat() || !this.#up.done) return false;
     const stable = this.#shield();
     if (stable === null) return false;
     this.#judge(true);
@@ -525,7 +412,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     return true;
   }
 
-  #fail(failure: UpstreamFailure | 'response_timeout'): void {
+  #fail(failure: AttemptFailure): void {
     const [error, outcome] = FAILURES[failure];
     this.#replyError(error, outcome);
   }
@@ -535,7 +422,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   }
 
   onClientHalfClosed(): void {
-    if (this.#responding) return;
+    if (this.#down.committed) return;
     this.#halfClosedAtMs = performance.now() + HALF_CLOSED_MS;
     this.#rearm();
   }
@@ -562,13 +449,12 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   /** The drain deadline: before a response head the client gets 504, within a response it sees an incomplete message. */
   #cut(): void {
     this.#dropConnection();
-    if (!this.#responding) {
+    if (!this.#down.committed) {
       this.#replyError('http_response_timeout', 'cut');
       return;
     }
     this.#settle('cut');
-    if (this.#delimited) this.#client.cut();
-    else this.#client.reset();
+    this.#down.cut();
   }
 
   get #cutAtMs(): number {
@@ -582,7 +468,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   // --- upgrades ------------------------------------------------------------------------------------------------------
 
   #upgrade(target: Target): void {
-    const first = this.#first;
+    const { first } = this.#up;
     if (first === null) return;
     this.#sentAtMs = performance.now();
     const upstream = this.#upstream as Upstream; // set by #attempt
@@ -620,7 +506,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   /** Answers by ourselves. What the client still has to send of the request is not awaited. */
   #reply(status: number, detail: string, error: ProxyError | null, outcome: Outcome, extra = ''): void {
     const request = this.#request as RequestFacts; // set by start()
-    const close = request.http10 || request.close || this.#gateway.draining || !this.#requestDone;
+    const close = this.#endsAfterThis(request);
     this.#status = status;
     this.#client.write(renderReply({ status, detail, error, close, head: request.isHead, extra }, httpDate()));
     this.#settle(outcome);
@@ -672,7 +558,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     const service = this.#service;
     const target = this.#target;
     this.#leaveTarget();
-    this.#first = null;
+    this.#up.first = null;
     countOutcome(service?.ledger ?? unrouted, outcome);
     const request = this.#request as RequestFacts; // set by start()
     const nowMs = performance.now();
@@ -688,7 +574,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
       host: request.host,
       path: request.path,
       status: this.#status,
-      bytes: this.#bytes,
+      bytes: this.#down.bytes,
       durationMs,
       upstreamMs,
       service: service?.route.name ?? '',
@@ -703,14 +589,4 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
 function outcomeOf(status: number): Outcome {
   if (status < 400) return 'ok';
   return status < 500 ? 'client_error' : 'server_error';
-}
-
-function usableStable(service: Service): Upstream | null {
-  const { stable } = service;
-  return stable?.open && stable.eligible.length > 0 ? stable : null;
-}
-
-/** What an HTTP/1.0 request without Host is sent on with, since HTTP/1.1 needs one. */
-function authorityOf(route: Service['route']): string {
-  return route.hosts.find((host) => !host.startsWith('*')) ?? route.name;
 }

@@ -73,3 +73,8 @@ export function pickTarget(upstream: Upstream, tried: readonly Target[]): Target
 function lessBusy(a: Target, b: Target): Target {
   return (a.ledger[TARGET.inFlight] ?? 0) <= (b.ledger[TARGET.inFlight] ?? 0) ? a : b;
 }
+
+/** The stable upstream, if it may take a request. */
+export function usableStable({ stable }: Service): Upstream | null {
+  return stable?.open && stable.eligible.length > 0 ? stable : null;
+}

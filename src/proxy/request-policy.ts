@@ -167,3 +167,8 @@ function pathOf(head: Head): string {
   if (end > targetStart) return buf.latin1Slice(targetStart, end);
   return head.method === OPTIONS ? '*' : '/';
 }
+
+/** What an HTTP/1.0 request without Host is sent on with, since HTTP/1.1 needs one. */
+export function authorityOf(route: { readonly name: string; readonly hosts: readonly string[] }): string {
+  return route.hosts.find((host) => !host.startsWith('*')) ?? route.name;
+}

@@ -1,0 +1,21 @@
+import type { UpstreamFailure } from '../http1/upstream-connection.ts';
+import type { Outcome } from '../traffic/ledger.ts';
+import type { ProxyError } from './replies.ts';
+
+export type AttemptFailure = UpstreamFailure | 'response_timeout';
+
+/** What a failed attempt means for the client and for the books. */
+export const FAILURES: Readonly<Record<AttemptFailure, readonly [ProxyError, Outcome]>> = {
+  connect_refused: ['connection_refused', 'connect_failed'],
+  connect_timeout: ['connection_timeout', 'timeout'],
+  connect_failed: ['destination_unavailable', 'connect_failed'],
+  reset: ['connection_terminated', 'reset'],
+  protocol: ['http_protocol_error', 'reset'],
+  truncated: ['http_protocol_error', 'reset'],
+  response_timeout: ['http_response_timeout', 'timeout'],
+};
+
+/** The target cannot have seen anything of the request. */
+export function neverReached(failure: AttemptFailure): boolean {
+  return failure === 'connect_refused' || failure === 'connect_timeout' || failure === 'connect_failed';
+}
