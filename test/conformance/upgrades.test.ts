@@ -116,6 +116,39 @@ describe('H. Upgrades', () => {
     'behind other requests on the connection',
   );
 
+  row(
+    'H01-ws',
+    async () => {
+      const target = await lab.target(tunnel());
+      const fields = [
+        'Cookie: a=1',
+        'X-Order: 1',
+        'Cookie: b=2',
+        'X-Order: 2',
+        'X-Obs: \xe9\xff',
+        'Sec-WebSocket-Protocol: a, b',
+      ];
+      const spoofed = ['X-Forwarded-For: 6.6.6.6', 'Keep-Alive: timeout=5', 'Proxy-Authorization: Basic eDp5'];
+      const handshake = HANDSHAKE.toString('latin1').replace(
+        '\r\n\r\n',
+        `\r\n${[...fields, ...spoofed].join('\r\n')}\r\n\r\n`,
+      );
+      const client = await lab.send(handshake.replace('/ws', '/ws?x=/../%2e/y'));
+      await target.request();
+      client.destroy();
+      const request = await target.request();
+      expect(request.target).toBe('/ws?x=/../%2e/y');
+      expect(values(request, 'cookie').join('; ')).toBe('a=1; b=2');
+      expect(values(request, 'x-order').join().replaceAll(' ', '')).toBe('1,2');
+      expect(value(request, 'x-obs')).toBe('\xe9\xff');
+      expect(value(request, 'sec-websocket-protocol')).toBe('a, b');
+      expect(value(request, 'x-forwarded-for')).toBe('127.0.0.1');
+      expect(value(request, 'via')).toBeDefined();
+      expect([...values(request, 'keep-alive'), ...values(request, 'proxy-authorization')]).toEqual([]);
+    },
+    'a handshake is forwarded like any request',
+  );
+
   row('H02-ws-eager', async () => {
     const target = await lab.target(tunnel());
     const client = await lab.send(HANDSHAKE, 'eager frames');
@@ -166,6 +199,27 @@ describe('H. Upgrades', () => {
       fields.slice(2).join(' / '),
     );
   }
+
+  row(
+    'H04-ws-smuggle',
+    async () => {
+      const target = await lab.target((request) => {
+        if (request.target !== '/ws') return echo(request);
+        request.send(response('426 Upgrade Required', [], 'no'));
+        return;
+      });
+      const client = await lab.send(
+        HANDSHAKE,
+        head('GET /internal HTTP/1.1', 'Host: gate.test', 'X-Forwarded-For: 6.6.6.6'),
+      );
+      expect((await client.readFinal()).status).toBe(426);
+      await lab.probe(target);
+      for (const request of target.requests.filter((seen) => seen.target === '/internal')) {
+        expect(values(request, 'x-forwarded-for').join()).toMatch(/127\.0\.0\.1$/);
+      }
+    },
+    'octets sent together with a handshake that is refused',
+  );
 
   row('H05-ws-client-rst', async () => {
     const target = await lab.target(tunnel());

@@ -14,6 +14,16 @@ const HOST = 'Host: gate.test';
 const GET = head('GET /fault HTTP/1.1', HOST);
 const POST = Buffer.concat([head('POST /fault HTTP/1.1', HOST, 'Content-Length: 5'), Buffer.from('hello')]);
 
+const HANDSHAKE = head(
+  'GET /ws HTTP/1.1',
+  HOST,
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+);
+const SWITCHED = head('HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade');
+
 /** How one misbehaviour must look from everywhere. */
 interface Fault {
   readonly name: string;
@@ -380,6 +390,22 @@ describe('among several targets', () => {
     expect(route && readTarget(route)).toMatchObject({ attempts: bad.requests.length, failures: bad.requests.length });
   });
 
+  it('a WebSocket handshake that never reached its target goes to another', async () => {
+    const good = await bench.target((request) => {
+      request.connection.tunnel();
+      request.send(SWITCHED);
+    });
+    const gone = await bench.target();
+    await bench.serve({ upstreams: { blue: { targets: [good.port, gone.port] } }, retries: { budget: 1 } });
+    await gone.close();
+    for (let i = 0; i < 10; i++) {
+      const client = await bench.send(HANDSHAKE);
+      expect((await client.readFinal()).status).toBe(101);
+      client.destroy();
+    }
+    expect(await bench.account()).toMatchObject({ accepted: 10, outcomes: { ok: 10 } });
+  });
+
   it('retries stay within their budget', async () => {
     const bad = [
       await bench.target(then('reset')),
@@ -471,6 +497,19 @@ describe('the candidate of a rollout', () => {
       expect((await client.readFinal()).body.bytes.toString()).toBe(`${method} /x`);
     }
     expect(bench.trials('green')).toMatchObject({ trials: 3, errors: 3, shielded: 3 });
+  });
+
+  it('is gone: stable takes the WebSocket handshakes too', async () => {
+    const blue = await bench.target((request) => {
+      request.connection.tunnel();
+      request.send(SWITCHED);
+    });
+    const green = await bench.target();
+    await bench.serve(rollout(blue.port, green.port));
+    await green.close();
+    const client = await bench.send(HANDSHAKE);
+    expect((await client.readFinal()).status).toBe(101);
+    expect(bench.trials('green')).toMatchObject({ trials: 1, errors: 1, shielded: 1 });
   });
 
   it('blows its fuse: after that not one request reaches it', async () => {

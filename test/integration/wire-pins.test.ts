@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { useBench } from '../support/bench.ts';
 import { named } from '../support/load.ts';
 import { head, values } from '../support/message.ts';
-import type { RawClient } from '../support/raw-client.ts';
+import { RawClient } from '../support/raw-client.ts';
 import type { ServiceSpec, UpstreamSpec } from '../support/routes.ts';
+import { WorkerGate } from '../support/worker-gate.ts';
 
 const bench = useBench();
 
@@ -177,5 +178,47 @@ describe('a cookie pin', () => {
     let green = 0;
     for (let i = 0; i < 100; i++) if ((await visit(client)).to === 'green') green++;
     expect(green).toBe(25);
+  });
+
+  it('is verified by a worker that did not give it', async () => {
+    const { spec } = await shop();
+    const gate = await WorkerGate.start({ workers: 2, services: { shop: spec({ weight: 0 }, { weight: 100 }) } });
+    try {
+      const first = await RawClient.connect(gate.port);
+      const { issued } = await visit(first);
+      first.destroy();
+      await gate.publish({ shop: spec({ weight: 100 }, { weight: 0 }) });
+      for (let i = 0; i < 16; i++) {
+        const client = await RawClient.connect(gate.port);
+        expect(await visit(client, `pin=${issued}`)).toMatchObject({ to: 'green', issued: null });
+        client.destroy();
+      }
+    } finally {
+      await gate.stop();
+    }
+  });
+
+  it('is given with the answer to a WebSocket handshake', async () => {
+    const { spec } = await shop();
+    const target = await bench.target((request) => {
+      request.connection.tunnel();
+      request.send(
+        head('HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade', 'Set-Cookie: app=1'),
+      );
+    });
+    await bench.serve(spec({ targets: [target.port] }, {}));
+    const client = await bench.send(
+      head(
+        'GET / HTTP/1.1',
+        'Host: a',
+        'Connection: Upgrade',
+        'Upgrade: websocket',
+        'Sec-WebSocket-Version: 13',
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+      ),
+    );
+    const answer = await client.readFinal();
+    expect(answer.status).toBe(101);
+    expect(values(answer, 'set-cookie')).toEqual(['app=1', expect.stringMatching(/^pin=k1\.blue\./)]);
   });
 });
