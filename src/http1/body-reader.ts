@@ -1,9 +1,14 @@
-import { CR, HEX, LF, VALUE } from './bytes.ts';
+import { CR, HEX, LF, TOKEN, VALUE } from './bytes.ts';
 
 /** How the end of a body is known (RFC 9112 §6.3). */
 export type Framing = 'none' | 'length' | 'chunked' | 'close';
 
 const MALFORMED = -1;
+
+const SEMICOLON = 0x3b;
+const EQUALS = 0x3d;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
 
 /** Extensions are ignored, but not without bound (CVE-2024-22019); in octets per body. */
 const MAX_EXTENSION_BYTES = 4096;
@@ -13,7 +18,7 @@ const MAX_SIZE_DIGITS = 12;
 
 const STATE = {
   size: 0,
-  extension: 1,
+  extensionName: 1,
   sizeLf: 2,
   data: 3,
   dataCr: 4,
@@ -22,6 +27,12 @@ const STATE = {
   trailerLine: 7,
   trailerLf: 8,
   endLf: 9,
+  extensionStart: 10,
+  extensionValueStart: 11,
+  extensionValue: 12,
+  extensionQuoted: 13,
+  extensionEscaped: 14,
+  extensionEnd: 15,
 } as const;
 type ChunkState = (typeof STATE)[keyof typeof STATE];
 
@@ -118,10 +129,6 @@ export class BodyReader {
     switch (this.#state) {
       case STATE.size:
         return this.#stepSize(c);
-      case STATE.extension:
-        if (c === CR) this.#state = STATE.sizeLf;
-        else if (++this.#overhead > MAX_EXTENSION_BYTES || VALUE[c] !== 1) return false;
-        return true;
       case STATE.sizeLf:
         this.#state = this.#left === 0 ? STATE.trailerStart : STATE.data;
         this.#digits = 0;
@@ -142,8 +149,43 @@ export class BodyReader {
         this.#finish();
         return c === LF;
       default:
+        return this.#stepExtension(c);
+    }
+  }
+
+  /** `;name`, `;name=token` or `;name="quoted"`, any number of them; read over and dropped (RFC 9112 §7.1.1). */
+  #stepExtension(c: number): boolean {
+    if (++this.#overhead > MAX_EXTENSION_BYTES) return false;
+    switch (this.#state) {
+      case STATE.extensionStart:
+        this.#state = STATE.extensionName;
+        return TOKEN[c] === 1;
+      case STATE.extensionName:
+        if (c !== EQUALS) return TOKEN[c] === 1 || this.#endExtension(c);
+        this.#state = STATE.extensionValueStart;
+        return true;
+      case STATE.extensionValueStart:
+        this.#state = c === QUOTE ? STATE.extensionQuoted : STATE.extensionValue;
+        return c === QUOTE || TOKEN[c] === 1 || this.#endExtension(c);
+      case STATE.extensionValue:
+        return TOKEN[c] === 1 || this.#endExtension(c);
+      case STATE.extensionQuoted:
+        if (c === QUOTE) this.#state = STATE.extensionEnd;
+        else if (c === BACKSLASH) this.#state = STATE.extensionEscaped;
+        return VALUE[c] === 1;
+      case STATE.extensionEscaped:
+        this.#state = STATE.extensionQuoted;
+        return VALUE[c] === 1;
+      case STATE.extensionEnd:
+        return this.#endExtension(c);
+      default:
         return false;
     }
+  }
+
+  #endExtension(c: number): boolean {
+    this.#state = c === CR ? STATE.sizeLf : STATE.extensionStart;
+    return c === CR || c === SEMICOLON;
   }
 
   #stepSize(c: number): boolean {
@@ -154,7 +196,7 @@ export class BodyReader {
     }
     if (this.#digits === 0) return false;
     if (c === CR) this.#state = STATE.sizeLf;
-    else if (c === 0x3b) this.#state = STATE.extension;
+    else if (c === SEMICOLON) this.#state = STATE.extensionStart;
     else return false;
     return true;
   }

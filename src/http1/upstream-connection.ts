@@ -26,7 +26,7 @@ export interface UpstreamHandler {
   onBody(buf: Buffer, reader: BodyReader): void;
   /** The request can take more after a full write. */
   onUpstreamDrain(): void;
-  onUpstreamFailure(failure: UpstreamFailure, cause: Error | null): void;
+  onUpstreamFailure(failure: UpstreamFailure): void;
 }
 
 /** Where connections come from and go back to. */
@@ -159,7 +159,7 @@ export class UpstreamConnection implements Timed {
   }
 
   onDeadline(): void {
-    if (this.#state === 'connecting') this.#fail('connect_timeout', null);
+    if (this.#state === 'connecting') this.#fail('connect_timeout');
     else this.destroy();
   }
 
@@ -215,7 +215,7 @@ export class UpstreamConnection implements Timed {
         return;
       }
       if (end < 0) {
-        this.#fail('protocol', null);
+        this.#fail('protocol');
         return;
       }
       at = end;
@@ -226,7 +226,7 @@ export class UpstreamConnection implements Timed {
 
   /** A head that trickles in is parsed again from its start each time, so its growth is bounded. */
   #keepPartial(buf: Buffer, at: number): void {
-    if (buf.length - at > MAX_HEAD_BYTES) this.#fail('protocol', null);
+    if (buf.length - at > MAX_HEAD_BYTES) this.#fail('protocol');
     else this.#partial = Buffer.from(buf.subarray(at)); // the read buffer is used again
   }
 
@@ -234,7 +234,7 @@ export class UpstreamConnection implements Timed {
   #onHeadParsed(): boolean {
     if (head.status < 200) {
       // 101 is only ever asked for in the upgrade lane (RFC 9110 §15.2.2).
-      if (head.status === 101) this.#fail('protocol', null);
+      if (head.status === 101) this.#fail('protocol');
       else this.#handler?.onHead(head);
       return this.#state === 'head';
     }
@@ -261,7 +261,7 @@ export class UpstreamConnection implements Timed {
   #onBodyData(buf: Buffer, from: number, to: number): void {
     const end = this.#reader.feed(buf, from, to);
     if (end < 0) {
-      this.#fail('truncated', null);
+      this.#fail('truncated');
       return;
     }
     if (end < to) this.#reusable = false; // octets behind the response: never another response
@@ -294,15 +294,15 @@ export class UpstreamConnection implements Timed {
     if (this.#state === 'closed') return;
     if (this.#state === 'connecting') {
       const code = (cause as NodeJS.ErrnoException | null)?.code;
-      this.#fail(code === 'ECONNREFUSED' ? 'connect_refused' : 'connect_failed', cause);
-    } else if (this.#state === 'body') this.#fail('truncated', cause);
-    else this.#fail('reset', cause);
+      this.#fail(code === 'ECONNREFUSED' ? 'connect_refused' : 'connect_failed');
+    } else if (this.#state === 'body') this.#fail('truncated');
+    else this.#fail('reset');
   }
 
-  #fail(failure: UpstreamFailure, cause: Error | null): void {
+  #fail(failure: UpstreamFailure): void {
     const handler = this.#handler;
     this.destroy();
-    handler?.onUpstreamFailure(failure, cause);
+    handler?.onUpstreamFailure(failure);
   }
 
   #markClosed(): void {

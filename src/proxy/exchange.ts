@@ -1,11 +1,13 @@
+import type { Socket } from 'node:net';
 import type { BodyReader } from '../http1/body-reader.ts';
 import type { Timed } from '../http1/deadlines.ts';
 import type { ActiveRequest, DownstreamConnection } from '../http1/downstream-connection.ts';
 import type { Head } from '../http1/head.ts';
-import type { UpstreamConnection, UpstreamFailure, UpstreamHandler } from '../http1/upstream-connection.ts';
-import type { FuseState } from '../traffic/fuse-state.ts';
-import { type Outcome, TARGET, UPSTREAM } from '../traffic/ledger.ts';
+import type { UpstreamHandler } from '../http1/upstream-connection.ts';
+import { type Outcome, UPSTREAM } from '../traffic/ledger.ts';
 import { add, countAccepted, countAnswered, countOutcome } from './accounting.ts';
+import { Attempt } from './attempt.ts';
+import { Dial } from './dial.ts';
 import { type AttemptFailure, FAILURES, neverReached } from './failures.ts';
 import { contextOf, type Gateway } from './gateway.ts';
 import { httpDate } from './http-date.ts';
@@ -38,17 +40,9 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   #service: Service | null = null;
   #settled = true;
 
-  // The attempt in hand.
-  #upstream: Upstream | null = null;
-  #target: Target | null = null;
-  #connection: UpstreamConnection | null = null;
-  #judged = false;
-  /** The upstream was a candidate when it was picked: its failures are answered by stable. */
-  #onTrial = false;
-  /** Told about this attempt's answer; null when there is none, or it was told. */
-  #fuse: FuseState | null = null;
+  readonly #attempt = new Attempt();
+  /** The next attempt must not use a pooled connection. */
   #fresh = false;
-  #attempts = 0;
   readonly #tried: Target[] = [];
 
   readonly #up: RequestRelay;
@@ -103,20 +97,14 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
       return;
     }
     if (request.expectContinue) this.#continueAtMs = this.#startedAtMs + CONTINUE_AFTER_MS;
-    this.#attempt(upstream);
+    this.#try(upstream);
   }
 
   /** The same exchange serves one request of its connection after another, so that a request allocates none. */
   #reset(): void {
     this.#settled = false;
-    this.#upstream = null;
-    this.#target = null;
-    this.#connection = null;
-    this.#judged = false;
-    this.#onTrial = false;
-    this.#fuse = null;
+    this.#attempt.reset();
     this.#fresh = false;
-    this.#attempts = 0;
     this.#tried.length = 0;
     this.#up.reset();
     this.#down.reset();
@@ -148,38 +136,28 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     return held ? (usableStable(service) ?? upstream) : upstream;
   }
 
-  #attempt(upstream: Upstream): void {
+  #try(upstream: Upstream): void {
+    const attempt = this.#attempt;
+    const service = this.#gateway.current(this.#service as Service); // attempts are made for a matched service only
     const target = pickTarget(upstream, this.#tried);
-    this.#upstream = upstream;
-    this.#judged = false;
-    const service = this.#gateway.current(this.#service as Service); // an attempt is made for a matched service only
-    this.#onTrial = service.candidate?.route.id === upstream.route.id;
+    attempt.begin(service, upstream);
     if (target === null) {
       this.#withoutTarget();
       return;
     }
-    this.#target = target;
-    this.#attempts++;
-    if (this.#onTrial && service.fuse !== null) {
-      this.#fuse = service.fuse;
-      service.fuse.onSent();
-    }
-    add(upstream.ledger, UPSTREAM.inFlight, 1);
-    add(target.ledger, TARGET.inFlight, 1);
-    add(target.ledger, TARGET.attempts, 1);
+    attempt.enter(service, upstream, target);
     if (this.#request?.upgrade) {
-      this.#upgrade(target);
+      this.#dial(upstream, target);
       return;
     }
-    const idle = this.#fresh ? null : target.pool.takeIdle(this);
-    if (idle === null) {
-      this.#client.pauseBody();
-      this.#connection = target.pool.connect(this, this.#route.timeouts.connectMs);
-      this.#rearm();
+    attempt.connection = this.#fresh ? null : target.pool.takeIdle(this);
+    if (attempt.connection !== null) {
+      this.#send();
       return;
     }
-    this.#connection = idle;
-    this.#send();
+    this.#client.pauseBody();
+    attempt.connection = target.pool.connect(this, this.#route.timeouts.connectMs);
+    this.#rearm();
   }
 
   get #route(): Service['route'] {
@@ -194,7 +172,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
       return;
     }
     this.#judge(true);
-    this.#attempt(stable);
+    this.#try(stable);
   }
 
   // --- the request up ------------------------------------------------------------------------------------------
@@ -204,7 +182,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   }
 
   #send(): void {
-    const connection = this.#connection;
+    const { connection } = this.#attempt;
     const { first } = this.#up;
     if (connection === null || first === null) return;
     if (this.#sentAtMs === 0) this.#sentAtMs = performance.now();
@@ -226,7 +204,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   }
 
   onRequestBody(buf: Buffer): void {
-    const connection = this.#connection;
+    const { connection } = this.#attempt;
     if (connection === null) return;
     const flushed = this.#up.forward(buf, connection);
     if (isRefusal(flushed)) this.#refuseBody(flushed);
@@ -243,7 +221,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
       this.#client.cut();
       return;
     }
-    this.#dropConnection();
+    this.#attempt.drop();
     this.#reply(status, detail, null, 'rejected');
   }
 
@@ -264,7 +242,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     this.#halfClosedAtMs = NEVER;
     this.#rearm();
     if (head.status >= 500 && this.#shieldFromResponse()) return;
-    if (head.status < 500) this.#tellFuse();
+    if (head.status < 500) this.#attempt.answered();
     const request = this.#request as RequestFacts; // set by start()
     const mustClose = this.#endsAfterThis(request) || this.#client.endsHere;
     const { isHead, http10 } = request;
@@ -287,7 +265,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
 
   #extraLines(): string {
     const service = this.#service as Service; // a response comes from a matched service's target
-    const upstream = this.#upstream as Upstream;
+    const upstream = this.#attempt.upstream as Upstream;
     let lines = '';
     if (service.route.expose) lines = `x-tealgate-upstream: ${upstream.route.name}\r\n`;
     if (this.#newPin && service.route.pins.by === 'cookie') {
@@ -297,27 +275,27 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   }
 
   onBody(buf: Buffer, reader: BodyReader): void {
-    const result = this.#down.data(buf, reader, this.#connection);
+    const result = this.#down.data(buf, reader, this.#attempt.connection);
     if (result === 'malformed') {
-      this.#dropConnection();
-      this.onUpstreamFailure('truncated', null);
+      this.#attempt.drop();
+      this.onUpstreamFailure('truncated');
     } else if (reader.done) this.#finish();
     else if (result === 'full') this.#throttle();
   }
 
   /** The client is slower than the target: stop reading the target until it has caught up. */
   #throttle(): void {
-    this.#connection?.pause();
+    this.#attempt.connection?.pause();
     this.#client.awaitDrain();
   }
 
   onDownstreamDrain(): void {
-    this.#connection?.resume();
+    this.#attempt.connection?.resume();
   }
 
   #finish(): void {
-    const connection = this.#connection;
-    this.#connection = null;
+    const { connection } = this.#attempt;
+    this.#attempt.connection = null;
     this.#judge(this.#status >= 500);
     connection?.release(this.#up.done);
     this.#settle(outcomeOf(this.#status));
@@ -326,9 +304,9 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
 
   // --- failures ----------------------------------------------------------------------------------------------------
 
-  onUpstreamFailure(failure: UpstreamFailure, _cause: Error | null): void {
-    const connection = this.#connection;
-    this.#connection = null;
+  onUpstreamFailure(failure: AttemptFailure): void {
+    const { connection } = this.#attempt;
+    this.#attempt.connection = null;
     if (this.#down.committed) {
       this.#judge(true);
       this.#settle('truncated');
@@ -342,7 +320,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
       this.#retryFresh();
       return;
     }
-    if (this.#target !== null) add(this.#target.ledger, TARGET.failures, 1);
+    this.#attempt.failed();
     this.#judge(true);
     const repeatable = (this.#up.replayable && neverReached(failure)) || this.#mayRepeat();
     if (repeatable && this.#retryElsewhere()) return;
@@ -355,32 +333,31 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   }
 
   #retryFresh(): void {
-    const upstream = this.#upstream;
+    const { upstream } = this.#attempt;
     this.#fresh = true;
-    this.#leaveTarget();
+    this.#attempt.leave();
     if (upstream === null) return;
     this.#countRetry(upstream);
-    this.#attempt(upstream);
+    this.#try(upstream);
   }
 
   /** On stable if the candidate failed, else on another target of the same upstream, within limits and budget. */
   #retryElsewhere(): boolean {
     const stable = this.#shield();
     if (stable !== null) {
-      this.#leaveTarget();
-      this.#attempt(stable);
+      this.#attempt.leave();
+      this.#try(stable);
       return true;
     }
-    const upstream = this.#upstream;
+    const { upstream, target, count } = this.#attempt;
     const service = this.#service;
-    const target = this.#target;
     if (upstream === null || service === null || target === null) return false;
     this.#tried.push(target);
-    const possible = this.#attempts <= service.route.retries.attempts && pickTarget(upstream, this.#tried) !== null;
+    const possible = count <= service.route.retries.attempts && pickTarget(upstream, this.#tried) !== null;
     if (!possible || !service.budget.tryRetry()) return false;
-    this.#leaveTarget();
+    this.#attempt.leave();
     this.#countRetry(upstream);
-    this.#attempt(upstream);
+    this.#try(upstream);
     return true;
   }
 
@@ -393,10 +370,11 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
    * candidate failed is answered by stable. It needs no budget, since at weight 0 stable would have had it anyway.
    */
   #shield(): Upstream | null {
-    if (!this.#onTrial || this.#service === null || this.#upstream === null) return null;
+    const { onTrial, upstream } = this.#attempt;
+    if (!onTrial || this.#service === null || upstream === null) return null;
     const stable = usableStable(this.#gateway.current(this.#service));
-    if (stable === null || stable.route.id === this.#upstream.route.id) return null;
-    add(this.#upstream.ledger, UPSTREAM.shielded, 1);
+    if (stable === null || stable.route.id === upstream.route.id) return null;
+    add(upstream.ledger, UPSTREAM.shielded, 1);
     this.#tried.length = 0;
     return stable;
   }
@@ -406,9 +384,9 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     const stable = this.#shield();
     if (stable === null) return false;
     this.#judge(true);
-    this.#dropConnection();
-    this.#leaveTarget();
-    this.#attempt(stable);
+    this.#attempt.drop();
+    this.#attempt.leave();
+    this.#try(stable);
     return true;
   }
 
@@ -440,15 +418,15 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   }
 
   #timeOut(): void {
-    this.#dropConnection();
-    if (this.#target !== null) add(this.#target.ledger, TARGET.failures, 1);
+    this.#attempt.drop();
+    this.#attempt.failed();
     this.#judge(true);
     this.#fail('response_timeout');
   }
 
   /** The drain deadline: before a response head the client gets 504, within a response it sees an incomplete message. */
   #cut(): void {
-    this.#dropConnection();
+    this.#attempt.drop();
     if (!this.#down.committed) {
       this.#replyError('http_response_timeout', 'cut');
       return;
@@ -458,7 +436,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   }
 
   get #cutAtMs(): number {
-    return Math.min(this.#target?.cutAtMs ?? NEVER, this.#gateway.cutAtMs);
+    return Math.min(this.#attempt.target?.cutAtMs ?? NEVER, this.#gateway.cutAtMs);
   }
 
   #rearm(): void {
@@ -467,18 +445,34 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
 
   // --- upgrades ------------------------------------------------------------------------------------------------------
 
-  #upgrade(target: Target): void {
+  /** A tunnel needs a connection of its own. It is made before the client's socket is given away, so that it can fail. */
+  #dial(upstream: Upstream, target: Target): void {
+    this.#client.pauseBody();
+    const { host, port } = target.route;
+    this.#attempt.dial = new Dial(
+      { host, port, timeoutMs: this.#route.timeouts.connectMs },
+      (peer) => {
+        this.#attempt.dial = null;
+        this.#upgrade(upstream, target, peer);
+      },
+      (failure) => {
+        this.#attempt.dial = null;
+        this.onUpstreamFailure(failure);
+      },
+    );
+    this.#rearm();
+  }
+
+  #upgrade(upstream: Upstream, target: Target, peer: Socket): void {
     const { first } = this.#up;
     if (first === null) return;
     this.#sentAtMs = performance.now();
-    const upstream = this.#upstream as Upstream; // set by #attempt
-    this.#gateway.upgrades.open(this.#client, first, upstream, target, {
-      connectTimeoutMs: this.#route.timeouts.connectMs,
+    this.#gateway.upgrades.open(this.#client, first, peer, upstream, target, {
       responseTimeoutMs: this.#route.timeouts.responseMs,
       extra: this.#extraLines(),
       onAnswered: (status) => {
         this.#status = status;
-        if (status < 500) this.#tellFuse();
+        if (status < 500) this.#attempt.answered();
         this.#judge(status >= 500);
         this.#settle(outcomeOf(status));
       },
@@ -515,38 +509,14 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
 
   #abandon(outcome: Outcome, status: number): void {
     this.#status = status;
-    this.#dropConnection();
+    this.#attempt.drop();
     this.#settle(outcome);
   }
 
-  #dropConnection(): void {
-    this.#connection?.destroy();
-    this.#connection = null;
-  }
-
-  /** Counts the attempt in hand for the guards, once. Attempts that a client cut short are never judged. */
-  #judge(failed: boolean): void {
-    if (this.#judged || this.#upstream === null || this.#service === null) return;
-    this.#judged = true;
-    add(this.#upstream.ledger, UPSTREAM.trials, 1);
-    if (failed) add(this.#upstream.ledger, UPSTREAM.errors, 1);
+  #judge(isFailure: boolean): void {
+    if (this.#service === null) return;
     const service = this.#gateway.current(this.#service);
-    if (service.candidate?.route.id !== this.#upstream.route.id) return;
-    if (service.fuse?.record(failed)) this.#gateway.blowFuse(service);
-  }
-
-  #tellFuse(): void {
-    this.#fuse?.onAnswered();
-    this.#fuse = null;
-  }
-
-  #leaveTarget(): void {
-    if (this.#target === null || this.#upstream === null) return;
-    this.#fuse?.onUnanswered();
-    this.#fuse = null;
-    add(this.#upstream.ledger, UPSTREAM.inFlight, -1);
-    add(this.#target.ledger, TARGET.inFlight, -1);
-    this.#target = null;
+    if (this.#attempt.judge(service, isFailure)) this.#gateway.blowFuse(service);
   }
 
   /** The one outcome. */
@@ -556,15 +526,15 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     const { exchanges, unrouted, accessLog } = this.#gateway;
     exchanges.remove(this);
     const service = this.#service;
-    const target = this.#target;
-    this.#leaveTarget();
+    const { target, count, upstream: picked } = this.#attempt;
+    this.#attempt.leave();
     this.#up.first = null;
     countOutcome(service?.ledger ?? unrouted, outcome);
     const request = this.#request as RequestFacts; // set by start()
     const nowMs = performance.now();
     const durationMs = nowMs - this.#startedAtMs;
     const upstreamMs = this.#sentAtMs === 0 ? 0 : nowMs - this.#sentAtMs;
-    const upstream = this.#upstream ?? service?.stable ?? null;
+    const upstream = picked ?? service?.stable ?? null;
     if (upstream !== null) countAnswered(upstream.ledger, request.method, this.#status, durationMs, upstreamMs);
     if (accessLog === null) return;
     accessLog.write({
@@ -578,9 +548,9 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
       durationMs,
       upstreamMs,
       service: service?.route.name ?? '',
-      upstream: this.#upstream?.route.name ?? '',
+      upstream: picked?.route.name ?? '',
       target: target?.route.url ?? '',
-      retries: Math.max(this.#attempts - 1, 0),
+      retries: Math.max(count - 1, 0),
       outcome,
     });
   }

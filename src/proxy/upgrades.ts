@@ -1,4 +1,4 @@
-import { type ClientRequest, createServer, type IncomingMessage, type Server } from 'node:http';
+import { Agent, type ClientRequest, createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyServer, type ProxyServer } from 'http-proxy-3';
@@ -12,7 +12,6 @@ import type { Target, Upstream } from './routing-table.ts';
 
 /** What the exchange of a handshake wants to hear; one of the three is called, once. */
 export interface HandshakeHooks {
-  readonly connectTimeoutMs: number;
   readonly responseTimeoutMs: number;
   /** Whole field lines to add to the answer. */
   readonly extra: string;
@@ -60,14 +59,21 @@ export class UpgradeLane {
     return this.#tunnels.size;
   }
 
-  /** Takes the client's socket over. `head`: the handshake as it is to be forwarded. */
-  open(client: DownstreamConnection, head: Buffer, upstream: Upstream, target: Target, hooks: HandshakeHooks): void {
+  /** Takes the client's socket over. `head`: the handshake as it is to be forwarded. `peer`: connected to the target. */
+  open(
+    client: DownstreamConnection,
+    head: Buffer,
+    peer: Socket,
+    upstream: Upstream,
+    target: Target,
+    hooks: HandshakeHooks,
+  ): void {
     const { socket, rest } = client.detach();
     socket.once('close', contextOf(client).onClosed);
-    const onSwitched = (peer: Socket): void => {
+    const onSwitched = (): void => {
       this.#switched.set(peer, () => this.#onTunnel(socket, peer, upstream, target));
     };
-    this.#handshakes.set(socket, new Handshake(socket, target, hooks, onSwitched));
+    this.#handshakes.set(socket, new Handshake(socket, peer, target, hooks, onSwitched));
     socket.unshift(rest.length === 0 ? head : Buffer.concat([head, rest]));
     this.#server.emit('connection', socket);
     socket.resume();
@@ -114,27 +120,23 @@ export class UpgradeLane {
 
 /** A handshake between its forwarding and its answer. */
 class Handshake {
-  readonly proxyOptions: {
-    target: { protocol: string; host: string; hostname: string; port: number; pathname: string };
-    connectTimeout: number;
-  };
+  readonly proxyOptions: { target: { protocol: string; host: string; port: number }; agent: Agent };
   readonly #socket: Socket;
   readonly #hooks: HandshakeHooks;
-  readonly #onSwitched: (peer: Socket) => void;
+  readonly #onSwitched: () => void;
   readonly #timer: NodeJS.Timeout;
   #request: ClientRequest | null = null;
   #timedOut = false;
   #over = false;
 
-  constructor(socket: Socket, target: Target, hooks: HandshakeHooks, onSwitched: (peer: Socket) => void) {
+  constructor(socket: Socket, peer: Socket, target: Target, hooks: HandshakeHooks, onSwitched: () => void) {
     const { host, port } = target.route;
     this.#socket = socket;
     this.#hooks = hooks;
     this.#onSwitched = onSwitched;
-    this.proxyOptions = {
-      target: { protocol: 'http:', host, hostname: host, port, pathname: '/' },
-      connectTimeout: hooks.connectTimeoutMs,
-    };
+    const agent = new Agent();
+    agent.createConnection = () => peer;
+    this.proxyOptions = { target: { protocol: 'http:', host, port }, agent };
     this.#timer = setTimeout(() => this.#onTimeout(), hooks.responseTimeoutMs);
     socket.once('close', () => this.#onClientGone());
     socket.once('end', () => this.#onClientGone()); // half a client can do nothing with a tunnel
@@ -145,10 +147,10 @@ class Handshake {
   onRequest(request: ClientRequest, incoming: IncomingMessage): void {
     this.#request = request;
     request.path = incoming.url ?? '/';
-    request.on('upgrade', (response, peer) => {
+    request.on('upgrade', (response) => {
       addLines(response, this.#hooks.extra);
       this.#end(() => this.#hooks.onAnswered(101));
-      this.#onSwitched(peer as Socket); // a plain http request's duplex is its socket
+      this.#onSwitched();
     });
     request.on('response', (response) => {
       addLines(response, this.#hooks.extra);
@@ -239,12 +241,10 @@ class Tunnel {
   }
 }
 
+/** The connection stood already: what is left is that the answer did not come, or was none. */
 function failureOf(error: Error): UpstreamFailure {
   const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ECONNREFUSED') return 'connect_refused';
-  if (code === 'ECONNRESET' || code === 'EPIPE') return 'reset';
-  if (code?.startsWith('HPE_')) return 'protocol';
-  return /timeout/i.test(error.message) ? 'connect_timeout' : 'connect_failed';
+  return code?.startsWith('HPE_') ? 'protocol' : 'reset';
 }
 
 /** http-proxy-3 sends on what stands in `headers`. */

@@ -1,0 +1,95 @@
+import type { UpstreamConnection } from '../http1/upstream-connection.ts';
+import type { FuseState } from '../traffic/fuse-state.ts';
+import { TARGET, UPSTREAM } from '../traffic/ledger.ts';
+import { add } from './accounting.ts';
+import type { Dial } from './dial.ts';
+import type { Service, Target, Upstream } from './routing-table.ts';
+
+/**
+ * One try of a request on one upstream: the gauges it moves, its place on trial, and its one judgement. One object
+ * serves the attempts of a connection in turn.
+ */
+export class Attempt {
+  upstream: Upstream | null = null;
+  target: Target | null = null;
+  connection: UpstreamConnection | null = null;
+  /** In place of a connection, for a WebSocket handshake. */
+  dial: Dial | null = null;
+  /** The upstream was a candidate when it was picked: its failures are answered by stable. */
+  onTrial = false;
+  /** Of the request, this one counted. */
+  count = 0;
+
+  #judged = false;
+  /** To be told of the answer; null when there is none, or it was told. */
+  #fuse: FuseState | null = null;
+
+  reset(): void {
+    this.upstream = null;
+    this.target = null;
+    this.connection = null;
+    this.dial = null;
+    this.onTrial = false;
+    this.count = 0;
+    this.#judged = false;
+    this.#fuse = null;
+  }
+
+  begin(service: Service, upstream: Upstream): void {
+    this.upstream = upstream;
+    this.onTrial = service.candidate?.route.id === upstream.route.id;
+    this.#judged = false;
+  }
+
+  /** The request goes to this target. */
+  enter(service: Service, upstream: Upstream, target: Target): void {
+    this.target = target;
+    this.count++;
+    add(upstream.ledger, UPSTREAM.inFlight, 1);
+    add(target.ledger, TARGET.inFlight, 1);
+    add(target.ledger, TARGET.attempts, 1);
+    if (!this.onTrial || service.fuse === null) return;
+    this.#fuse = service.fuse;
+    this.#fuse.onSent();
+  }
+
+  /** A response head below 500 came. */
+  answered(): void {
+    this.#fuse?.onAnswered();
+    this.#fuse = null;
+  }
+
+  /** The target failed it, whatever becomes of the request. */
+  failed(): void {
+    if (this.target !== null) add(this.target.ledger, TARGET.failures, 1);
+  }
+
+  drop(): void {
+    this.connection?.destroy();
+    this.connection = null;
+    this.dial?.destroy();
+    this.dial = null;
+  }
+
+  leave(): void {
+    if (this.target === null || this.upstream === null) return;
+    this.#fuse?.onUnanswered();
+    this.#fuse = null;
+    add(this.upstream.ledger, UPSTREAM.inFlight, -1);
+    add(this.target.ledger, TARGET.inFlight, -1);
+    this.target = null;
+  }
+
+  /**
+   * Counts the attempt for the guards, once; attempts that a client cut short are never judged. `service`: as the table
+   * in force has it. True when this blew the candidate's fuse.
+   */
+  judge(service: Service, isFailure: boolean): boolean {
+    if (this.#judged || this.upstream === null) return false;
+    this.#judged = true;
+    add(this.upstream.ledger, UPSTREAM.trials, 1);
+    if (isFailure) add(this.upstream.ledger, UPSTREAM.errors, 1);
+    const isCandidate = service.candidate?.route.id === this.upstream.route.id;
+    return isCandidate && service.fuse?.record(isFailure) === true;
+  }
+}
