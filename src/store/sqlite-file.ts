@@ -1,4 +1,4 @@
-import { linkSync, renameSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, linkSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { TealgateError } from '../platform/errors.ts';
@@ -8,6 +8,8 @@ import { isDamage, openError } from './sqlite-errors.ts';
 const APPLICATION_ID = 0x5465616c;
 /** Version of the tables below. */
 const FORMAT = 1;
+/** The state holds the keys that sign pin cookies. SQLite gives its journal the same mode. */
+const OWNER_ONLY = 0o600;
 /** A predecessor that is just closing gets this long to let go of the file. */
 const LOCK_WAIT_MS = 500;
 
@@ -126,6 +128,7 @@ function createFile(path: string): void {
     } finally {
       db.close();
     }
+    chmodSync(draft, OWNER_ONLY);
     publish(draft, path);
   } catch (error) {
     throw openError(path, error);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -159,6 +159,11 @@ describe('events', () => {
 });
 
 describe('opening', () => {
+  it('makes a file that only its owner can read', () => {
+    openStore().commit(0, STATE, []);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
   it('names a directory that does not exist', () => {
     path = join(directory, 'missing', 'tealgate.db');
     const error = refusal(openStore);

@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { abandonedByNpx } from '../abandoned.ts';
+import { abandonedByNpx, isUnderNpx } from '../abandoned.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit.ts';
 
@@ -14,7 +14,7 @@ export async function run(ctx: Context, options: RunOptions): Promise<ExitCode> 
     throw new CliError(EXIT.usage, 'run needs a configuration', { hint: 'tealgate run --config tealgate.yaml' });
   }
   ctx.io.serving();
-  const signals = new Signals();
+  const signals = new Signals(isUnderNpx(ctx.io.env) ? SAME_SIGNAL_MS : 0);
   const over = new AbortController();
   const abandoned = abandonedByNpx(ctx.io.env, over.signal);
   try {
@@ -37,13 +37,18 @@ export async function run(ctx: Context, options: RunOptions): Promise<ExitCode> 
 class Signals {
   /** Resolves at the first SIGTERM or SIGINT. */
   readonly stop: Promise<void>;
-  private stopped = false;
+  /** `performance.now()` of the first signal to stop; -Infinity before it. */
+  private stoppedAtMs = Number.NEGATIVE_INFINITY;
   private reload: (() => void) | null = null;
   private reloadWanted = false;
   private readonly resolveStop: () => void;
   private readonly handle = (signal: NodeJS.Signals) => this.receive(signal);
 
-  constructor() {
+  /** A signal so soon after the first counts as the same. */
+  private readonly sameSignalMs: number;
+
+  constructor(sameSignalMs: number) {
+    this.sameSignalMs = sameSignalMs;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.stop = promise;
     this.resolveStop = resolve;
@@ -65,10 +70,18 @@ class Signals {
       this.reload?.();
       return;
     }
-    if (this.stopped) process.exit(128 + constants.signals[signal]);
-    this.stopped = true;
+    const nowMs = performance.now();
+    if (nowMs - this.stoppedAtMs < this.sameSignalMs) return;
+    if (this.stoppedAtMs > 0) process.exit(128 + constants.signals[signal]);
+    this.stoppedAtMs = nowMs;
     this.resolveStop();
   }
 }
+
+/**
+ * A signal to the whole process group reaches a gate under `npx` twice: by itself and passed on by npm. So soon after the
+ * first it is the same one, not an operator's second.
+ */
+const SAME_SIGNAL_MS = 100;
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
