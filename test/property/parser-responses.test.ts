@@ -7,7 +7,7 @@ import { Head, NO_LENGTH } from '../../src/http1/head.ts';
 import { parseResponseHead, REASON_OFFSET } from '../../src/http1/response-parser.ts';
 import { relayableTrailers } from '../../src/http1/trailers.ts';
 import { excerpt } from '../support/inbox.ts';
-import { generateResponse, Random } from '../support/message-generator.ts';
+import { generateResponse, hasFramingTrailer, Random } from '../support/message-generator.ts';
 
 /** As parser-differential.test.ts, for responses: what we accept of a target, Node's client reads alike. */
 const CASES = Number(process.env.FUZZ_CASES ?? 6_000);
@@ -54,11 +54,6 @@ function readOurs(bytes: Buffer): Accepted | null {
     reading: { status: head.status, reason, fields, body },
     byClose: framing === 'close',
   };
-}
-
-/** llhttp refuses these behind a body; of a target we drop them (RFC 9110 §6.5.1). */
-function hasFramingTrailer(trailer: Buffer): boolean {
-  return /^(content-length|transfer-encoding):/im.test(trailer.toString('latin1'));
 }
 
 /** RFC 9112 §6.3, for a GET. */

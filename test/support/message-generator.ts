@@ -356,3 +356,8 @@ function mutate(random: Random, bytes: Buffer): Buffer {
   }
   return mutated;
 }
+
+/** llhttp refuses framing fields behind a body; we drop them, and frame anew what we send on (RFC 9110 §6.5.1). */
+export function hasFramingTrailer(trailer: Buffer): boolean {
+  return /^(content-length|transfer-encoding):/im.test(trailer.toString('latin1'));
+}
