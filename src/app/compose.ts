@@ -87,10 +87,13 @@ export function compose({ config, state, clock, log, sink }: Surroundings): Comp
     }
   };
 
-  /** One worker's share of the attempts was enough for it to stop. If all of them together are not, it may go on. */
+  /**
+   * One worker's share of the attempts was enough for it to stop. If all of them together are not, it may go on; while
+   * that cannot be found out, as with a store that fails, it stays stopped.
+   */
   const judgeFuse = async (service: string, fuseId: number): Promise<void> => {
     log.warn({ event: 'rollout.fuse', service }, 'a worker stopped sending requests to the candidate');
-    await runner.judge(service);
+    if (!(await runner.judge(service))) return;
     const running = runningRollout(desiredService(core.current().desired, service));
     if (running !== null && fuses.rearm(service, fuseId)) await core.observe([]);
   };

@@ -16,9 +16,10 @@ export interface Runner {
   start(signal: AbortSignal): Promise<void>;
   /**
    * Looks at a service now, and resolves when it has: after a rollout was created or operated, and when a worker's fuse
-   * blew. Never rejects: what fails is logged and tried again with the next look.
+   * blew. Never rejects: what fails is logged and tried again with the next look. False when this look could not be
+   * finished, so that nothing is known of the verdict.
    */
-  judge(service: string): Promise<void>;
+  judge(service: string): Promise<boolean>;
   /** One look at everything that runs. */
   tick(): Promise<void>;
 }
@@ -83,12 +84,12 @@ class RolloutRunner implements Runner {
     await Promise.all([...this.#looks.values()].map((look) => look.done));
   }
 
-  async judge(service: string): Promise<void> {
+  async judge(service: string): Promise<boolean> {
     const look = this.#looks.get(service);
     if (look === undefined) return this.#begin(service);
     // The look under way may have read its counts before what the caller wants judged.
     look.again = true;
-    await look.done;
+    return look.done;
   }
 
   async tick(): Promise<void> {
@@ -116,18 +117,21 @@ class RolloutRunner implements Runner {
     }
   }
 
-  #begin(service: string): Promise<void> {
-    const look: Look = { again: false, done: Promise.resolve() };
+  #begin(service: string): Promise<boolean> {
+    const look: Look = { again: false, done: Promise.resolve(false) };
     this.#looks.set(service, look);
     look.done = this.#lookUntilStill(service, look);
     return look.done;
   }
 
-  async #lookUntilStill(service: string, look: Look): Promise<void> {
+  async #lookUntilStill(service: string, look: Look): Promise<boolean> {
+    let finished = false;
     do {
       look.again = false;
+      finished = false;
       try {
         await this.#look(service);
+        finished = !this.#stop.signal.aborted;
         this.#failures.delete(service);
       } catch (error) {
         if (!this.#stop.signal.aborted) this.#report(service, error);
@@ -135,6 +139,7 @@ class RolloutRunner implements Runner {
     } while (look.again && !this.#stop.signal.aborted);
     // In the same turn as the last look at `again`, so that no call to judge() falls between the two.
     this.#looks.delete(service);
+    return finished;
   }
 
   /** Performs what the rollout is owed, and what it is owed after that, until it has to wait. */
@@ -239,7 +244,8 @@ class RolloutRunner implements Runner {
 interface Look {
   /** Someone asked while it was under way. */
   again: boolean;
-  done: Promise<void>;
+  /** Whether the last look was finished. */
+  done: Promise<boolean>;
 }
 
 function withoutTargets(upstream: string): SmokeResult {

@@ -191,6 +191,16 @@ describe('the runner', () => {
     expect(position()).toMatchObject({ heldMs: 4000 });
   });
 
+  it('says of a look that failed that nothing is known of the verdict', async () => {
+    await ports.begin('green', PLAN, time.wallMs);
+    expect(await runner.judge(SERVICE)).toBe(true);
+    ports.traffic('green', 10, 10);
+    ports.fault = 'before_commit';
+    expect(await runner.judge(SERVICE)).toBe(false);
+    expect(await runner.judge(SERVICE)).toBe(true);
+    expect(position().phase).toBe('rolled_back');
+  });
+
   it('does not flood the log with a failure that stays', async () => {
     await ports.begin('green', PLAN, time.wallMs);
     ports.counts = () => {
