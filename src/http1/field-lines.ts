@@ -101,7 +101,7 @@ function noteField(head: Head, id: number, i: number): number {
     case F.contentLength:
       return again ? REFUSED.framing : noteContentLength(head, i);
     case F.transferEncoding:
-      if (again || !equalsIgnoreCase(head.buf, head.valueStart(i), head.valueEnd(i), CHUNKED)) return REFUSED.framing;
+      if (again || !isChunked(head, i)) return REFUSED.framing;
       head.chunked = true;
       return 0;
     case F.connection:
@@ -112,6 +112,15 @@ function noteField(head: Head, id: number, i: number): number {
     default:
       return 0;
   }
+}
+
+/** The one coding that is served. A tab behind it is refused, since parsers differ on whether it still is `chunked`. */
+function isChunked(head: Head, i: number): boolean {
+  const { buf } = head;
+  const end = head.valueEnd(i);
+  let p = end;
+  while (buf[p] === SP) p++;
+  return buf[p] === CR && equalsIgnoreCase(buf, head.valueStart(i), end, CHUNKED);
 }
 
 /** Digits only, at most 15 of them, so that the value is exact (RFC 9112 §6.3). */
