@@ -84,6 +84,7 @@ describe('our request parser against the one of node:http', () => {
   let port = 0;
   /** What the reference server read, in order, of the connection in hand. */
   let readings: Reading[] = [];
+  let onReading = (): void => {};
 
   beforeAll(async () => {
     const read = (request: IncomingMessage, response: ServerResponse): void => {
@@ -92,6 +93,7 @@ describe('our request parser against the one of node:http', () => {
       request.on('end', () => {
         readings.push(readingOf(request, Buffer.concat(parts)));
         response.writeHead(204).end();
+        onReading();
       });
     };
     server = createServer({ insecureHTTPParser: false, maxHeaderSize: 1 << 20, keepAliveTimeout: 60_000 }, read);
@@ -107,7 +109,10 @@ describe('our request parser against the one of node:http', () => {
     server.close();
   });
 
-  /** Sends messages on one connection, and behind them one that makes the server close; all that it read of them. */
+  /**
+   * Sends messages on one connection, and behind them one that makes the server close, unless the last of them does that
+   * or leaves HTTP; resolves with all that it read of them.
+   */
   async function readByNode(messages: readonly Accepted[]): Promise<Reading[]> {
     readings = [];
     const socket = connect(port, '127.0.0.1');
@@ -115,7 +120,11 @@ describe('our request parser against the one of node:http', () => {
     // A server that waits for more than we sent has read another framing: it must not keep us.
     const stuck = setTimeout(() => socket.destroy(), 2_000);
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    socket.write(Buffer.concat([...messages.map(forReference), LAST]));
+    const ends = messages.at(-1)?.last === true;
+    onReading = () => {
+      if (ends && readings.length === messages.length) socket.destroySoon();
+    };
+    socket.write(Buffer.concat([...messages.map(forReference), ends ? NOTHING : LAST]));
     socket.resume();
     await closed;
     clearTimeout(stuck);
@@ -193,6 +202,7 @@ describe('our request parser against the one of node:http', () => {
   }
 });
 
+const NOTHING = Buffer.alloc(0);
 const LAST = Buffer.from('GET /last HTTP/1.1\r\nHost: last.test\r\nConnection: close\r\n\r\n');
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 
