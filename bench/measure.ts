@@ -1,0 +1,155 @@
+import { fileURLToPath } from 'node:url';
+import type { Instance } from './instance.ts';
+import { hostOf } from './layouts.ts';
+import { IdleConnections } from './load/idle.ts';
+import type { OpenLoopOptions, OpenLoopResult } from './load/open-loop.ts';
+import { type Operator, resetWeights, startRollout, switchAround } from './load/operator.ts';
+import type { WebSocketOptions, WebSocketResult } from './load/websocket.ts';
+import { runWrk } from './load/wrk.ts';
+import type { Sample } from './sample.ts';
+import type { Load, RequestSpec, Scenario } from './scenarios.ts';
+import { runCommand } from './system/child.ts';
+
+export interface Extent {
+  readonly seconds: number;
+  /** Of `open` loads, requests a second. */
+  readonly rate: number;
+  readonly idleConnections: 'quick' | 'full';
+}
+
+const OPEN_LOOP = fileURLToPath(new URL('./load/open-loop.ts', import.meta.url));
+const WEBSOCKET = fileURLToPath(new URL('./load/websocket.ts', import.meta.url));
+/** After the connections stand, memory settles this long before it is read. */
+const SETTLE_MS = 1500;
+const MIB = 1024 * 1024;
+
+/** Runs a scenario once. */
+export async function measure(scenario: Scenario, instance: Instance, extent: Extent): Promise<Sample> {
+  const operator = await startOperator(scenario, instance);
+  const sample = await measureLoad(scenario.load, instance, extent);
+  if (operator === null) return sample;
+  const changeMs = await operator.stop();
+  if (scenario.during === 'switches') await resetWeights(instance.adminPort);
+  return changeMs > 0 ? { ...sample, changeMs } : sample;
+}
+
+async function startOperator({ during }: Scenario, { adminPort }: Instance): Promise<Operator | null> {
+  if (during === undefined) return null;
+  return during === 'switches' ? switchAround(adminPort) : startRollout(adminPort);
+}
+
+function measureLoad(load: Load, instance: Instance, extent: Extent): Promise<Sample> {
+  switch (load.kind) {
+    case 'closed':
+      return measureClosed(load, instance, extent);
+    case 'open':
+      return measureOpen(load, instance, extent);
+    case 'websocket':
+      return measureWebSocket(load, instance, extent);
+    case 'idle':
+      return measureIdle(load.connections[extent.idleConnections], instance);
+  }
+}
+
+async function measureClosed(
+  load: Load & { kind: 'closed' },
+  instance: Instance,
+  { seconds }: Extent,
+): Promise<Sample> {
+  const { port, directory, layout } = instance;
+  const options = { port, directory, seconds, services: layout.services, ...load };
+  const [result, cpu] = await metered(instance, () => runWrk(options));
+  return {
+    ...perOperation(cpu, result.requests),
+    perSecond: result.requests / result.seconds,
+    p50Ms: result.p50Ms,
+    p99Ms: result.p99Ms,
+    residentMiB: instance.residentBytes() / MIB,
+    errors: result.errors,
+  };
+}
+
+async function measureOpen(load: Load & { kind: 'open' }, instance: Instance, extent: Extent): Promise<Sample> {
+  const options: OpenLoopOptions = {
+    port: instance.port,
+    rate: extent.rate,
+    seconds: extent.seconds,
+    connections: load.connections,
+    request: wireText(load.request),
+  };
+  const [result, cpu] = await metered(instance, () => runLoad<OpenLoopResult>(OPEN_LOOP, options));
+  return {
+    ...perOperation(cpu, result.answered),
+    p50Ms: result.p50Ms,
+    p99Ms: result.p99Ms,
+    p999Ms: result.p999Ms,
+    residentMiB: instance.residentBytes() / MIB,
+    errors: result.errors,
+    achieved: result.achieved,
+    generatorLateMs: result.lateP99Ms,
+  };
+}
+
+async function measureWebSocket(
+  load: Load & { kind: 'websocket' },
+  instance: Instance,
+  { seconds }: Extent,
+): Promise<Sample> {
+  const { connections, messageBytes } = load;
+  const options: WebSocketOptions = { port: instance.port, host: hostOf(0), seconds, connections, messageBytes };
+  const [result, cpu] = await metered(instance, () => runLoad<WebSocketResult>(WEBSOCKET, options));
+  return {
+    ...perOperation(cpu, result.messages),
+    perSecond: result.messages / result.seconds,
+    residentMiB: instance.residentBytes() / MIB,
+    errors: result.errors,
+  };
+}
+
+/** The instance is a fresh one: memory that a heap has grown by and keeps would hide what connections cost. */
+async function measureIdle(count: number, instance: Instance): Promise<Sample> {
+  const { port, directory, layout } = instance;
+  const request: RequestSpec = { method: 'GET', path: '/', headers: {}, bodyBytes: 0, chunked: false };
+  await runWrk({ port, directory, request, connections: 64, services: layout.services, seconds: 1 });
+  await settle();
+  const bytesBefore = instance.residentBytes();
+  const idle = new IdleConnections();
+  await idle.open(port, count, wireText(request));
+  await settle();
+  const bytes = instance.residentBytes();
+  const { lost } = idle;
+  idle.close();
+  return { connectionBytes: (bytes - bytesBefore) / count, residentMiB: bytes / MIB, errors: lost };
+}
+
+function settle(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+}
+
+async function metered<T>(
+  instance: Instance,
+  run: () => Promise<T>,
+): Promise<[T, { userUs: number; systemUs: number }]> {
+  const before = instance.cpuTime();
+  const result = await run();
+  const after = instance.cpuTime();
+  return [result, { userUs: after.userUs - before.userUs, systemUs: after.systemUs - before.systemUs }];
+}
+
+function perOperation(cpu: { userUs: number; systemUs: number }, operations: number): Sample {
+  const count = Math.max(operations, 1);
+  return {
+    cpuUs: (cpu.userUs + cpu.systemUs) / count,
+    userUs: cpu.userUs / count,
+    systemUs: cpu.systemUs / count,
+  };
+}
+
+async function runLoad<T>(script: string, options: unknown): Promise<T> {
+  return JSON.parse(await runCommand([process.execPath, script, JSON.stringify(options)])) as T; // our own scripts' output
+}
+
+function wireText({ method, path, headers }: RequestSpec): string {
+  const fields = Object.entries({ Host: hostOf(0), ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `${method} ${path} HTTP/1.1\r\n${fields.join('')}\r\n`;
+}

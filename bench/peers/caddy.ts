@@ -1,0 +1,56 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { hostsOf, weightedPorts } from '../layouts.ts';
+import type { Peer, Setup } from './peer.ts';
+import { programVersion } from './version.ts';
+
+export const caddy: Peer = {
+  id: 'caddy',
+  title: 'Caddy',
+  warmsUp: false,
+  upgrades: true,
+  version: () => programVersion(['caddy', 'version'], /v?(\d\S*)/),
+  supports: ({ operated }) => !operated,
+  prepare(setup) {
+    const file = join(setup.directory, 'caddy.json');
+    writeFileSync(file, JSON.stringify(configuration(setup)));
+    const state = `XDG_DATA_HOME=${setup.directory}`;
+    const threads = `GOMAXPROCS=${setup.layout.workers}`;
+    return {
+      command: ['env', state, `XDG_CONFIG_HOME=${setup.directory}`, threads, 'caddy', 'run', '--config', file],
+    };
+  },
+};
+
+function configuration({ layout, port, targets, directory }: Setup): unknown {
+  const routes = hostsOf(layout).map((host) => ({ match: [{ host: [host] }], handle: [reverseProxy(targets)] }));
+  const logger = { writer: { output: 'file', filename: join(directory, 'access.log') }, include: ['http.log.access'] };
+  return {
+    admin: { disabled: true },
+    logging: { logs: { default: { level: 'ERROR' }, ...(layout.accessLog ? { access: logger } : {}) } },
+    apps: {
+      http: {
+        servers: {
+          bench: {
+            listen: [`127.0.0.1:${port}`],
+            automatic_https: { disable: true },
+            routes,
+            ...(layout.accessLog ? { logs: {} } : {}),
+          },
+        },
+      },
+    },
+  };
+}
+
+/** This version has no weights: a target stands in the round as often as its share asks, by one in twenty. */
+function reverseProxy(targets: readonly number[]): unknown {
+  const shares = weightedPorts(targets).flatMap(({ port, weight }) => Array.from({ length: weight / 5 }, () => port));
+  return {
+    handler: 'reverse_proxy',
+    upstreams: shares.map((port) => ({ dial: `127.0.0.1:${port}` })),
+    load_balancing: { selection_policy: { policy: 'round_robin' } },
+    headers: { request: { set: { Via: ['1.1 bench'] } } },
+    transport: { protocol: 'http', keep_alive: { max_idle_conns_per_host: 256 } },
+  };
+}

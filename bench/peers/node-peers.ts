@@ -1,0 +1,41 @@
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { hostsOf, weightedPorts } from '../layouts.ts';
+import type { Peer, Setup } from './peer.ts';
+
+const require = createRequire(import.meta.url);
+
+/** What a Node.js developer would write with http-proxy-3, and with node:http in front of undici. */
+export const httpProxy3: Peer = nodePeer({ id: 'http-proxy-3', title: 'http-proxy-3', upgrades: true });
+export const nodeUndici: Peer = nodePeer({ id: 'node-undici', title: 'node:http + undici', upgrades: false });
+
+/** Options of the scripts under `servers/`, given as JSON. */
+export interface NodeServerOptions {
+  readonly port: number;
+  readonly hosts: readonly string[];
+  readonly targets: readonly { readonly port: number; readonly weight: number }[];
+}
+
+function nodePeer(about: { readonly id: string; readonly title: string; readonly upgrades: boolean }): Peer {
+  const script = fileURLToPath(new URL(`../servers/${about.id}.ts`, import.meta.url));
+  return {
+    ...about,
+    warmsUp: true,
+    version: () => packageVersion(about.id === 'node-undici' ? 'undici' : about.id),
+    supports: ({ operated, workers, accessLog }) => !operated && workers === 1 && !accessLog,
+    prepare: (setup) => ({ command: [process.execPath, script, JSON.stringify(optionsOf(setup))] }),
+  };
+}
+
+function optionsOf({ port, layout, targets }: Setup): NodeServerOptions {
+  return { port, hosts: hostsOf(layout), targets: weightedPorts(targets) };
+}
+
+function packageVersion(name: string): string | null {
+  try {
+    const { version } = require(`../../node_modules/${name}/package.json`) as { version: string };
+    return version;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,96 @@
+import type { Lab } from './lab.ts';
+import { LAYOUTS } from './layouts.ts';
+import { measure } from './measure.ts';
+import type { BenchOptions } from './options.ts';
+import type { Peer } from './peers/peer.ts';
+import type { Sample } from './sample.ts';
+import type { Scenario } from './scenarios.ts';
+
+/** All samples of a scenario: by peer, one per round. */
+export interface ScenarioResult {
+  readonly id: string;
+  readonly title: string;
+  readonly samples: Readonly<Record<string, readonly Sample[]>>;
+}
+
+export interface RunResult {
+  readonly scenarios: readonly ScenarioResult[];
+  /** Requests a second of the `open` loads; 0 when there were none. */
+  readonly rate: number;
+  /** From start to first accepted connection in ms, one per round, by peer. */
+  readonly startMs: Readonly<Record<string, readonly number[]>>;
+}
+
+const WARM_UP_SECONDS = 2;
+
+/** In each round every peer runs each scenario once, and the order moves on, so that no peer has the quiet moments. */
+export async function runRounds(
+  lab: Lab,
+  peers: readonly Peer[],
+  options: BenchOptions,
+  say: (line: string) => void,
+): Promise<RunResult> {
+  const rate = await fixedRate(lab, peers, options.scenarios);
+  if (rate > 0) say(`fixed rate: ${rate} requests a second`);
+  const samples = new Map(options.scenarios.map((scenario) => [scenario.id, new Map<string, Sample[]>()]));
+  const startMs = new Map<string, number[]>();
+  await warmUp(lab, peers, options, rate);
+  for (let round = 0; round < options.rounds; round++) {
+    say(`round ${round + 1} of ${options.rounds}`);
+    const order = rotated(peers, round);
+    for (const peer of order) append(startMs, peer.id, await lab.with(peer, LAYOUTS.start, async (i) => i.startMs));
+    for (const scenario of options.scenarios) {
+      const byPeer = samples.get(scenario.id) ?? new Map<string, Sample[]>();
+      for (const peer of order.filter((peer) => takes(peer, scenario))) {
+        append(
+          byPeer,
+          peer.id,
+          await lab.with(peer, scenario.layout, (i) => measure(scenario, i, { ...options, rate })),
+        );
+      }
+    }
+  }
+  const scenarios = options.scenarios.map(({ id, title }) => {
+    return { id, title, samples: Object.fromEntries(samples.get(id) ?? []) };
+  });
+  return { scenarios, rate, startMs: Object.fromEntries(startMs) };
+}
+
+export function takes(peer: Peer, { layout, load }: Scenario): boolean {
+  return peer.supports(layout) && (load.kind !== 'websocket' || peer.upgrades);
+}
+
+/** What the open-loop generator sends at most without being late itself, while it shares a core with the targets. */
+const GENERATOR_LIMIT = 12_000;
+
+/** Half of what nginx takes, within the generator's limit; of the first peer where nginx is missing. */
+async function fixedRate(lab: Lab, peers: readonly Peer[], scenarios: readonly Scenario[]): Promise<number> {
+  const open = scenarios.find(({ load }) => load.kind === 'open');
+  const reference = peers.find(({ id }) => id === 'nginx') ?? peers[0];
+  if (open === undefined || reference === undefined) return 0;
+  const half = Math.round((await lab.saturation(reference, open.layout)) / 200) * 100;
+  return Math.min(half, GENERATOR_LIMIT);
+}
+
+/** Compilers do their work before the first round. */
+async function warmUp(lab: Lab, peers: readonly Peer[], options: BenchOptions, rate: number): Promise<void> {
+  for (const peer of peers.filter(({ warmsUp }) => warmsUp)) {
+    for (const scenario of options.scenarios) {
+      if (!takes(peer, scenario) || scenario.layout.fresh) continue;
+      await lab.with(peer, scenario.layout, (instance) =>
+        measure(scenario, instance, { ...options, rate, seconds: WARM_UP_SECONDS }),
+      );
+    }
+  }
+}
+
+function rotated<T>(items: readonly T[], by: number): T[] {
+  const at = by % Math.max(items.length, 1);
+  return [...items.slice(at), ...items.slice(0, at)];
+}
+
+function append<T>(lists: Map<string, T[]>, key: string, value: T): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
+}

@@ -1,0 +1,25 @@
+/**
+ * What one run of a scenario measured. Times in microseconds (`…Us`) or milliseconds (`…Ms`); what a load does not
+ * measure is absent. `cpuUs`: user and system time of all processes of the proxy, per request or message.
+ */
+export interface Sample {
+  readonly cpuUs?: number;
+  readonly userUs?: number;
+  readonly systemUs?: number;
+  readonly perSecond?: number;
+  readonly p50Ms?: number;
+  readonly p99Ms?: number;
+  readonly p999Ms?: number;
+  readonly residentMiB?: number;
+  readonly errors?: number;
+  /** Of an idle connection. */
+  readonly connectionBytes?: number;
+  /** Share of the rate asked for that was answered in time; of `open` loads. */
+  readonly achieved?: number;
+  /** How late the generator itself sent, 99th percentile; of `open` loads. */
+  readonly generatorLateMs?: number;
+  /** From a change asked for to the answer that every worker serves it, the worst of the run. */
+  readonly changeMs?: number;
+}
+
+export type Metric = keyof Sample;

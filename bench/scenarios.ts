@@ -1,0 +1,130 @@
+import { LAYOUTS, type Layout } from './layouts.ts';
+
+/** What is sent, the same to every peer. */
+export interface RequestSpec {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly bodyBytes: number;
+  readonly chunked: boolean;
+}
+
+/**
+ * `closed`: as many requests as the proxy takes, from so many connections. `open`: at a fixed rate, whether answered or
+ * not. `websocket`: messages echoed, as many as it takes. `idle`: connections that do nothing.
+ */
+export type Load =
+  | { readonly kind: 'closed'; readonly request: RequestSpec; readonly connections: number }
+  | { readonly kind: 'open'; readonly request: RequestSpec; readonly connections: number }
+  | { readonly kind: 'websocket'; readonly connections: number; readonly messageBytes: number }
+  | { readonly kind: 'idle'; readonly connections: { readonly quick: number; readonly full: number } };
+
+export interface Scenario {
+  readonly id: string;
+  readonly title: string;
+  readonly layout: Layout;
+  readonly load: Load;
+  /** What an operator does meanwhile. */
+  readonly during?: 'switches' | 'rollout';
+  /** Part of `quick`. */
+  readonly quick?: boolean;
+}
+
+const GET: RequestSpec = { method: 'GET', path: '/', headers: {}, bodyBytes: 0, chunked: false };
+const BROWSER: RequestSpec = { ...GET, path: '/', headers: browserHeaders() };
+const CONNECTIONS = 64;
+
+function get(path: string, connections = CONNECTIONS): Load {
+  return { kind: 'closed', request: { ...GET, path }, connections };
+}
+
+function upload(bodyBytes: number, chunked: boolean): Load {
+  return { kind: 'closed', request: { ...GET, method: 'POST', path: '/upload', bodyBytes, chunked }, connections: 16 };
+}
+
+export const SCENARIOS: readonly Scenario[] = [
+  { id: 'small', title: 'small GET', layout: LAYOUTS.base, load: get('/'), quick: true },
+  {
+    id: 'browser',
+    title: 'GET with a browser’s header (15 fields, 800 bytes)',
+    layout: LAYOUTS.base,
+    load: { kind: 'closed', request: BROWSER, connections: CONNECTIONS },
+    quick: true,
+  },
+  {
+    id: 'latency',
+    title: 'small GET at a fixed rate: half of nginx’s, 12,000 a second at most',
+    layout: LAYOUTS.base,
+    load: { kind: 'open', request: GET, connections: CONNECTIONS },
+    quick: true,
+  },
+  { id: '1k', title: 'response of 1 KiB', layout: LAYOUTS.base, load: get('/1k') },
+  { id: '100k', title: 'response of 100 KiB', layout: LAYOUTS.base, load: get('/100k'), quick: true },
+  { id: '10m', title: 'response of 10 MiB', layout: LAYOUTS.base, load: get('/10m', 8) },
+  {
+    id: 'upload-10k',
+    title: 'upload of 10 KiB, Content-Length',
+    layout: LAYOUTS.sink,
+    load: upload(10 * 1024, false),
+  },
+  { id: 'upload-10k-chunked', title: 'upload of 10 KiB, chunked', layout: LAYOUTS.sink, load: upload(10 * 1024, true) },
+  { id: 'upload-1m', title: 'upload of 1 MiB, Content-Length', layout: LAYOUTS.sink, load: upload(1024 * 1024, false) },
+  { id: 'upload-1m-chunked', title: 'upload of 1 MiB, chunked', layout: LAYOUTS.sink, load: upload(1024 * 1024, true) },
+  {
+    id: 'connection',
+    title: 'new connection for each request',
+    layout: LAYOUTS.base,
+    load: { kind: 'closed', request: { ...GET, headers: { Connection: 'close' } }, connections: CONNECTIONS },
+  },
+  {
+    id: 'websocket',
+    title: 'WebSocket message of 64 bytes, echoed',
+    layout: LAYOUTS.sink,
+    load: { kind: 'websocket', connections: 32, messageBytes: 64 },
+  },
+  {
+    id: 'idle',
+    title: 'idle keep-alive connections',
+    layout: LAYOUTS.idle,
+    load: { kind: 'idle', connections: { quick: 2000, full: 10_000 } },
+  },
+  { id: 'access-log', title: 'small GET with an access log', layout: LAYOUTS.accessLog, load: get('/') },
+  { id: 'services-100', title: 'small GET, 100 services', layout: LAYOUTS.services100, load: get('/') },
+  { id: 'services-1000', title: 'small GET, 1,000 services', layout: LAYOUTS.services1000, load: get('/') },
+  { id: 'targets-100', title: 'small GET, 100 targets', layout: LAYOUTS.targets100, load: get('/') },
+  { id: 'workers-2', title: 'small GET, 2 workers on the one core', layout: LAYOUTS.workers2, load: get('/') },
+  {
+    id: 'switches',
+    title: 'small GET during 10 switches a second',
+    layout: LAYOUTS.switched,
+    load: get('/'),
+    during: 'switches',
+  },
+  { id: 'rollout', title: 'small GET during a rollout', layout: LAYOUTS.rollout, load: get('/'), during: 'rollout' },
+];
+
+/** Named in the report, so that a gap is not taken for an omission. */
+export const NOT_YET: readonly string[] = [
+  'TLS: Tealgate does not terminate it yet',
+  'HTTP/2: Tealgate does not speak it yet',
+];
+
+export function browserHeaders(): Readonly<Record<string, string>> {
+  return {
+    'User-Agent':
+      'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36',
+    Accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8',
+    'Accept-Language': 'en-GB,en;q=0.9,de;q=0.8',
+    'Accept-Encoding': 'gzip, deflate, br, zstd',
+    'Cache-Control': 'max-age=0',
+    Referer: 'https://svc0.test/catalogue/teapots?page=2&sort=price',
+    'Sec-CH-UA': '"Chromium";v="126", "Not/A)Brand";v="8"',
+    'Sec-CH-UA-Mobile': '?0',
+    'Sec-CH-UA-Platform': '"Linux"',
+    'Sec-Fetch-Dest': 'document',
+    'Sec-Fetch-Mode': 'navigate',
+    'Sec-Fetch-Site': 'same-origin',
+    'Upgrade-Insecure-Requests': '1',
+    Cookie: 'session=8f14e45fceea167a5a36dedd4bea2543; theme=dark; consent=1.2.0; basket=eyJpZCI6MTIzNDU2fQ',
+  };
+}
