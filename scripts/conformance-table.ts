@@ -62,7 +62,7 @@ function render(rows: readonly Row[]): string {
     'closed, or a 5xx where the target is at fault.',
     '',
     `**${rows.filter(isGreen).length} of ${rows.length} rows are green**, by ${tests} tests. To run them: \`npx vitest run test/conformance\`;`,
-    'one row: `-t A01`. `SUT=nginx` or `SUT=haproxy` puts the same rows to a peer, for comparison.',
+    'one row: `-t A01`. `SUT=gate` puts them to a whole gate in a process of its own, `SUT=nginx` or `SUT=haproxy` to a peer.',
     ...sections.flatMap((section) => [
       '',
       `## ${section}`,
