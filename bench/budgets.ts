@@ -91,8 +91,9 @@ function own(
   };
 }
 
+/** A run with failed requests measured something else, such as how fast a refusal is. */
 function values(result: RunResult, scenario: string, metric: Metric, peer = 'tealgate'): (number | undefined)[] {
-  return samplesOf(result, scenario, peer).map((sample) => sample[metric]);
+  return samplesOf(result, scenario, peer).map((sample) => ((sample.errors ?? 0) > 0 ? undefined : sample[metric]));
 }
 
 /** Rounds in which the generator itself was late say nothing about a proxy, and are left out. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Instance } from './instance.ts';
@@ -27,6 +27,7 @@ export class Lab {
     const cores = divideCores();
     pinSelf(cores);
     const directory = mkdtempSync(join(tmpdir(), 'tealgate-bench-'));
+    chmodSync(directory, 0o755); // nginx started by root serves files as another user
     return new Lab(directory, cores, await startTargets(directory, MOST_TARGETS));
   }
 

@@ -92,7 +92,7 @@ function column(samples: readonly Sample[] | undefined, metric: Metric): Spread 
 /** The split and the tails of a figure are read for their size: a range would bury it. */
 function cell(value: Spread | null, metric: Metric): string {
   if (value === null) return '–';
-  if (metric === 'errors') return figure(value.max);
+  if (metric === 'errors') return value.max > 0 ? `**${figure(value.max)}**` : '0';
   const isPlain = metric === 'userUs' || metric === 'systemUs' || metric === 'residentMiB' || metric === 'achieved';
   return isPlain ? figure(value.median) : withRange(value);
 }

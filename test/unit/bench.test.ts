@@ -40,6 +40,10 @@ describe('the budgets', () => {
     expect(others).toEqual([]);
   });
 
+  it('leave out a round in which requests failed', () => {
+    expect(judge(run('small', [{ cpuUs: 1, errors: 9 }], [{ cpuUs: 10, errors: 0 }]))).toEqual([]);
+  });
+
   it('allow no failed request in any round of switches', () => {
     const verdicts = judge(run('switches', [{ errors: 0 }, { errors: 1 }, { errors: 0 }]));
     expect(verdicts).toMatchObject([{ budget: 0, isKept: false }]);
