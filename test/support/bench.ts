@@ -12,8 +12,6 @@ import { WorkerGate, type WorkerGateOptions } from './worker-gate.ts';
  * test the books must balance, every gauge stand at rest and the log be silent.
  */
 export class Bench {
-  /** Complaints of the gate that the test in hand expects; any other fails it. */
-  readonly expected: RegExp[] = [];
   readonly #options: WorkerGateOptions;
   readonly #sockets = new Sockets();
   #gate: WorkerGate | null = null;
@@ -95,14 +93,11 @@ export class Bench {
 
   async clean(): Promise<void> {
     this.#sockets.destroyClients();
-    const complaints = (): string[] =>
-      this.gate.complaints.splice(0).filter((line) => !this.expected.some((pattern) => pattern.test(line)));
     try {
       if (this.gate.alive) await this.#atRest();
     } finally {
       const violations = await this.#sockets.closeTargets();
-      const said = complaints();
-      this.expected.length = 0;
+      const said = this.gate.complaints.splice(0);
       if (!this.gate.alive) await this.#restart();
       expect([...said, ...violations]).toEqual([]);
     }

@@ -58,10 +58,6 @@ export class RawClient {
     return this.#socket.writableLength;
   }
 
-  get localPort(): number {
-    return this.#socket.localPort ?? 0;
-  }
-
   get closed(): boolean {
     return this.inbox.ended !== null;
   }

@@ -43,10 +43,6 @@ export class ScriptedTarget {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  get url(): string {
-    return `http://127.0.0.1:${this.port}`;
-  }
-
   /** Requests that arrived whole. */
   get whole(): TargetRequest[] {
     return this.requests.filter((request) => request.complete);
@@ -66,12 +62,6 @@ export class ScriptedTarget {
   async connection(index = 0, deadlineMs = DEADLINE_MS): Promise<TargetConnection> {
     await eventually(`the target has connection ${index}`, () => this.connections.length > index, deadlineMs);
     return this.connections[index] as TargetConnection; // just seen
-  }
-
-  /** Refuses new connections; open ones go on. */
-  async stopListening(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    if (this.openConnections === 0) await closed;
   }
 
   async close(): Promise<void> {
@@ -270,11 +260,4 @@ export class TargetRequest {
 export async function echo(request: TargetRequest): Promise<void> {
   if (await request.whole)
     request.send(response('200 OK', ['Content-Type: text/plain'], `${request.method} ${request.target}`));
-}
-
-/** A script that waits for the whole request and then sends these bytes. */
-export function answer(...bytes: (string | Buffer)[]): TargetScript {
-  return async (request) => {
-    if (await request.whole) request.send(...bytes);
-  };
 }
