@@ -71,6 +71,8 @@ export class DownstreamConnection implements Timed {
   #buffered: Buffer = EMPTY;
   #waiting: Waiting = 'request';
   #halfClosed = false;
+  /** While lingering: what was still to be written at the last look. */
+  #unsentBytes = 0;
   #closed = false;
   /** Guards against a request that is answered at once from within #pump. */
   #pumping = false;
@@ -92,7 +94,7 @@ export class DownstreamConnection implements Timed {
 
   /** No request is in progress and none has begun to arrive. */
   get idle(): boolean {
-    return this.#active === null && this.#buffered.length === 0 && this.#waiting === 'request';
+    return this.#active === null && this.#buffered.length === 0 && this.#waiting === 'request' && !this.isWriting;
   }
 
   /** The client has closed its sending side, and no request waits behind the one in progress. */
@@ -160,6 +162,8 @@ export class DownstreamConnection implements Timed {
   /** Ends inside a message whose framing shows that it is incomplete: what was written still arrives. */
   cut(): void {
     this.#active = null;
+    this.#waiting = 'linger';
+    this.#awaitFlush();
     this.socket.destroySoon();
   }
 
@@ -202,6 +206,10 @@ export class DownstreamConnection implements Timed {
       case 'response':
         // Set by awaitDrain: the client takes nothing.
         this.abortByClient();
+        return;
+      case 'linger':
+        if (this.socket.writableLength > 0 && this.socket.writableLength < this.#unsentBytes) this.#awaitFlush();
+        else this.close();
         return;
       default:
         this.close();
@@ -315,11 +323,23 @@ export class DownstreamConnection implements Timed {
   #linger(): void {
     this.#waiting = 'linger';
     this.#buffered = EMPTY;
-    this.deadlineMs = performance.now() + LINGER_MS;
     this.socket.end();
+    this.#awaitFlush();
     if (this.#halfClosed) this.socket.destroySoon();
     else this.socket.resume();
   }
+
+  /** The moment begins when all is written; until then a client that reads at all is waited for. */
+  #awaitFlush(): void {
+    this.#unsentBytes = this.socket.writableLength;
+    this.socket.off('finish', this.#onFlushed);
+    if (this.#unsentBytes > 0) this.socket.once('finish', this.#onFlushed);
+    this.deadlineMs = performance.now() + (this.#unsentBytes > 0 ? this.options.timeouts.bodyMs : LINGER_MS);
+  }
+
+  readonly #onFlushed = (): void => {
+    this.deadlineMs = performance.now() + LINGER_MS;
+  };
 
   readonly #onEnd = (): void => {
     this.#halfClosed = true;
