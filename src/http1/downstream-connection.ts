@@ -56,6 +56,8 @@ export class DownstreamConnection implements Timed {
   deadlineMs: number;
   deadlineIndex = -1;
   readonly socket: Socket;
+  /** The TCP socket beneath `socket`, where that is a TLS socket: only this one can be reset. */
+  carrier: Socket;
   readonly options: DownstreamOptions;
   readonly reader = new BodyReader();
   readonly remoteAddress: string;
@@ -79,6 +81,7 @@ export class DownstreamConnection implements Timed {
 
   constructor(socket: Socket, options: DownstreamOptions, handler: RequestHandler, deadlines: Deadlines) {
     this.socket = socket;
+    this.carrier = socket;
     this.options = options;
     this.remoteAddress = socket.remoteAddress ?? '';
     this.#handler = handler;
@@ -170,7 +173,7 @@ export class DownstreamConnection implements Timed {
   /** Ends with a reset, where nothing else tells the client that the message is incomplete. */
   reset(): void {
     this.#active = null;
-    this.socket.resetAndDestroy();
+    this.carrier.resetAndDestroy();
   }
 
   close(): void {
@@ -221,7 +224,7 @@ export class DownstreamConnection implements Timed {
     const active = this.#active;
     this.#active = null;
     active?.onClientGone();
-    this.socket.resetAndDestroy();
+    this.carrier.resetAndDestroy();
   }
 
   readonly #onData = (chunk: Buffer): void => {

@@ -269,7 +269,13 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     let lines = '';
     if (service.route.expose) lines = `x-tealgate-upstream: ${upstream.route.name}\r\n`;
     if (this.#newPin && service.route.pins.by === 'cookie') {
-      lines += this.#gateway.jar.issue(service, service.route.pins, upstream, false, this.#startedAtMs);
+      lines += this.#gateway.jar.issue(
+        service,
+        service.route.pins,
+        upstream,
+        contextOf(this.#client).secure,
+        this.#startedAtMs,
+      );
     }
     return lines;
   }

@@ -18,6 +18,8 @@ export interface ConnectionContext {
   /** Serves the connection's requests, one at a time. */
   exchange: Exchange | null;
   readonly forwarding: ForwardingFields;
+  /** The client speaks TLS with us. */
+  readonly secure: boolean;
   /** Infinity for none. */
   readonly bodyBytes: number;
   readonly onClosed: () => void;

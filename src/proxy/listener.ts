@@ -2,27 +2,43 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { DownstreamConnection } from '../http1/downstream-connection.ts';
 import { createTrust, ForwardingFields } from './forwarding.ts';
 import type { ConnectionContext, Gateway } from './gateway.ts';
-import type { ListenerOptions } from './messages.ts';
+import type { ListenerOptions, TlsOptions } from './messages.ts';
+import { TlsEntrance } from './tls-entrance.ts';
 
 /** One address that this worker accepts clients on. */
 export class Listener {
   readonly options: ListenerOptions;
   readonly connections = new Set<DownstreamConnection>();
+  readonly #tls: TlsEntrance | null;
   readonly #server: Server;
   readonly #gateway: Gateway;
   readonly #trust: ReturnType<typeof createTrust>;
   #port = 0;
 
-  constructor(options: ListenerOptions, gateway: Gateway) {
+  /** `ticketKeys`: see {@link TlsEntrance}; used where the options have TLS. Throws for a certificate that cannot be used. */
+  constructor(options: ListenerOptions, gateway: Gateway, ticketKeys: Buffer) {
     this.options = options;
     this.#gateway = gateway;
     this.#trust = createTrust(options.trustedProxies);
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#tls = options.tls === undefined ? null : this.#entrance(options.tls, ticketKeys);
+    this.#server =
+      this.#tls?.server ??
+      createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, socket));
     this.#server.maxConnections = options.limits.connections;
   }
 
   get port(): number {
     return this.#port;
+  }
+
+  /** Neither a connection nor one that is about to be. */
+  get empty(): boolean {
+    return this.connections.size === 0 && (this.#tls?.handshaking ?? 0) === 0;
+  }
+
+  /** Takes over the certificates; the rest stays as it is. Throws for one that cannot be used, and changes nothing. */
+  update({ tls }: ListenerOptions): void {
+    if (tls !== undefined) this.#tls?.update(tls);
   }
 
   listen(reusePort: boolean): Promise<void> {
@@ -46,23 +62,42 @@ export class Listener {
 
   /** Closes the connections that carry no request. */
   closeIdle(): void {
+    this.#tls?.abandon();
     for (const connection of this.connections) if (connection.idle) connection.close();
   }
 
   closeAll(): void {
+    this.#tls?.abandon();
     for (const connection of this.connections) connection.close();
   }
 
-  #accept(socket: Socket): void {
+  #entrance(tls: TlsOptions, ticketKeys: Buffer): TlsEntrance {
+    return new TlsEntrance(tls, {
+      ticketKeys,
+      handshakeMs: this.options.timeouts.headMs,
+      deadlines: this.#gateway.deadlines,
+      onSecure: (socket, carrier) => this.#accept(socket, carrier),
+    });
+  }
+
+  #accept(socket: Socket, carrier: Socket): void {
     if (socket.remoteAddress === undefined) {
       socket.destroy(); // gone before we looked
       return;
     }
     const gateway = this.#gateway;
     const connection = new DownstreamConnection(socket, this.options, gateway, gateway.deadlines);
+    connection.carrier = carrier;
+    const secure = this.#tls !== null;
     const context: ConnectionContext = {
       exchange: null,
-      forwarding: new ForwardingFields(connection.remoteAddress, this.#trust, gateway.pseudonym, 'http'),
+      forwarding: new ForwardingFields(
+        connection.remoteAddress,
+        this.#trust,
+        gateway.pseudonym,
+        secure ? 'https' : 'http',
+      ),
+      secure,
       bodyBytes: this.options.limits.bodyBytes,
       onClosed: () => this.connections.delete(connection),
     };

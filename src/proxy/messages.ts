@@ -11,6 +11,8 @@ export interface WorkerStart {
   readonly accessLog: boolean;
   /** Random, the same in all workers of a process: part of the name in Via and of request ids. Default: one of its own. */
   readonly instance?: string;
+  /** 48 random octets, the same in all workers of a process, so that a TLS session can go on at any. Default: its own. */
+  readonly ticketKeys?: Uint8Array;
   /** Share the port between workers (SO_REUSEPORT). */
   readonly reusePort: boolean;
 }
@@ -31,13 +33,33 @@ export interface ListenerOptions {
   };
   /** CIDR blocks or addresses whose forwarding fields are believed. */
   readonly trustedProxies: readonly string[];
+  /** HTTP over TLS; without it plain. */
+  readonly tls?: TlsOptions;
+}
+
+export interface TlsOptions {
+  /** One at least; the first is for clients that ask for no name, or for one that no certificate has. */
+  readonly certificates: readonly CertificateOptions[];
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+}
+
+export interface CertificateOptions {
+  /** PEM: the certificate, then its intermediates. */
+  readonly cert: string;
+  /** PEM, not encrypted. */
+  readonly key: string;
+  /** Host names in lower case, `*.` for any first label. */
+  readonly names: readonly string[];
 }
 
 /** Control plane to worker. */
 export type ToWorker =
   /** Install this snapshot; answered with `installed`. */
   | { readonly type: 'snapshot'; readonly snapshot: RoutingSnapshot }
-  /** Listeners added or removed by a reload; the others are not touched. Answered with `listening`. */
+  /**
+   * Listeners added or removed by a reload, or given other certificates; the others are not touched, and connections
+   * never are. Answered with `listening`.
+   */
   | { readonly type: 'listeners'; readonly listeners: readonly ListenerOptions[] }
   /**
    * Stop: close listeners, tell keep-alive clients `Connection: close`, let requests finish, cut what is left at

@@ -33,6 +33,7 @@ const gateway = new Gateway({
   instance: start.instance ?? randomBytes(4).toString('hex'),
   onFuse: (service) => send({ type: 'fuse', service: service.route.name, fuseId: service.fuse?.fuse.id ?? 0 }),
 });
+const ticketKeys = Buffer.from(start.ticketKeys ?? randomBytes(48));
 const listeners = new Map<number, Listener>();
 /** Taken out by a reload; their connections live on. */
 const removed: Listener[] = [];
@@ -64,7 +65,7 @@ function install(snapshot: WorkerStart['snapshot']): void {
   gateway.install(new RoutingTable(snapshot, gateway.table, tableOptions));
 }
 
-/** Brings the listeners to what is wanted: those that stay are not touched. */
+/** Brings the listeners to what is wanted: those that stay get no more than other certificates. */
 async function listen(wanted: readonly ListenerOptions[]): Promise<void> {
   const ids = new Set(wanted.map(({ id }) => id));
   for (const [id, listener] of listeners) {
@@ -74,7 +75,7 @@ async function listen(wanted: readonly ListenerOptions[]): Promise<void> {
     listeners.delete(id);
     removed.push(listener);
   }
-  await Promise.all(wanted.filter(({ id }) => !listeners.has(id)).map(open));
+  await Promise.all(wanted.map(open));
   const addresses = [...listeners.values()].map(({ options, port: bound }) => ({
     id: options.id,
     host: options.host,
@@ -84,8 +85,13 @@ async function listen(wanted: readonly ListenerOptions[]): Promise<void> {
 }
 
 async function open(options: ListenerOptions): Promise<void> {
-  const listener = new Listener(options, gateway);
   try {
+    const existing = listeners.get(options.id);
+    if (existing !== undefined) {
+      existing.update(options);
+      return;
+    }
+    const listener = new Listener(options, gateway, ticketKeys);
     await listener.listen(start.reusePort);
     listeners.set(options.id, listener);
   } catch (error) {
@@ -111,7 +117,7 @@ function sweep(): void {
     gateway.table.refillBudgets();
     gateway.countPins(nowMs);
   }
-  const isEmpty = everyListener.every(({ connections }) => connections.size === 0) && gateway.upgrades.size === 0;
+  const isEmpty = everyListener.every(({ empty }) => empty) && gateway.upgrades.size === 0;
   if (!gateway.draining || drained || !isEmpty) return;
   drained = true;
   accessLog?.close();

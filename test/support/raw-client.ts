@@ -12,10 +12,12 @@ export interface ReadOptions {
 export class RawClient {
   readonly inbox = new Inbox();
   readonly #socket: Socket;
+  readonly #carrier: Socket;
   #cursor = 0;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, carrier: Socket) {
     this.#socket = socket;
+    this.#carrier = carrier;
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.inbox.push(chunk));
     socket.on('end', () => this.inbox.end('fin'));
@@ -29,9 +31,14 @@ export class RawClient {
     socket.once('error', reject);
     socket.once('connect', () => {
       socket.off('error', reject);
-      resolve(new RawClient(socket));
+      resolve(RawClient.over(socket));
     });
     return promise;
+  }
+
+  /** On a socket that is connected. `carrier`: the TCP socket beneath, where it is another. */
+  static over(socket: Socket, carrier: Socket = socket): RawClient {
+    return new RawClient(socket, carrier);
   }
 
   /** Writes the bytes (characters as Latin-1 octets); returns false when they wait for the peer to read. */
@@ -137,7 +144,7 @@ export class RawClient {
   }
 
   reset(): void {
-    this.#socket.resetAndDestroy();
+    this.#carrier.resetAndDestroy();
   }
 
   /** Leaves the received bytes in the kernel. */

@@ -14,6 +14,7 @@ export interface WorkerGateOptions {
   readonly workers?: number;
   readonly services?: Readonly<Record<string, ServiceSpec>>;
   readonly accessLog?: boolean;
+  readonly ticketKeys?: Uint8Array;
 }
 
 /** The data plane alone: real worker threads, routed by snapshots that the test writes itself. */
@@ -48,6 +49,7 @@ export class WorkerGate {
         unrouted: gate.unrouted,
         accessLog: options.accessLog ?? false,
         reusePort: count > 1,
+        ...(options.ticketKeys === undefined ? {} : { ticketKeys: options.ticketKeys }),
       };
       const thread = new WorkerThread(start, gate);
       gate.#workers.push(thread);
@@ -121,6 +123,11 @@ export class WorkerGate {
     for (const thread of this.#workers) thread.post(message);
   }
 
+  /** Resolves when every worker has taken over the listeners last posted; rejects when one could not. */
+  async listened(): Promise<void> {
+    await Promise.all(this.#workers.map((thread) => thread.listened()));
+  }
+
   /** Resolves when every worker has reported that it drained. */
   async drained(): Promise<void> {
     await Promise.all(this.#workers.map((thread) => thread.drained.promise));
@@ -133,20 +140,21 @@ export class WorkerGate {
 
 /** One worker thread and what it has said. */
 class WorkerThread {
+  /** The first port, when it listens. */
   readonly listening: Promise<number>;
   readonly drained = Promise.withResolvers<void>();
   readonly #worker: Worker;
   readonly #installs = new Map<number, PromiseWithResolvers<void>>();
+  #listened = Promise.withResolvers<number>();
   #stopping = false;
   alive = true;
 
   constructor(start: WorkerStart, gate: WorkerGate) {
-    const listening = Promise.withResolvers<number>();
-    this.listening = listening.promise;
+    this.listening = this.#listened.promise;
     this.#worker = new Worker(WORKER, { workerData: start, execArgv: [] });
     this.#worker.on('error', (error) => {
       gate.complaints.push(`fatal worker ${error instanceof Error ? error.stack : String(error)}`);
-      listening.reject(error);
+      this.#listened.reject(error);
     });
     this.#worker.on('exit', (code) => {
       this.alive = false;
@@ -156,10 +164,10 @@ class WorkerThread {
     this.#worker.on('message', (message: FromWorker) => {
       switch (message.type) {
         case 'listening':
-          listening.resolve(message.addresses[0]?.port ?? 0);
+          this.#listened.resolve(message.addresses[0]?.port ?? 0);
           break;
         case 'listen_failed':
-          listening.reject(new Error(`${message.code}: ${message.message}`));
+          this.#listened.reject(new Error(`${message.code}: ${message.message}`));
           break;
         case 'installed':
           this.#installs.get(message.version)?.resolve();
@@ -179,6 +187,11 @@ class WorkerThread {
           break;
       }
     });
+  }
+
+  listened(): Promise<number> {
+    this.#listened = Promise.withResolvers();
+    return this.#listened.promise;
   }
 
   install(snapshot: RoutingSnapshot): Promise<void> {

@@ -1,0 +1,113 @@
+import type { Socket } from 'node:net';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
+import type { Deadlines, Timed } from '../http1/deadlines.ts';
+import { Certificates } from './certificates.ts';
+import type { TlsOptions } from './messages.ts';
+
+/** What the clients of this listener may agree on by ALPN (RFC 7301); others are refused with an alert. */
+const PROTOCOLS = ['http/1.1', 'http/1.0'];
+
+export interface TlsSurroundings {
+  /** 48 octets that encrypt session tickets, the same in all workers. */
+  readonly ticketKeys: Buffer;
+  /** For a whole handshake, however it trickles in. */
+  readonly handshakeMs: number;
+  readonly deadlines: Deadlines;
+  /** A handshake is done. `carrier`: the TCP socket beneath. */
+  readonly onSecure: (socket: TLSSocket, carrier: Socket) => void;
+}
+
+/**
+ * The TLS side of a listener: its handshakes and its certificates, which can be replaced while it serves. A handshake
+ * that fails or takes too long ends quietly; it never was a request.
+ */
+export class TlsEntrance {
+  readonly server: Server;
+  readonly #handshakes = new Map<string, Handshake>();
+  readonly #ticketKeys: Buffer;
+  #options: TlsOptions;
+  #certificates: Certificates;
+
+  constructor(options: TlsOptions, { ticketKeys, handshakeMs, deadlines, onSecure }: TlsSurroundings) {
+    this.#options = options;
+    this.#ticketKeys = ticketKeys;
+    this.#certificates = new Certificates(options, ticketKeys);
+    this.server = createServer({
+      ...this.#certificates.fallback,
+      allowHalfOpen: true,
+      noDelay: true,
+      ALPNProtocols: PROTOCOLS,
+      SNICallback: (name, answer) => answer(null, this.#certificates.find(name)),
+    });
+    this.server.on('connection', (carrier: Socket) => {
+      const peer = peerOf(carrier);
+      const handshake = new Handshake(carrier, deadlines, performance.now() + handshakeMs);
+      this.#handshakes.set(peer, handshake);
+      carrier.once('close', () => {
+        handshake.end();
+        if (this.#handshakes.get(peer) === handshake) this.#handshakes.delete(peer);
+      });
+    });
+    this.server.on('secureConnection', (socket) => {
+      const peer = peerOf(socket);
+      const handshake = this.#handshakes.get(peer);
+      if (handshake === undefined) {
+        socket.destroy(); // gone before we looked
+        return;
+      }
+      this.#handshakes.delete(peer);
+      handshake.end();
+      onSecure(socket, handshake.carrier);
+    });
+  }
+
+  /** Connections whose handshake goes on. */
+  get handshaking(): number {
+    return this.#handshakes.size;
+  }
+
+  /** New handshakes are answered with these certificates; connections live on. Throws and changes nothing. */
+  update(options: TlsOptions): void {
+    if (isDeepStrictEqual(options, this.#options)) return;
+    const certificates = new Certificates(options, this.#ticketKeys);
+    this.server.setSecureContext(certificates.fallback);
+    this.#certificates = certificates;
+    this.#options = options;
+  }
+
+  /** Ends the handshakes that go on. */
+  abandon(): void {
+    for (const { carrier } of this.#handshakes.values()) carrier.destroy();
+  }
+}
+
+/** A connection until TLS stands on it. */
+class Handshake implements Timed {
+  deadlineIndex = -1;
+  deadlineMs: number;
+  readonly carrier: Socket;
+  readonly #deadlines: Deadlines;
+
+  constructor(carrier: Socket, deadlines: Deadlines, deadlineMs: number) {
+    this.carrier = carrier;
+    this.deadlineMs = deadlineMs;
+    this.#deadlines = deadlines;
+    deadlines.add(this);
+    carrier.on('error', () => {}); // 'close' follows and says it all
+  }
+
+  onDeadline(): void {
+    this.deadlineMs = Number.POSITIVE_INFINITY;
+    this.carrier.destroy();
+  }
+
+  end(): void {
+    this.#deadlines.remove(this);
+  }
+}
+
+/** A TLS socket does not show the TCP socket beneath; on one listener the address of their peer tells which it is. */
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
