@@ -53,6 +53,7 @@ export function compose({ config, state, clock, log, sink }: Surroundings): Comp
     accessLog,
     unrouted,
     instance: randomBytes(4).toString('hex'),
+    ticketKeys: randomBytes(48),
     clock,
     log,
     onReport: (worker, report) => onReport(worker, report),

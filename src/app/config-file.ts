@@ -9,6 +9,7 @@ export class ConfigFile {
   private readonly clock: Clock;
   private current: ConfigStatus;
   private referenced: readonly string[] = [];
+  private onLoad: () => void = () => undefined;
 
   constructor(path: string, env: NodeJS.ProcessEnv, clock: Clock) {
     this.path = path;
@@ -20,7 +21,13 @@ export class ConfigFile {
   load(): LoadResult {
     const loaded = loadConfig(this.path, this.env);
     this.referenced = loaded.files;
+    this.onLoad();
     return loaded;
+  }
+
+  /** Calls back after each reading. */
+  afterLoad(onLoad: () => void): void {
+    this.onLoad = onLoad;
   }
 
   /** Files that the last reading referred to. */

@@ -11,11 +11,12 @@ export function watchFile(file: ConfigFile, log: Logger, signal: AbortSignal): (
   let call = (): void => {
     early = true;
   };
-  watchConfig(file.path, () => call(), signal, {
+  const watch = watchConfig(file.path, () => call(), signal, {
     files: () => file.files(),
     onError: (err) =>
       log.warn({ event: 'config.watch_failed', err }, 'the directory of the configuration is polled only'),
   });
+  file.afterLoad(() => watch.note());
   return (onChange) => {
     call = onChange;
     if (early) onChange();

@@ -1,13 +1,27 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import type { AdminConfig, Config, HealthConfig, ListenerConfig, ServiceConfig, UpstreamConfig } from './config.ts';
+import type {
+  AdminConfig,
+  Config,
+  HealthConfig,
+  ListenerConfig,
+  ServiceConfig,
+  TlsConfig,
+  UpstreamConfig,
+} from './config.ts';
 import { DEFAULT_PLAN, mergePlan } from './plan-schema.ts';
 import type { ServiceSettings, Settings } from './schema.ts';
 
-/** The configuration that valid settings stand for. Relative paths are taken from `directory`. */
-export function buildConfig(settings: Settings, directory: string): Config {
+/** Where relative paths are taken from, and what was read of each listener's certificates. */
+export interface Surroundings {
+  readonly directory: string;
+  readonly tls: readonly (TlsConfig | null)[];
+}
+
+/** The configuration that valid settings stand for. */
+export function buildConfig(settings: Settings, { directory, tls }: Surroundings): Config {
   return {
-    listeners: settings.listeners.map(toListener),
+    listeners: settings.listeners.map((listener, i) => toListener(listener, tls[i] ?? null)),
     admin: toAdmin(settings.admin, directory),
     store: { path: settings.store.path === ':memory:' ? ':memory:' : resolve(directory, settings.store.path) },
     workers: settings.workers === 'auto' ? availableParallelism() : settings.workers,
@@ -17,13 +31,15 @@ export function buildConfig(settings: Settings, directory: string): Config {
   };
 }
 
-function toListener({ address, trustedProxies, timeouts, limits }: Settings['listeners'][number]): ListenerConfig {
+function toListener(listener: Settings['listeners'][number], tls: TlsConfig | null): ListenerConfig {
+  const { address, trustedProxies, timeouts, limits } = listener;
   return {
     host: address.host,
     port: address.port,
     trustedProxies,
     timeouts: { headMs: timeouts.head, bodyMs: timeouts.body, keepAliveMs: timeouts.keepAlive },
     limits: { headBytes: limits.head, fields: limits.fields, bodyBytes: limits.body, connections: limits.connections },
+    tls,
   };
 }
 

@@ -25,6 +25,30 @@ export interface ListenerConfig {
     readonly bodyBytes: number;
     readonly connections: number;
   };
+  /** Null for plain HTTP. */
+  readonly tls: TlsConfig | null;
+}
+
+export interface TlsConfig {
+  /** One at least; the first is for clients that ask for no name, or for one that no certificate has. */
+  readonly certificates: readonly CertificateConfig[];
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+}
+
+/** A certificate as its files had it when they were read. */
+export interface CertificateConfig {
+  /** Absolute path of the certificate. */
+  readonly file: string;
+  /** PEM: the certificate, then its intermediates. */
+  readonly cert: string;
+  /** PEM. */
+  readonly key: string;
+  /** Host names of its subject alternative names, in lower case; `*.` for any first label. */
+  readonly names: readonly string[];
+  /** SHA-256 of the certificate, as hexadecimal pairs. */
+  readonly fingerprint: string;
+  /** ms since the Unix epoch. */
+  readonly expiresAt: number;
 }
 
 export type Role = 'viewer' | 'operator';

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { formatAddress } from './address.ts';
 import type {
   AdminConfig,
+  CertificateConfig,
   Config,
   GuardsPlan,
   HealthConfig,
@@ -10,6 +11,7 @@ import type {
   RolloutPlan,
   ServiceConfig,
   SmokeRequest,
+  TlsConfig,
   UpstreamConfig,
 } from './config.ts';
 import { formatDuration, formatPercent, formatSize } from './units.ts';
@@ -80,6 +82,7 @@ function smokeLines(before: readonly SmokeRequest[], after: readonly SmokeReques
 /** Listeners have no names; their address is who they are. */
 function listenerLines(before: readonly ListenerConfig[], after: readonly ListenerConfig[]): string[] {
   return keyed('listener', byAddress(before), byAddress(after), (was, is) => [
+    ...tlsLines(was.tls, is.tls),
     ...listed('trusted proxy', was.trustedProxies, is.trustedProxies),
     ...changed('head timeout', ...durations(was.timeouts.headMs, is.timeouts.headMs)),
     ...changed('body timeout', ...durations(was.timeouts.bodyMs, is.timeouts.bodyMs)),
@@ -89,6 +92,28 @@ function listenerLines(before: readonly ListenerConfig[], after: readonly Listen
     ...changed('body limit', formatSize(was.limits.bodyBytes), formatSize(is.limits.bodyBytes)),
     ...changed('connection limit', was.limits.connections, is.limits.connections),
   ]);
+}
+
+function tlsLines(before: TlsConfig | null, after: TlsConfig | null): string[] {
+  if (before === null || after === null) return changed('TLS', onOff(before !== null), onOff(after !== null));
+  return [
+    ...changed('TLS minimum version', before.minVersion, after.minVersion),
+    ...keyed('certificate', byFile(before), byFile(after), (was, is) => {
+      if (was.cert === is.cert && was.key === is.key) return [];
+      if (was.fingerprint === is.fingerprint) return ['its key or its intermediates changed'];
+      return [`${certificateText(was)} → ${certificateText(is)}`];
+    }),
+    ...changed('default certificate', before.certificates[0]?.file ?? 'none', after.certificates[0]?.file ?? 'none'),
+  ];
+}
+
+function byFile({ certificates }: TlsConfig): Record<string, CertificateConfig> {
+  return Object.fromEntries(certificates.map((certificate) => [certificate.file, certificate]));
+}
+
+function certificateText({ names, fingerprint, expiresAt }: CertificateConfig): string {
+  const until = new Date(expiresAt).toISOString().slice(0, 10);
+  return `${names.join(', ') || 'no host'} until ${until} (${fingerprint.slice(0, 11)})`;
 }
 
 /** Several listeners may have port 0 of one host; they are told apart by their order. */

@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { buildConfig } from './build.ts';
+import { type ReadCertificates, readCertificates } from './certificates.ts';
 import { checkSettings, warnAbout } from './checks.ts';
 import type { Config } from './config.ts';
 import { locate, type Mistake, readDocument, type Tree } from './document.ts';
@@ -12,7 +13,10 @@ import { validate } from './validate.ts';
 export type { ConfigProblem } from './problem.ts';
 export { formatProblem } from './problem.ts';
 
-/** `files`: absolute paths that `${file:PATH}` named, whether or not they could be read; a change of one is a change. */
+/**
+ * `files`: absolute paths of what else the configuration is made of, `${file:PATH}` and certificates, whether or not they
+ * could be read; a change of one is a change.
+ */
 export type LoadResult = { readonly files: readonly string[] } & (
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly ConfigProblem[] }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] }
@@ -49,17 +53,20 @@ export function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv =
   const data = references.replaceIn(tree, []);
   const { settings, findings, broken } = validate(data, references);
   const clean = (...path: Path) => !broken.touches(path) && !references.failed.touches(path);
-  const all = [...findings, ...(settings === null ? [] : checkSettings(settings, clean))].map((finding) =>
-    locatedIn(tree, finding),
-  );
+  const certificates: ReadCertificates =
+    settings === null
+      ? { tls: [], findings: [], warnings: [], files: [] }
+      : readCertificates(settings.listeners, { directory, clean, nowMs: Date.now() });
+  const checked = settings === null ? [] : checkSettings(settings, clean);
+  const all = [...findings, ...checked, ...certificates.findings].map((finding) => locatedIn(tree, finding));
   const problems = [...references.mistakes, ...all];
-  const files = [...references.files];
+  const files = [...references.files, ...certificates.files];
   if (settings === null || problems.length > 0) return { ok: false, files, problems: report(source, problems) };
   const warnings = report(
     source,
-    warnAbout(settings).map((finding) => locatedIn(tree, finding)),
+    [...warnAbout(settings), ...certificates.warnings].map((finding) => locatedIn(tree, finding)),
   );
-  return { ok: true, files, config: buildConfig(settings, directory), warnings };
+  return { ok: true, files, config: buildConfig(settings, { directory, tls: certificates.tls }), warnings };
 }
 
 function locatedIn(tree: Tree, { path, message, atKey }: Finding): Mistake {

@@ -4,12 +4,16 @@ import { mistake, type Parsed, quote, value } from './parsed.ts';
 import { pinsSchema } from './pins-schema.ts';
 import { planSchema } from './plan-schema.ts';
 import { normaliseTarget } from './target-url.ts';
+import { tlsSchema } from './tls-schema.ts';
 import { count, duration, name, object, pathPrefix, percent, requestPath, size, text } from './values.ts';
 
 const listenerSchema = object({
   address: text(parseAddress, { example: '127.0.0.1:8080' }).describe(
     '`host:port`, `[v6]:port`, or `:port` for all IPv4 interfaces; port 0 takes a free one.',
   ),
+  tls: tlsSchema
+    .optional()
+    .describe('HTTP over TLS; without it plain HTTP. Changed files are taken over by themselves.'),
   trustedProxies: z
     .array(text(parseNetwork))
     .prefault([])

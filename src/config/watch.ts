@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { readBounded } from './read-file.ts';
 
 export interface WatchOptions {
-  /** Further files whose content counts, asked for at each look: those that `${file:PATH}` named. */
+  /** Further files whose content counts, asked for at each look: those that the configuration named. */
   readonly files?: () => readonly string[];
   /** Quiet time after a file event before the files are read; default 100 ms. */
   readonly debounceMs?: number;
@@ -14,6 +14,11 @@ export interface WatchOptions {
   readonly onError?: (error: unknown) => void;
 }
 
+export interface Watch {
+  /** To be called when the files were just read: notes what those hold that are new to the watch. */
+  note(): void;
+}
+
 const MOST_BYTES = 2 * 1024 * 1024;
 
 /**
@@ -21,10 +26,18 @@ const MOST_BYTES = 2 * 1024 * 1024;
  * directory is watched and not the file, because editors and Kubernetes replace files (a ConfigMap swaps the link
  * `..data` beside them). To miss nothing, begin to watch before the first load. Keeps no process alive.
  */
-export function watchConfig(path: string, onChange: () => void, signal: AbortSignal, options: WatchOptions = {}): void {
-  if (signal.aborted) return;
+export function watchConfig(
+  path: string,
+  onChange: () => void,
+  signal: AbortSignal,
+  options: WatchOptions = {},
+): Watch {
   const { files = () => [], debounceMs = 100, pollMs = 2000 } = options;
   const seen = new Map<string, string>();
+  const note = (): void => {
+    for (const file of files()) if (!seen.has(file)) seen.set(file, digest(file));
+  };
+  if (signal.aborted) return { note };
   let timer: NodeJS.Timeout | null = null;
 
   const look = (): void => {
@@ -46,6 +59,7 @@ export function watchConfig(path: string, onChange: () => void, signal: AbortSig
     },
     { once: true },
   );
+  return { note };
 }
 
 function watchDirectory(

@@ -22,6 +22,7 @@ describe('what a configuration becomes', () => {
           trustedProxies: [],
           timeouts: { headMs: 10_000, bodyMs: 30_000, keepAliveMs: 65_000 },
           limits: { headBytes: 16_384, fields: 100, bodyBytes: Number.POSITIVE_INFINITY, connections: 10_000 },
+          tls: null,
         },
       ],
       admin: { address: { kind: 'tcp', host: '127.0.0.1', port: 9901 }, tokens: [], hosts: [] },

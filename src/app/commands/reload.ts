@@ -20,6 +20,9 @@ export function reload(core: Core, file: ConfigFile, by: Command): Promise<Confi
   return core.alone(async (tools) => {
     const loaded = file.load();
     if (!loaded.ok) return refuse(core, tools, file, { by, problems: loaded.problems.map(formatProblem) });
+    for (const warning of loaded.warnings) {
+      core.parts.log.warn({ event: 'config.warning', problem: formatProblem(warning) }, 'likely not what is meant');
+    }
     const running = core.current().config;
     const broken = brokenRollouts(core, loaded.config);
     if (broken.length > 0) return refuse(core, tools, file, { by, problems: broken });
@@ -51,10 +54,10 @@ async function listen(core: Core, next: Config, { actor }: Command): Promise<str
   const { pool, log } = core.parts;
   try {
     await pool.listen(next.listeners);
-    log.info({ event: 'listeners.changed', actor, addresses: pool.addresses() }, 'listening on other addresses');
+    log.info({ event: 'listeners.changed', actor, addresses: pool.addresses() }, 'listeners were changed');
     return null;
   } catch (error) {
-    log.error({ event: 'listeners.refused', actor, err: error }, 'a new listener could not be bound');
+    log.error({ event: 'listeners.refused', actor, err: error }, 'the listeners could not be changed');
     return error instanceof Error ? error.message : String(error);
   }
 }
@@ -123,13 +126,18 @@ function brokenRollouts(core: Core, file: Config): string[] {
   });
 }
 
-/** The file as far as it can hold without a restart: threads, store, admin endpoint and open listeners stay as they are. */
+/**
+ * The file as far as it can hold without a restart: threads, store, admin endpoint and open listeners stay as they are,
+ * but for the certificates of those.
+ */
 function applicable(running: Config, file: Config): Config {
   const { workers, accessLog, store, admin } = running;
   const open = [...running.listeners];
   const listeners = file.listeners.map((listener) => {
     const at = open.findIndex(({ host, port }) => host === listener.host && port === listener.port);
-    return at < 0 ? listener : (open.splice(at, 1)[0] ?? listener);
+    const [before] = at < 0 ? [] : open.splice(at, 1);
+    if (before === undefined) return listener;
+    return before.tls === null || listener.tls === null ? before : { ...before, tls: listener.tls };
   });
   return { ...file, workers, accessLog, store, admin, listeners };
 }

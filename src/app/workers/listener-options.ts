@@ -1,5 +1,5 @@
-import type { ListenerConfig } from '../../config/config.ts';
-import type { ListenerOptions } from '../../proxy/messages.ts';
+import type { ListenerConfig, TlsConfig } from '../../config/config.ts';
+import type { ListenerOptions, TlsOptions } from '../../proxy/messages.ts';
 
 /** A listener with the address as the file has it: `port` in `options` is the one that was bound. */
 export interface KnownListener {
@@ -15,11 +15,16 @@ export function assignListeners(configs: readonly ListenerConfig[], known: reado
     const configured = `${config.host} ${config.port}`;
     const at = left.findIndex((listener) => listener.configured === configured);
     const [before] = at < 0 ? [] : left.splice(at, 1);
-    const { timeouts, limits, trustedProxies, host } = config;
+    const { timeouts, limits, trustedProxies, host, tls } = config;
     const id = before?.options.id ?? ++lastId;
     const port = before?.options.port ?? config.port;
-    return { configured, options: { id, host, port, timeouts, limits, trustedProxies } };
+    const options = { id, host, port, timeouts, limits, trustedProxies };
+    return { configured, options: tls === null ? options : { ...options, tls: toTlsOptions(tls) } };
   });
+}
+
+function toTlsOptions({ certificates, minVersion }: TlsConfig): TlsOptions {
+  return { certificates: certificates.map(({ cert, key, names }) => ({ cert, key, names })), minVersion };
 }
 
 /** With the ports that were bound in place of 0. */

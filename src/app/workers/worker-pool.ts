@@ -37,6 +37,8 @@ export interface WorkerPoolOptions {
   readonly unrouted: SharedArrayBuffer;
   /** Random: part of the name that this process has in Via and in request ids. */
   readonly instance: string;
+  /** Random: TLS sessions begun at one worker go on at another. */
+  readonly ticketKeys: Uint8Array;
   readonly clock: Clock;
   readonly log: Logger;
   readonly onReport: (worker: number, report: WorkerReport) => void;
@@ -80,6 +82,7 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
       unrouted: options.unrouted,
       accessLog: options.accessLog,
       instance: options.instance,
+      ticketKeys: options.ticketKeys,
       reusePort: options.workers > 1,
     };
     const thread = startThread(start, (report) => options.onReport(slot.index, report));

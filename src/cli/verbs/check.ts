@@ -28,7 +28,7 @@ function describe(problems: readonly ConfigProblem[], warnings: readonly ConfigP
 function summary(config: Config): string[] {
   const { admin, listeners, services, store, workers } = config;
   return [
-    `listeners  ${listeners.map(({ host, port }) => addressText(host, port)).join(', ')}`,
+    `listeners  ${listeners.map(({ host, port, tls }) => addressText(host, port) + (tls === null ? '' : ' (TLS)')).join(', ')}`,
     `admin      ${admin.address.kind === 'unix' ? `unix:${admin.address.path}` : addressText(admin.address.host, admin.address.port)}`,
     `store      ${store.path}`,
     `workers    ${workers}`,
