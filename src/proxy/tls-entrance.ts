@@ -35,7 +35,6 @@ export class TlsEntrance {
     this.#certificates = new Certificates(options, ticketKeys);
     this.server = createServer({
       ...this.#certificates.fallback,
-      allowHalfOpen: true,
       noDelay: true,
       ALPNProtocols: PROTOCOLS,
       SNICallback: (name, answer) => answer(null, this.#certificates.find(name)),
@@ -58,6 +57,7 @@ export class TlsEntrance {
       }
       this.#handshakes.delete(peer);
       handshake.end();
+      socket.allowHalfOpen = true; // only now: in a handshake, a client that closes one side is gone
       onSecure(socket, handshake.carrier);
     });
   }

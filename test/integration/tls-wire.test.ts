@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { monotonicMs } from '../../src/platform/clock.ts';
@@ -78,13 +78,13 @@ describe('a TLS listener', () => {
       'TLSv1.2',
       expect.stringMatching(/^TLS_ECDHE_ECDSA_WITH_(AES|CHACHA20).*(GCM|POLY1305)/),
     ]);
-    for (const weak of [
-      { minVersion: 'TLSv1' as const, maxVersion: 'TLSv1.1' as const, ciphers: 'DEFAULT@SECLEVEL=0' },
-      { maxVersion: 'TLSv1.2' as const, ciphers: 'ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA' },
-    ]) {
-      await expect(secure.open(bench.gate.port, weak)).rejects.toThrow();
-    }
-    await expect(secure.open(bench.gate.port, { ALPNProtocols: ['h2'] })).rejects.toThrow(/no application protocol/i);
+    const refused = (options: ConnectionOptions, alert: RegExp) =>
+      expect(secure.open(bench.gate.port, options)).rejects.toThrow(alert);
+    const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
+    await refused(old, /alert protocol version/i);
+    const weak = { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA' } as const;
+    await refused(weak, /alert handshake failure/i);
+    await refused({ ALPNProtocols: ['h2'] }, /alert no application protocol/i);
     await serve();
     expect(bench.unrouted().accepted).toBe(0);
   });
@@ -103,7 +103,7 @@ describe('a TLS listener', () => {
   it.each(['TLSv1.2', 'TLSv1.3'] as const)('carries 20 MB up and down unchanged over %s', async (version) => {
     const size = 20_000_000;
     const body = randomBytes(size);
-    await serve(async (request) => {
+    const target = await serve(async (request) => {
       if (request.method === 'GET') {
         request.send(head('HTTP/1.1 200 OK', `Content-Length: ${size}`), body);
         return;
@@ -119,7 +119,8 @@ describe('a TLS listener', () => {
     client.write(get('/'));
     await client.peekHead();
     client.pause();
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const up = await target.connection();
+    await eventually('the target is held up', () => up.unsentBytes > 0);
     client.resume();
     await client.inbox.wait('all octets', () => (client.rest.length >= size ? true : undefined), 15_000);
     const down = await client.readFinal({ deadlineMs: 15_000 });
@@ -158,13 +159,13 @@ describe('a TLS listener', () => {
   });
 
   it('resets a client when only the end of the connection would end the answer', async () => {
-    await serve((request) => {
+    const target = await serve((request) => {
       request.send(head('HTTP/1.1 200 OK'), 'hello');
-      setTimeout(() => request.connection.reset(), 50);
     });
     const { client } = await secure.open(bench.gate.port);
     client.write(head('GET / HTTP/1.0', HOST));
     await client.peekHead();
+    (await target.connection()).reset();
     expect(await client.readUntilClosed()).toBe('reset');
     expect(await bench.account()).toMatchObject({ accepted: 1, outcomes: { truncated: 1 } });
   });
@@ -321,6 +322,36 @@ describe('a plain listener', () => {
       const [error] = await once(socket, 'error').catch((thrown: unknown) => [thrown]);
       expect(String(error)).toMatch(/wrong version number|ECONNRESET|disconnected/i);
       expect(gate.account()).toMatchObject({ accepted: 1, outcomes: { rejected: 1 } });
+    } finally {
+      await gate.stop();
+    }
+  });
+});
+
+describe('a handshake', () => {
+  it('ends with its client, long before its deadline', async () => {
+    const timeouts = { ...TEST_LISTENER.timeouts, headMs: 60_000 };
+    const gate = await WorkerGate.start({ listener: { tls: serving(GATE), timeouts } });
+    try {
+      const client = await RawClient.connect(gate.port);
+      client.write('\x16\x03\x01');
+      client.halfClose();
+      expect((await lastWords(client)).bytes).toHaveLength(0);
+    } finally {
+      await gate.stop();
+    }
+  });
+
+  it('counts among the connections that a listener may have', async () => {
+    const limits = { ...TEST_LISTENER.limits, connections: 2 };
+    const gate = await WorkerGate.start({ listener: { tls: serving(GATE), limits } });
+    try {
+      const begun = await RawClient.connect(gate.port);
+      const { client } = await secure.open(gate.port);
+      await expect(secure.open(gate.port)).rejects.toThrow();
+      begun.destroy();
+      await expect.poll(async () => (await secure.open(gate.port)).socket.authorized).toBe(true);
+      client.destroy();
     } finally {
       await gate.stop();
     }

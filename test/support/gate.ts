@@ -1,5 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent, createServer, type IncomingMessage, type RequestListener, request, type Server } from 'node:http';
+import { request as requestSecurely } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -117,7 +118,8 @@ export interface Answer {
 
 export function get(url: string, options: { agent?: Agent; headers?: Record<string, string> } = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const outgoing = request(url, { agent: options.agent ?? false, headers: options.headers ?? {} }, (response) => {
+    const send = url.startsWith('https:') ? requestSecurely : request;
+    const outgoing = send(url, { agent: options.agent ?? false, headers: options.headers ?? {} }, (response) => {
       readBody(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);
     });
     outgoing.on('error', reject);
@@ -139,8 +141,12 @@ export interface Load {
   stop(): Promise<void>;
 }
 
-export function startLoad(url: string, connections: number): Load {
-  const agent = new Agent({ keepAlive: true, maxSockets: connections });
+/** `agent`: keeps connections alive; one of its own unless given. */
+export function startLoad(
+  url: string,
+  connections: number,
+  agent = new Agent({ keepAlive: true, maxSockets: connections }),
+): Load {
   const answers = new Map<string, number>();
   let sent = 0;
   let stopped = false;
