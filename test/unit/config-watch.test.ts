@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type WatchOptions, watchConfig } from '../../src/config/watch.ts';
+import { type Watch, type WatchOptions, watchConfig } from '../../src/config/watch.ts';
 
 let directory: string;
 let file: string;
@@ -21,10 +21,10 @@ afterEach(() => {
 });
 
 /** Changes seen so far, and a wait for the next. */
-function watched(path: string, options: WatchOptions): { count: () => number; next: () => Promise<unknown> } {
+function watched(path: string, options: WatchOptions): Watch & { count: () => number; next: () => Promise<unknown> } {
   const emitter = new EventEmitter();
   let count = 0;
-  watchConfig(
+  const watch = watchConfig(
     path,
     () => {
       count++;
@@ -33,7 +33,7 @@ function watched(path: string, options: WatchOptions): { count: () => number; ne
     owner.signal,
     options,
   );
-  return { count: () => count, next: () => once(emitter, 'change') };
+  return { ...watch, count: () => count, next: () => once(emitter, 'change') };
 }
 
 /** No poll within the life of a test, so that only file events count. */
@@ -46,6 +46,16 @@ describe('watching a configuration file', () => {
     const changes = watched(file, EVENTS_ONLY);
     const next = changes.next();
     writeFileSync(file, 'two');
+    await next;
+  });
+
+  it('sees a file change that it was told of and had not looked at yet', async () => {
+    const named = join(directory, 'named.pem');
+    writeFileSync(named, 'one');
+    const changes = watched(file, { ...EVENTS_ONLY, files: () => [named] });
+    changes.note();
+    const next = changes.next();
+    writeFileSync(named, 'two');
     await next;
   });
 
