@@ -18,7 +18,6 @@ import { WorkerGate } from '../support/worker-gate.ts';
 const bench = useBench({
   listener: {
     tls: serving(GATE, certificate('wildcard', '*.shop.test', 'shop.test'), certificate('exact', 'www.shop.test')),
-    timeouts: { headMs: 500, bodyMs: 2_000, keepAliveMs: 8_000 },
   },
 });
 const secure = useSecureClients();
@@ -170,30 +169,6 @@ describe('a TLS listener', () => {
     expect(await bench.account()).toMatchObject({ accepted: 1, outcomes: { truncated: 1 } });
   });
 
-  it('ends a handshake that fails, trickles or never comes, quietly', async () => {
-    await serve();
-    const plain = await RawClient.connect(bench.gate.port);
-    plain.write(get('/plain'));
-    const { bytes } = await lastWords(plain);
-    expect(bytes.toString('latin1')).not.toContain('HTTP/');
-
-    const silent = await RawClient.connect(bench.gate.port);
-    expect((await lastWords(silent)).bytes).toHaveLength(0);
-
-    // The beginning of a record that never becomes whole, an octet now and then.
-    const slow = await RawClient.connect(bench.gate.port);
-    slow.write('\x16\x03\x01\x10\x00');
-    const trickle = setInterval(() => slow.write('\x01'), 50);
-    expect((await lastWords(slow)).bytes).toHaveLength(0);
-    clearInterval(trickle);
-
-    const { client } = await secure.open(bench.gate.port);
-    client.write(get('/after'));
-    expect((await client.readFinal()).status).toBe(200);
-    expect(bench.unrouted().accepted).toBe(0);
-    expect(await bench.account()).toMatchObject({ accepted: 1, outcomes: { ok: 1 } });
-  });
-
   it('tunnels WebSockets, and says goodbye to them when their target drains', async () => {
     const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
     await once(server, 'listening');
@@ -329,6 +304,31 @@ describe('a plain listener', () => {
 });
 
 describe('a handshake', () => {
+  it('that fails, trickles or never comes is ended quietly and counts as no request', async () => {
+    const timeouts = { ...TEST_LISTENER.timeouts, headMs: 300 };
+    const gate = await WorkerGate.start({ listener: { tls: serving(GATE), timeouts } });
+    try {
+      const plain = await RawClient.connect(gate.port);
+      plain.write(get('/plain'));
+      expect((await lastWords(plain)).bytes.toString('latin1')).not.toContain('HTTP/');
+
+      const silent = await RawClient.connect(gate.port);
+      expect((await lastWords(silent)).bytes).toHaveLength(0);
+
+      // The beginning of a record that never becomes whole, an octet now and then.
+      const slow = await RawClient.connect(gate.port);
+      slow.write('\x16\x03\x01\x10\x00');
+      const trickle = setInterval(() => slow.write('\x01'), 50);
+      expect((await lastWords(slow)).bytes).toHaveLength(0);
+      clearInterval(trickle);
+
+      expect(gate.account().accepted).toBe(0);
+      expect([gate.alive, gate.complaints]).toEqual([true, []]);
+    } finally {
+      await gate.stop();
+    }
+  });
+
   it('ends with its client, long before its deadline', async () => {
     const timeouts = { ...TEST_LISTENER.timeouts, headMs: 60_000 };
     const gate = await WorkerGate.start({ listener: { tls: serving(GATE), timeouts } });
