@@ -1,0 +1,193 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { constants, tmpdir } from 'node:os';
+import { extname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { formatDuration } from '../../config/units.ts';
+import { Deployment } from '../../loadtest/deployment.ts';
+import { reachable } from '../../loadtest/reach.ts';
+import { makeReport, type Report } from '../../loadtest/report.ts';
+import { type Measurement, runLoadtest } from '../../loadtest/run.ts';
+import { readSpawnFile, type SpawnFile } from '../../loadtest/spawn-file.ts';
+import { AdminClient } from '../client.ts';
+import type { Context } from '../context.ts';
+import { CliError, EXIT, type ExitCode } from '../exit.ts';
+import { LoadtestGate } from '../loadtest-gate.ts';
+import { type LoadtestOptions, type LoadtestPlan, planLoadtest } from '../loadtest-options.ts';
+import { progressWriter, writeReport } from '../loadtest-output.ts';
+
+/** Puts load on a gate, operates it meanwhile, and exits with 0 when everything expected holds. */
+export async function loadtest(ctx: Context, address: string | undefined, options: LoadtestOptions): Promise<ExitCode> {
+  const plan = planLoadtest(address, options, ctx.io.env);
+  const stop = new Stop(ctx.io.signal, plan.timeoutMs);
+  try {
+    return await new Test(ctx, options, plan, stop).run();
+  } finally {
+    stop.close();
+  }
+}
+
+class Test {
+  readonly #ctx: Context;
+  readonly #options: LoadtestOptions;
+  readonly #plan: LoadtestPlan;
+  readonly #stop: Stop;
+
+  constructor(ctx: Context, options: LoadtestOptions, plan: LoadtestPlan, stop: Stop) {
+    this.#ctx = ctx;
+    this.#options = options;
+    this.#plan = plan;
+    this.#stop = stop;
+  }
+
+  async run(): Promise<ExitCode> {
+    const { spawn } = this.#options;
+    if (spawn === undefined) return this.#conclude(await this.#measure(null), null);
+    const file = await readSpawnFile(spawn);
+    const name = this.#options.to;
+    if (this.#options.scenario === 'restart-target') processToRestart(file, name);
+    return this.#runSpawned(file);
+  }
+
+  /** The output of the processes is kept when something failed, or when it was asked for. */
+  async #runSpawned(file: SpawnFile): Promise<ExitCode> {
+    const { logs } = this.#options;
+    const directory = logs === undefined ? await mkdtemp(join(tmpdir(), 'tealgate-loadtest-')) : resolve(logs);
+    await mkdir(directory, { recursive: true });
+    const env = { ...this.#ctx.io.env };
+    const { signal } = this.#stop;
+    const deployment = await Deployment.start(file, { directory, env, tealgate: TEALGATE, signal });
+    let report: Report;
+    let died: string[];
+    try {
+      report = await this.#measure({ deployment, file });
+    } finally {
+      died = await deployment.stop();
+    }
+    const problems = [...report.problems, ...died];
+    const ok = report.ok && problems.length === 0;
+    if (ok && logs === undefined) await rm(directory, { recursive: true, force: true });
+    return this.#conclude({ ...report, ok, problems }, ok && logs === undefined ? null : directory);
+  }
+
+  async #measure(spawned: { deployment: Deployment; file: SpawnFile } | null): Promise<Report> {
+    const { scenario, method, body, service } = this.#options;
+    const { rate, connections, warmupMs, durationMs, everyMs, headers, rollout, expectations } = this.#plan;
+    const url = this.#url(spawned?.deployment ?? null);
+    if (!(await reachable(url.hostname.replace(/^\[|\]$/g, ''), portOf(url)))) {
+      throw new CliError(EXIT.unreachable, `cannot reach ${url.origin}`);
+    }
+    const client = await this.#client(spawned?.deployment ?? null);
+    try {
+      const gate = client === null ? null : await LoadtestGate.find(client, service);
+      const startedAt = new Date();
+      const measurement = await runLoadtest({
+        load: { url: url.href, method, headers, body: body ?? null, rate, connections, warmupMs, durationMs },
+        scenario,
+        everyMs,
+        gate,
+        to: gate === null ? null : await this.#candidate(gate),
+        plan: rollout,
+        restart: spawned === null ? null : (signal) => this.#restart(spawned, signal),
+        signal: this.#stop.signal,
+        onProgress: progressWriter(this.#ctx),
+      });
+      const asked = { url: url.href, scenario, service: gate?.service ?? null, rate, connections, warmupMs };
+      return makeReport({ ...asked, expectations }, startedAt, this.#withStop(measurement));
+    } finally {
+      if (spawned !== null) await client?.close();
+    }
+  }
+
+  async #conclude(report: Report, logs: string | null): Promise<ExitCode> {
+    await writeReport(this.#ctx, { ...report, logs }, this.#options);
+    if (this.#stop.timedOut) return EXIT.timeout;
+    return report.ok ? EXIT.ok : EXIT.failed;
+  }
+
+  #url(deployment: Deployment | null): URL {
+    const { address } = this.#plan;
+    if (address.kind === 'url') return address.url;
+    return new URL(address.path, deployment?.url);
+  }
+
+  async #client(deployment: Deployment | null): Promise<AdminClient | null> {
+    if (deployment !== null) return AdminClient.from({ ...this.#options, admin: deployment.admin }, this.#ctx.io);
+    return this.#plan.operates ? this.#ctx.client() : null;
+  }
+
+  /** The upstream to introduce: as named, else the only one besides that which has the traffic. */
+  async #candidate(gate: LoadtestGate): Promise<string | null> {
+    const { scenario, to } = this.#options;
+    if (scenario === 'steady' || scenario === 'reload' || scenario === 'restart-target') return null;
+    const { upstreams } = await gate.read();
+    const names = Object.keys(upstreams);
+    const idle = names.filter((name) => upstreams[name]?.weight === 0);
+    const candidate = to ?? (idle.length === 1 ? idle[0] : undefined);
+    if (candidate !== undefined && names.includes(candidate)) return candidate;
+    const message = to === undefined ? `--scenario ${scenario} needs --to` : `${gate.service} has no upstream ${to}`;
+    throw new CliError(EXIT.usage, message, { hint: `upstreams of ${gate.service}: ${names.join(', ')}` });
+  }
+
+  #restart({ deployment, file }: { deployment: Deployment; file: SpawnFile }, signal: AbortSignal): Promise<void> {
+    return deployment.restart(processToRestart(file, this.#options.to), signal);
+  }
+
+  #withStop(measurement: Measurement): Measurement {
+    const why = this.#stop.reason(this.#plan.timeoutMs);
+    return why === null ? measurement : { ...measurement, problems: [why, ...measurement.problems] };
+  }
+}
+
+/** This program, from its sources or its build. */
+const TEALGATE = [
+  process.execPath,
+  fileURLToPath(new URL(`../main${extname(import.meta.filename)}`, import.meta.url)),
+] as const;
+
+/** As named, else the first in the file. Throws CliError `usage`. */
+function processToRestart({ upstreams }: SpawnFile, name: string | undefined): string {
+  const found = upstreams.find((upstream) => name === undefined || upstream.name === name);
+  if (found !== undefined) return found.name;
+  throw new CliError(EXIT.usage, `--to ${name}: not in the file of --spawn`, {
+    hint: `there are ${upstreams.map((upstream) => upstream.name).join(', ')}`,
+  });
+}
+
+function portOf(url: URL): number {
+  if (url.port !== '') return Number(url.port);
+  return url.protocol === 'https:' ? 443 : 80;
+}
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+
+/** Ends the test at `--timeout` or a signal; the second signal ends the process at once. */
+class Stop {
+  readonly signal: AbortSignal;
+  timedOut = false;
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  readonly #handle = (signal: NodeJS.Signals) => {
+    if (this.#controller.signal.aborted) process.exit(128 + constants.signals[signal]);
+    this.#controller.abort();
+  };
+
+  constructor(outer: AbortSignal, timeoutMs: number) {
+    this.signal = AbortSignal.any([outer, this.#controller.signal]);
+    this.#timer = setTimeout(() => {
+      this.timedOut = true;
+      this.#controller.abort();
+    }, timeoutMs);
+    for (const signal of SIGNALS) process.on(signal, this.#handle);
+  }
+
+  /** Why it ended early; null when it did not. */
+  reason(timeoutMs: number): string | null {
+    if (!this.signal.aborted) return null;
+    return this.timedOut ? `it did not end within ${formatDuration(timeoutMs)}` : 'it was interrupted';
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    for (const signal of SIGNALS) process.off(signal, this.#handle);
+  }
+}

@@ -1,0 +1,30 @@
+import { connect } from 'node:net';
+import { request } from 'undici';
+
+const WITHIN_MS = 2_000;
+
+/** Whether something takes TCP connections there. Sends nothing. */
+export function reachable(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: WITHIN_MS });
+    const answer = (open: boolean) => {
+      socket.destroy();
+      resolve(open);
+    };
+    socket.once('connect', () => answer(true));
+    socket.once('error', () => answer(false));
+    socket.once('timeout', () => answer(false));
+  });
+}
+
+/** Whether a GET is answered with a status below 400. */
+export async function healthy(url: string): Promise<boolean> {
+  try {
+    const { statusCode, body } = await request(url, { headersTimeout: WITHIN_MS, bodyTimeout: WITHIN_MS });
+    await body.dump();
+    return statusCode < 400;
+  } catch {
+    // Not there yet.
+    return false;
+  }
+}

@@ -1,0 +1,28 @@
+import type { Report } from './report.ts';
+import { headline, rows } from './rows.ts';
+
+export type Paint = (format: 'green' | 'red' | 'bold' | 'dim', text: string) => string;
+
+/** A report as lines for people. */
+export function renderText(report: Report, paint: Paint): string[] {
+  const facts = rows(report);
+  const width = Math.max(...facts.map(({ name }) => name.length));
+  return [
+    paint('bold', headline(report)),
+    ...facts.map(({ name, text }) => `  ${paint('dim', name.padEnd(width))}  ${text}`),
+    ...report.upstreams.map((upstream) => `  ${upstreamLine(upstream)}`),
+    ...report.checks.map(({ ok, expectation, detail }) => verdictLine(ok, `${expectation}: ${detail}`, paint)),
+    ...report.problems.map((problem) => verdictLine(false, problem, paint)),
+    ...(report.logs === null ? [] : [`  output of the processes: ${report.logs}`]),
+    report.ok ? paint('green', 'passed') : paint('red', 'failed'),
+  ];
+}
+
+function upstreamLine({ name, requests, attempts, failed, retries, answered }: Report['upstreams'][number]): string {
+  const exposed = answered === null ? '' : `, ${answered} answers name it`;
+  return `upstream ${name}: ${requests} requests, ${attempts} attempts, ${failed} failed, ${retries} retries${exposed}`;
+}
+
+function verdictLine(ok: boolean, text: string, paint: Paint): string {
+  return ok ? `  ${paint('green', '✓')} ${text}` : `  ${paint('red', '✗')} ${text}`;
+}
