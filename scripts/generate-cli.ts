@@ -20,11 +20,11 @@ object per line where there is a stream of them. Errors name the next thing to t
 | code | means |
 | --- | --- |
 | 0 | ok; for \`wait\` and \`--wait\`: what was waited for has happened |
-| 1 | it failed: refused in this state (\`conflict\`, \`precondition_failed\`), or the rollout was rolled back, aborted or failed |
+| 1 | it failed: refused in this state (\`conflict\`, \`precondition_failed\`), or the rollout was rolled back, aborted or failed; for \`loadtest\`: an expectation does not hold |
 | 2 | wrong usage, an unknown name, a missing permission, or an invalid configuration |
 | 3 | it took longer than \`--timeout\` |
 | 4 | refused by a gate |
-| 5 | the admin endpoint cannot be reached, or the gate is shutting down |
+| 5 | the admin endpoint (for \`loadtest\`: or the URL) cannot be reached, or the gate is shutting down |
 | 128 + n | \`run\` was told to stop twice, the second time by signal n |
 
 ## Completion

@@ -96,7 +96,8 @@ class Run {
 
   async measure(before: GateReading | null): Promise<Measurement> {
     const { warmup, measured, measuredFromMs, endMs, unsent } = this.#load;
-    const ended = Math.min(endMs, monotonicMs());
+    // The last request is due and answered before the end of a load that was not cut short.
+    const ended = this.#options.signal.aborted ? Math.min(endMs, monotonicMs()) : endMs;
     const after = before === null ? null : await this.#settled(before);
     const counts = { sent: warmup.sent + measured.sent, answered: warmup.answered + measured.answered };
     const known = before !== null && after !== null;

@@ -172,6 +172,20 @@ describe('loadtest', { timeout: 60_000 }, () => {
     expect(report).toMatchObject({ requests: 20, answered: 10, errors: 10, dropped: 10, statuses: { 200: 10 } });
   });
 
+  test('counts the wait of requests that were due while the only connection was held up', async () => {
+    let first = true;
+    const target = own(
+      await openTarget((_request, response) => {
+        setTimeout(() => response.end('late'), first ? 600 : 0);
+        first = false;
+      }),
+    );
+    const options = ['--rate', '20', '--connections', '1', '--duration', '1s', '--warmup', '0s'];
+    const { report } = await loadtest(target.url, ...options, '--expect', 'requests==20', '--expect', 'p50>=50ms');
+    // Eleven more were due every 50 ms, and none of them before 600 ms has passed.
+    expect(report.checks.map(({ ok }) => ok)).toEqual([true, true]);
+  });
+
   test('honours Connection: close without counting it as a failure', async () => {
     const target = own(await openTarget((_request, response) => response.setHeader('connection', 'close').end('bye')));
     const { result, report } = await loadtest(target.url, ...SMALL);

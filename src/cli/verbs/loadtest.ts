@@ -8,6 +8,7 @@ import { reachable } from '../../loadtest/reach.ts';
 import { makeReport, type Report } from '../../loadtest/report.ts';
 import { type Measurement, runLoadtest } from '../../loadtest/run.ts';
 import { readSpawnFile, type SpawnFile } from '../../loadtest/spawn-file.ts';
+import { TealgateError } from '../../platform/errors.ts';
 import { AdminClient } from '../client.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit.ts';
@@ -55,7 +56,10 @@ class Test {
     await mkdir(directory, { recursive: true });
     const env = { ...this.#ctx.io.env };
     const { signal } = this.#stop;
-    const deployment = await Deployment.start(file, { directory, env, tealgate: TEALGATE, signal });
+    const options = { directory, env, tealgate: TEALGATE, signal };
+    const deployment = await Deployment.start(file, options).catch((error: unknown) => {
+      throw startFailure(error, directory);
+    });
     let report: Report;
     let died: string[];
     try {
@@ -151,6 +155,13 @@ function processToRestart({ upstreams }: SpawnFile, name: string | undefined): s
   throw new CliError(EXIT.usage, `--to ${name}: not in the file of --spawn`, {
     hint: `there are ${upstreams.map((upstream) => upstream.name).join(', ')}`,
   });
+}
+
+function startFailure(error: unknown, directory: string): unknown {
+  if (!(error instanceof TealgateError)) return error;
+  const { code, message } = error;
+  const exit = code === 'invalid_config' ? EXIT.usage : code === 'timeout' ? EXIT.timeout : EXIT.failed;
+  return new CliError(exit, message, { code, hint: `the output of every process is in ${directory}`, cause: error });
 }
 
 function portOf(url: URL): number {
