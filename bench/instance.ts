@@ -42,7 +42,8 @@ export class Instance {
     const adminPort = await freePort();
     const targets = lab.targets[layout.behind].slice(0, layout.targets);
     const { command } = peer.prepare({ layout, directory, port, adminPort, targets });
-    const child = await startServer(pinned(lab.cores.proxy, command), port, join(directory, 'output.log'));
+    const ports = layout.operated ? [port, adminPort] : [port];
+    const child = await startServer(pinned(lab.cores.proxy, command), ports, join(directory, 'output.log'));
     return new Instance({ peer, layout, directory, port, adminPort }, child);
   }
 

@@ -57,7 +57,7 @@ async function measureClosed(
   { seconds }: Extent,
 ): Promise<Sample> {
   const { port, directory, layout } = instance;
-  const options = { port, directory, seconds, services: layout.services, ...load };
+  const options = { port, directory, seconds, services: load.spread === true ? layout.services : 1, ...load };
   const [result, cpu] = await metered(instance, () => runWrk(options));
   return {
     ...perOperation(cpu, result.requests),
@@ -108,9 +108,9 @@ async function measureWebSocket(
 
 /** The instance is a fresh one: memory that a heap has grown by and keeps would hide what connections cost. */
 async function measureIdle(count: number, instance: Instance): Promise<Sample> {
-  const { port, directory, layout } = instance;
+  const { port, directory } = instance;
   const request: RequestSpec = { method: 'GET', path: '/', headers: {}, bodyBytes: 0, chunked: false };
-  await runWrk({ port, directory, request, connections: 64, services: layout.services, seconds: 1 });
+  await runWrk({ port, directory, request, connections: 64, services: 1, seconds: 1 });
   await settle();
   const bytesBefore = instance.residentBytes();
   const idle = new IdleConnections();

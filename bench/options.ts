@@ -10,6 +10,8 @@ export interface BenchOptions {
   readonly rounds: number;
   /** Of each measurement, whole seconds. */
   readonly seconds: number;
+  /** Of each scenario on each peer that has a just-in-time compiler; scenarios of one layout warm each other up. */
+  readonly warmUpSeconds: number;
   readonly idleConnections: 'quick' | 'full';
 }
 
@@ -35,6 +37,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     peers: values.peers === undefined ? PEERS.map(({ id }) => id) : known(values.peers.split(',')),
     rounds: count(values.rounds, isQuick ? 3 : 7, 'rounds'),
     seconds: count(values.seconds, isQuick ? 1 : 2, 'seconds'),
+    warmUpSeconds: isQuick ? 1 : 4,
     idleConnections: isFull ? 'full' : 'quick',
   };
 }

@@ -21,8 +21,6 @@ export interface RunResult {
   readonly startMs: Readonly<Record<string, readonly number[]>>;
 }
 
-const WARM_UP_SECONDS = 2;
-
 /** In each round every peer runs each scenario once, and the order moves on, so that no peer has the quiet moments. */
 export async function runRounds(
   lab: Lab,
@@ -78,7 +76,7 @@ async function warmUp(lab: Lab, peers: readonly Peer[], options: BenchOptions, r
     for (const scenario of options.scenarios) {
       if (!takes(peer, scenario) || scenario.layout.fresh) continue;
       await lab.with(peer, scenario.layout, (instance) =>
-        measure(scenario, instance, { ...options, rate, seconds: WARM_UP_SECONDS }),
+        measure(scenario, instance, { ...options, rate, seconds: options.warmUpSeconds }),
       );
     }
   }

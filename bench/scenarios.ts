@@ -14,7 +14,13 @@ export interface RequestSpec {
  * not. `websocket`: messages echoed, as many as it takes. `idle`: connections that do nothing.
  */
 export type Load =
-  | { readonly kind: 'closed'; readonly request: RequestSpec; readonly connections: number }
+  | {
+      readonly kind: 'closed';
+      readonly request: RequestSpec;
+      readonly connections: number;
+      /** Each request is for another service than the one before it, on every connection; otherwise all for one. */
+      readonly spread?: boolean;
+    }
   | { readonly kind: 'open'; readonly request: RequestSpec; readonly connections: number }
   | { readonly kind: 'websocket'; readonly connections: number; readonly messageBytes: number }
   | { readonly kind: 'idle'; readonly connections: { readonly quick: number; readonly full: number } };
@@ -91,6 +97,12 @@ export const SCENARIOS: readonly Scenario[] = [
   { id: 'access-log', title: 'small GET with an access log', layout: LAYOUTS.accessLog, load: get('/') },
   { id: 'services-100', title: 'small GET, 100 services', layout: LAYOUTS.services100, load: get('/') },
   { id: 'services-1000', title: 'small GET, 1,000 services', layout: LAYOUTS.services1000, load: get('/') },
+  {
+    id: 'services-1000-spread',
+    title: 'small GET, 1,000 services in turn',
+    layout: LAYOUTS.services1000,
+    load: { kind: 'closed', request: GET, connections: CONNECTIONS, spread: true },
+  },
   { id: 'targets-100', title: 'small GET, 100 targets', layout: LAYOUTS.targets100, load: get('/') },
   { id: 'workers-2', title: 'small GET, 2 workers on the one core', layout: LAYOUTS.workers2, load: get('/') },
   {

@@ -22,7 +22,7 @@ export async function startTargets(directory: string, files: number): Promise<Ta
   const sinkPorts = await freePorts(2);
   const started: Child[] = [];
   const start = async (command: readonly string[], port: number, name: string): Promise<void> => {
-    started.push(await startServer(command, port, join(directory, `${name}.log`)));
+    started.push(await startServer(command, [port], join(directory, `${name}.log`)));
   };
   const version = nginx.version();
   const filesCommand = version === null ? nodeCommand(filePorts) : nginxTarget(directory, filePorts);

@@ -5,9 +5,9 @@ import { VERSION } from '../../src/platform/version.ts';
 import { hostsOf, WEIGHTS } from '../layouts.ts';
 import type { Peer, Setup } from './peer.ts';
 
-const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../bin/tealgate.js', import.meta.url));
 
-/** The sources of this checkout, so that no build can be out of date; types are stripped when they are loaded. */
+/** As users start it, from the build that `npm run bench` makes of this checkout. */
 export const tealgate: Peer = {
   id: 'tealgate',
   title: 'Tealgate',

@@ -9,13 +9,17 @@ const STOP_DEADLINE_MS = 3000;
 /** A process that the bench started, and ends. */
 export interface Child {
   readonly pid: number;
-  /** From the start to the first accepted connection. */
+  /** From the start to the first connection accepted on every port. */
   readonly startMs: number;
   stop(): Promise<void>;
 }
 
-/** Starts a server and waits until `port` accepts; its output goes to `logFile`. Throws with the log if it dies. */
-export async function startServer(command: readonly string[], port: number, logFile: string): Promise<Child> {
+/** Starts a server and waits until all its `ports` accept; its output goes to `logFile`. Throws with the log if it dies. */
+export async function startServer(
+  command: readonly string[],
+  ports: readonly number[],
+  logFile: string,
+): Promise<Child> {
   const [file = '', ...args] = command;
   const log = openSync(logFile, 'w');
   const startedAtMs = performance.now();
@@ -25,7 +29,7 @@ export async function startServer(command: readonly string[], port: number, logF
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
-  while (!(await accepts(port))) {
+  while (!(await acceptAll(ports))) {
     const late = performance.now() - startedAtMs > START_DEADLINE_MS;
     if (!late && child.exitCode === null && child.pid !== undefined) {
       await sleep(5);
@@ -65,6 +69,11 @@ export async function freePort(): Promise<number> {
   const address = server.address();
   await new Promise((resolve) => server.close(resolve));
   return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+async function acceptAll(ports: readonly number[]): Promise<boolean> {
+  for (const port of ports) if (!(await accepts(port))) return false;
+  return true;
 }
 
 function accepts(port: number): Promise<boolean> {
