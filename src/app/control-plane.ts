@@ -142,4 +142,6 @@ export interface ProbeResult {
   readonly durationMs: number;
   /** Why it failed, or the first 200 characters of an unexpected body. */
   readonly detail: string;
+  /** The gate had no file descriptor or port left to ask with: says nothing about the target. */
+  readonly notAsked?: true;
 }

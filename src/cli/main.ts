@@ -7,7 +7,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 process.stderr.on('error', () => undefined);
 
-process.exitCode = await execute(process.argv.slice(2), {
+const code = await execute(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,
@@ -16,3 +16,7 @@ process.exitCode = await execute(process.argv.slice(2), {
     serves = true;
   },
 });
+
+// A gate has flushed its log as far as anybody reads it; what is left must not keep the process.
+if (serves) process.exit(code);
+process.exitCode = code;

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { isLocalFault } from '../platform/local-fault.ts';
 import { BodyReader, type Framing } from './body-reader.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import { F } from './fields.ts';
@@ -10,6 +11,8 @@ export type UpstreamFailure =
   | 'connect_refused'
   | 'connect_timeout'
   | 'connect_failed'
+  /** We had no file descriptor, port or memory for it: says nothing about the target. */
+  | 'local'
   /** Closed or reset before a complete response head. */
   | 'reset'
   /** The response was not well-formed HTTP/1. */
@@ -293,8 +296,7 @@ export class UpstreamConnection implements Timed {
   #failAsClosed(cause: Error | null): void {
     if (this.#state === 'closed') return;
     if (this.#state === 'connecting') {
-      const code = (cause as NodeJS.ErrnoException | null)?.code;
-      this.#fail(code === 'ECONNREFUSED' ? 'connect_refused' : 'connect_failed');
+      this.#fail(connectFailure(cause));
     } else if (this.#state === 'body') this.#fail('truncated');
     else this.#fail('reset');
   }
@@ -312,6 +314,13 @@ export class UpstreamConnection implements Timed {
     this.#deadlines.remove(this);
     this.#owner.onClosed(this);
   }
+}
+
+/** Why a connection could not be made. */
+export function connectFailure(cause: Error | null): UpstreamFailure {
+  if (isLocalFault(cause)) return 'local';
+  const { code } = (cause ?? {}) as NodeJS.ErrnoException;
+  return code === 'ECONNREFUSED' ? 'connect_refused' : 'connect_failed';
 }
 
 /** RFC 9112 §6.3: HEAD, 204 and 304 have no body whatever their fields say. */

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { connectFailure } from '../http1/upstream-connection.ts';
 import type { AttemptFailure } from './failures.ts';
 
 /** A connection being made for a tunnel, apart from the pool. Ends with one of the two calls, or with `destroy`. */
@@ -18,8 +19,7 @@ export class Dial {
       onFailed(failure);
     };
     this.#timer = setTimeout(() => fail('connect_timeout'), to.timeoutMs);
-    const onError = (error: NodeJS.ErrnoException): void =>
-      fail(error.code === 'ECONNREFUSED' ? 'connect_refused' : 'connect_failed');
+    const onError = (error: Error): void => fail(connectFailure(error));
     socket.once('error', onError);
     socket.once('connect', () => {
       clearTimeout(this.#timer);

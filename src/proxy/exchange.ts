@@ -320,6 +320,10 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
       return;
     }
     this.#down.reset();
+    if (failure === 'local') {
+      this.#fail(failure);
+      return;
+    }
     const race = failure === 'reset' && connection !== null && connection.reused && !connection.answered;
     if (race && this.#mayRepeat()) {
       // The target closed an idle connection as we used it: no fault of anybody's (RFC 9112 §9.3.1).

@@ -9,6 +9,7 @@ export const FAILURES: Readonly<Record<AttemptFailure, readonly [ProxyError, Out
   connect_refused: ['connection_refused', 'connect_failed'],
   connect_timeout: ['connection_timeout', 'timeout'],
   connect_failed: ['destination_unavailable', 'connect_failed'],
+  local: ['connection_limit_reached', 'overloaded'],
   reset: ['connection_terminated', 'reset'],
   protocol: ['http_protocol_error', 'reset'],
   truncated: ['http_protocol_error', 'reset'],

@@ -88,9 +88,10 @@ export class PinJar {
   }
 
   #verify(service: Service, policy: CookiePins, value: string): Pin | null {
-    const parts = value.split('.');
-    const [keyId, upstream, epoch, nonce, mac] = parts;
-    if (parts.length !== 5 || !keyId || !upstream || !epoch || !nonce || !mac) return null;
+    // The upstream's name may hold dots itself.
+    const [keyId = '', ...rest] = value.split('.');
+    const [epoch = '', nonce = '', mac = ''] = rest.splice(-3);
+    const upstream = rest.join('.');
     const key = policy.keys.find(({ id }) => id === keyId);
     if (key === undefined) return null;
     const expected = Buffer.from(sign(key.secret, service.route.name, `${keyId}.${upstream}.${epoch}.${nonce}`));

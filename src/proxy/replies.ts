@@ -8,7 +8,7 @@ export const PROXY_ERRORS = {
   connection_terminated: [502, 'the upstream closed the connection without an answer'],
   http_protocol_error: [502, 'the upstream sent an invalid response'],
   http_response_timeout: [504, 'the upstream did not answer in time'],
-  connection_limit_reached: [503, 'no target of this service is available'],
+  connection_limit_reached: [503, 'no connection to this service is to be had right now'],
   proxy_loop_detected: [508, 'the request has passed this gate before'],
   proxy_internal_error: [500, 'internal error'],
 } as const;

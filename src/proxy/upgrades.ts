@@ -128,6 +128,7 @@ class Handshake {
   #request: ClientRequest | null = null;
   #timedOut = false;
   #over = false;
+  #isTunnel = false;
 
   constructor(socket: Socket, peer: Socket, target: Target, hooks: HandshakeHooks, onSwitched: () => void) {
     const { host, port } = target.route;
@@ -138,7 +139,11 @@ class Handshake {
     agent.createConnection = () => peer;
     this.proxyOptions = { target: { protocol: 'http:', host, port }, agent };
     this.#timer = setTimeout(() => this.#onTimeout(), hooks.responseTimeoutMs);
-    socket.once('close', () => this.#onClientGone());
+    socket.once('close', () => {
+      this.#onClientGone();
+      // A tunnel closes its own; any other connection to the target ends with the client's.
+      if (!this.#isTunnel) peer.destroy();
+    });
     socket.once('end', () => this.#onClientGone()); // half a client can do nothing with a tunnel
     socket.on('error', () => {}); // 'close' follows and says it all
   }
@@ -149,6 +154,7 @@ class Handshake {
     request.path = incoming.url ?? '/';
     request.on('upgrade', (response) => {
       addLines(response, this.#hooks.extra);
+      this.#isTunnel = true;
       this.#end(() => this.#hooks.onAnswered(101));
       this.#onSwitched();
     });
@@ -175,7 +181,10 @@ class Handshake {
   }
 
   #onClientGone(): void {
-    if (this.#over) return;
+    if (this.#over) {
+      if (!this.#isTunnel) this.#socket.destroySoon(); // inside a refusal: what was relayed of it may still arrive
+      return;
+    }
     this.#end(() => this.#hooks.onClientGone());
     this.#request?.destroy();
     this.#socket.destroy();

@@ -60,7 +60,7 @@ export function createHealthChecker(options: HealthCheckerOptions): HealthChecke
       const probe = await probeHealth(entry.target.url, config, clock, signal);
       if (signal.aborted) return;
       const before = entry.state.health;
-      entry.state = afterProbe(entry.state, probe, config, clock.monotonicMs() - entry.sinceMs);
+      if (!probe.notAsked) entry.state = afterProbe(entry.state, probe, config, clock.monotonicMs() - entry.sinceMs);
       const after = entry.state.health;
       if (after !== before) options.onChange({ target: entry.target, before, after, probe });
       await pause(config.intervalMs * (1 - JITTER + 2 * JITTER * random()), signal);

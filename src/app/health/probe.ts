@@ -1,5 +1,6 @@
 import type { HealthConfig } from '../../config/config.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { isLocalFault } from '../../platform/local-fault.ts';
 import type { ProbeResult } from '../control-plane.ts';
 
 /** Read for `detail`; what comes after is thrown away with the connection. */
@@ -22,10 +23,12 @@ export async function probeHealth(
   const answer = await ask(url, config.path, AbortSignal.any([signal, timeout])).catch((error: unknown) => ({
     status: null,
     detail: timeout.aborted ? `no answer within ${config.timeoutMs} ms` : describe(error),
+    ...(isLocalFault(error) ? { notAsked: true as const } : {}),
   }));
   const ok = answer.status !== null && answer.status >= config.status.min && answer.status <= config.status.max;
   const detail = ok ? '' : answer.detail;
-  return { at, ok, status: answer.status, durationMs: clock.monotonicMs() - startedMs, detail };
+  const notAsked = 'notAsked' in answer ? { notAsked: answer.notAsked } : {};
+  return { at, ok, status: answer.status, durationMs: clock.monotonicMs() - startedMs, detail, ...notAsked };
 }
 
 async function ask(origin: string, path: string, signal: AbortSignal): Promise<{ status: number; detail: string }> {

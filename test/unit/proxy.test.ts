@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { Deadlines } from '../../src/http1/deadlines.ts';
+import { connectFailure } from '../../src/http1/upstream-connection.ts';
+import { PinJar } from '../../src/proxy/pins.ts';
+import { RoutingTable, type Service } from '../../src/proxy/routing-table.ts';
+import type { PinPolicy } from '../../src/traffic/snapshot.ts';
+import { Routes } from '../support/routes.ts';
+
+const PINS = {
+  by: 'cookie',
+  name: 'pin',
+  maxAgeS: 0,
+  keys: [{ id: 'k1', secret: 'c2VjcmV0LW51bWJlci1vbmUtc2VjcmV0' }],
+} as const satisfies PinPolicy;
+
+function serviceWith(...names: string[]): Service {
+  const upstreams = Object.fromEntries(names.map((name, i) => [name, { weight: 100, targets: [i + 1] }]));
+  const snapshot = new Routes().snapshot({ shop: { upstreams, pins: PINS } });
+  const table = new RoutingTable(snapshot, null, { worker: 0, deadlines: new Deadlines(), clockOffsetMs: 0 });
+  const [service] = table.services.values();
+  if (service === undefined) throw new Error('the snapshot has no service');
+  return service;
+}
+
+describe('a pin', () => {
+  it.each(['blue', 'v1.2', 'a.b.c.d', '.'])('to %s is understood by a worker that did not issue it', (name) => {
+    const service = serviceWith('stable', name);
+    const upstream = service.upstreams.get(name);
+    if (upstream === undefined) throw new Error(`no upstream ${name}`);
+    const line = new PinJar('one-').issue(service, PINS, upstream, false, 0);
+    const cookie = /^Set-Cookie: ([^;]+)/.exec(line)?.[1] ?? '';
+    expect(new PinJar('two-').upstreamOf(service, PINS, cookie, 0)).toBe(upstream);
+    for (const forged of [cookie.slice(0, -1), `${cookie}.x`, cookie.replace(name, 'stable'), 'pin=', 'pin=....']) {
+      expect(new PinJar('two-').upstreamOf(service, PINS, forged, 0)).toBeNull();
+    }
+  });
+});
+
+describe('connectFailure', () => {
+  it.each([
+    ['ECONNREFUSED', 'connect_refused'],
+    ['EHOSTUNREACH', 'connect_failed'],
+    ['ENOTFOUND', 'connect_failed'],
+    ['EMFILE', 'local'],
+    ['EADDRNOTAVAIL', 'local'],
+  ])('%s is %s', (code, failure) => {
+    expect(connectFailure(Object.assign(new Error(code), { code }))).toBe(failure);
+  });
+});
