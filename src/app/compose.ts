@@ -13,6 +13,7 @@ import { runningRollout } from './desired/rollouts.ts';
 import { createFuses } from './fuses.ts';
 import { createHealthChecker, type HealthChange } from './health/checker.ts';
 import type { OpenState } from './open-state.ts';
+import { createOutliers } from './outliers.ts';
 import { TransitionCounter } from './ports/metrics-source.ts';
 import { rolloutPorts } from './ports/rollout-ports.ts';
 import { createPublisher } from './publisher.ts';
@@ -47,7 +48,8 @@ export function compose({ config, state, clock, log, sink }: Surroundings): Comp
   const fuses = createFuses(fuseLimits);
 
   const health = createHealthChecker({ clock, random: Math.random, onChange: (change) => onHealth(change) });
-  const publisher = createPublisher({ registry, health, fuses, clock });
+  const outliers = createOutliers({ clock, healthy: (id) => health.health(id) !== 'unhealthy' });
+  const publisher = createPublisher({ registry, health, outliers, fuses, clock });
   const pool = createWorkerPool({
     workers,
     accessLog,
@@ -63,7 +65,7 @@ export function compose({ config, state, clock, log, sink }: Surroundings): Comp
     transitions.count(events);
     for (const event of events) logEvent(log, event);
   };
-  const parts: CoreParts = { store: state.store, publisher, registry, health, pool, clock, log, onEvents };
+  const parts: CoreParts = { store: state.store, publisher, registry, health, outliers, pool, clock, log, onEvents };
   const core = new Core(parts, { config, desired: state.desired }, state.revision);
   // What the runner has to tell are events of the store, which are logged like all others.
   const runnerLog = { info: () => undefined, error: log.error.bind(log) };

@@ -10,6 +10,7 @@ import { routingEvents, type ServiceEvent } from './desired/events.ts';
 import { validateDesired } from './desired/validate.ts';
 import type { DesiredService, DesiredState } from './desired.ts';
 import type { HealthChecker } from './health/checker.ts';
+import type { Outliers } from './outliers.ts';
 import type { Publisher } from './publisher.ts';
 import { SerialQueue } from './queue.ts';
 import type { Registry } from './registry.ts';
@@ -22,6 +23,7 @@ export interface CoreParts {
   readonly publisher: Publisher;
   readonly registry: Registry;
   readonly health: HealthChecker;
+  readonly outliers: Outliers;
   readonly pool: WorkerPool;
   readonly clock: Clock;
   readonly log: Logger;

@@ -13,6 +13,7 @@ import type { ControlPlane } from './control-plane.ts';
 import { openState } from './open-state.ts';
 import { metricsSource } from './ports/metrics-source.ts';
 import { type Gate, RunningGate } from './running-gate.ts';
+import { sweepOutliers } from './sweep-outliers.ts';
 import { sweepRemoved } from './sweep-removed.ts';
 import { watchFile } from './watch-file.ts';
 
@@ -75,6 +76,7 @@ async function start(options: GateOptions, base: Base): Promise<Gate> {
   owned.defer(() => server.close());
   bound.admin = server.address;
   sweepRemoved(parts.core, running.signal);
+  sweepOutliers(parts.core, running.signal);
   onFileChange(() => void reloadChanged(control, log));
   const startMs = systemClock.wallMs() - startedAt;
   log.info({ event: 'listening', ...addressesOf(parts, server.address), startMs }, 'listening');

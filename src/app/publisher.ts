@@ -1,12 +1,14 @@
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Rollout } from '../rollout/rollout.ts';
+import type { Standing } from '../traffic/outliers.ts';
 import type { RoutingSnapshot, ServiceRoute } from '../traffic/snapshot.ts';
 import { desiredService, type EffectiveService, effectiveService } from './desired/effective.ts';
 import { newestRollout } from './desired/rollouts.ts';
 import type { DesiredState } from './desired.ts';
 import type { Fuses } from './fuses.ts';
 import type { CheckedTarget, HealthChecker } from './health/checker.ts';
+import type { Outliers, WatchedUpstream } from './outliers.ts';
 import type { Registry } from './registry.ts';
 import { buildSnapshot, sameSnapshot } from './snapshot-builder.ts';
 
@@ -25,6 +27,7 @@ export interface Publisher {
 export interface PublisherOptions {
   readonly registry: Registry;
   readonly health: HealthChecker;
+  readonly outliers: Outliers;
   readonly fuses: Fuses;
   readonly clock: Clock;
 }
@@ -36,7 +39,7 @@ interface ServiceRecord {
   readonly version: number;
 }
 
-export function createPublisher({ registry, health, fuses, clock }: PublisherOptions): Publisher {
+export function createPublisher({ registry, health, outliers, fuses, clock }: PublisherOptions): Publisher {
   let current: RoutingSnapshot | null = null;
   let records: ReadonlyMap<string, ServiceRecord> = new Map();
   let seen = { version: 0, records };
@@ -55,8 +58,12 @@ export function createPublisher({ registry, health, fuses, clock }: PublisherOpt
       registry.sync(config, effective, clock.monotonicMs());
       registry.forgetEmpty();
       health.update(checkedTargets(config, effective, registry));
-      const eligible = (id: number) => health.health(id) !== 'unhealthy';
-      const input = { config, desired, effective, registry, eligible, fuse: fuses.of };
+      outliers.update(watchedUpstreams(config, effective, registry));
+      const standing = (id: number): Standing => {
+        const { ejected, failing } = outliers.state(id);
+        return { healthy: health.health(id) !== 'unhealthy', ejected, failing };
+      };
+      const input = { config, desired, effective, registry, standing, fuse: fuses.of };
       const version = (current?.version ?? 0) + 1;
       const next = buildSnapshot(input, version, current);
       const nextRecords = new Map(next.services.map((route) => [route.name, record(route, desired, version)]));
@@ -107,4 +114,21 @@ function checkedTargets(
     }
   }
   return targets;
+}
+
+function watchedUpstreams(
+  config: Config,
+  effective: ReadonlyMap<string, EffectiveService>,
+  registry: Registry,
+): WatchedUpstream[] {
+  const watched: WatchedUpstream[] = [];
+  for (const [service, { upstreams }] of effective) {
+    const policy = config.services[service]?.outliers ?? null;
+    if (policy === null) continue;
+    for (const [upstream, { targets: urls }] of Object.entries(upstreams)) {
+      const entries = registry.service(service)?.upstreams.get(upstream)?.targets;
+      watched.push({ service, upstream, policy, targets: urls.flatMap((url) => entries?.get(url) ?? []) });
+    }
+  }
+  return watched;
 }

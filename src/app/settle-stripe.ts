@@ -1,6 +1,8 @@
 import { OUTCOMES, SERVICE, stripe, TARGET, UPSTREAM } from '../traffic/ledger.ts';
 import type { Registry } from './registry.ts';
 
+/** Cells that say how things are now, not how often something happened. */
+const TARGET_STATE = [TARGET.inFlight, TARGET.upgrades, TARGET.connections, TARGET.streak];
 const LOST = SERVICE.outcomes + OUTCOMES.indexOf('lost');
 
 /**
@@ -14,7 +16,7 @@ export function settleStripe(registry: Registry, unrouted: SharedArrayBuffer, wo
     for (const upstream of service.upstreams.values()) {
       zero(stripe(upstream.ledger, UPSTREAM.size, worker), [UPSTREAM.inFlight, UPSTREAM.upgrades, UPSTREAM.pins]);
       for (const target of upstream.targets.values()) {
-        zero(stripe(target.ledger, TARGET.size, worker), [TARGET.inFlight, TARGET.upgrades, TARGET.connections]);
+        zero(stripe(target.ledger, TARGET.size, worker), TARGET_STATE);
       }
     }
   }

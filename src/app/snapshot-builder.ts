@@ -1,6 +1,7 @@
 import type { Config, ServiceConfig } from '../config/config.ts';
 import { parseTargetUrl } from '../config/target-url.ts';
 import type { Rollout } from '../rollout/rollout.ts';
+import { eligibleTargets, type Standing } from '../traffic/outliers.ts';
 import type {
   Fuse,
   PinPolicy,
@@ -20,8 +21,8 @@ export interface SnapshotInput {
   readonly desired: DesiredState;
   readonly effective: ReadonlyMap<string, EffectiveService>;
   readonly registry: Registry;
-  /** Whether health and outlier detection let a target take requests. */
-  readonly eligible: (targetId: number) => boolean;
+  /** What health checks and outlier detection hold of a target. */
+  readonly standing: (targetId: number) => Standing;
   /** The brake of a service's candidate while its rollout is under way. */
   readonly fuse: (rollout: Rollout) => Fuse | null;
 }
@@ -75,7 +76,7 @@ function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: Servic
     paths: config.paths,
     upstreams: Object.entries(effective?.upstreams ?? {}).flatMap(([name, upstream]) => {
       const known = entry.upstreams.get(name);
-      return known === undefined ? [] : [upstreamRoute(input, entry, known, upstream)];
+      return known === undefined ? [] : [upstreamRoute(input, { config, service: entry, entry: known }, upstream)];
     }),
     stable: effective?.stable ?? config.stable,
     candidate: judged ? rollout.to : null,
@@ -83,6 +84,7 @@ function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: Servic
     pins: pinPolicy(config, input.desired),
     timeouts: config.timeouts,
     retries: config.retries,
+    streakLimit: config.outliers?.consecutive ?? 0,
     expose: config.expose,
     fuse: judged ? input.fuse(rollout) : null,
     ledger: entry.ledger,
@@ -91,22 +93,20 @@ function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: Servic
 
 function upstreamRoute(
   input: SnapshotInput,
-  service: ServiceEntry,
-  entry: UpstreamEntry,
+  { config, service, entry }: { config: ServiceConfig; service: ServiceEntry; entry: UpstreamEntry },
   effective: EffectiveUpstream,
 ): UpstreamRoute {
+  const targets = effective.targets.flatMap((url) => entry.targets.get(url) ?? []);
+  const standings = targets.map(({ id }) => input.standing(id));
+  const eligible = eligibleTargets(standings, config.outliers?.panic ?? 0);
+  const isOpen = effective.admin === 'enabled';
   return {
     id: entry.id,
     name: entry.name,
     weight: effective.weight,
     admin: effective.admin,
     pinEpoch: effective.pinEpoch,
-    targets: effective.targets.flatMap((url) => {
-      const target = entry.targets.get(url);
-      if (target === undefined) return [];
-      const eligible = effective.admin === 'enabled' && input.eligible(target.id);
-      return [targetRoute(service, entry, target, eligible)];
-    }),
+    targets: targets.map((target, i) => targetRoute(service, entry, target, isOpen && eligible[i] === true)),
     ledger: entry.ledger,
   };
 }

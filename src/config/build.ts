@@ -9,6 +9,7 @@ import type {
   TlsConfig,
   UpstreamConfig,
 } from './config.ts';
+import { toOutliers } from './outliers-schema.ts';
 import { DEFAULT_PLAN, mergePlan } from './plan-schema.ts';
 import type { ServiceSettings, Settings } from './schema.ts';
 
@@ -68,6 +69,7 @@ function toService(service: ServiceSettings, name: string): ServiceConfig {
       idleMs: service.timeouts.idle,
     },
     retries: service.retries,
+    outliers: toOutliers(service.outliers),
     expose: service.expose,
     rollout: mergePlan(service.rollout, DEFAULT_PLAN),
   };

@@ -1,4 +1,5 @@
 import { type Address, formatAddress, isLoopback, overlaps } from './address.ts';
+import { checkOutliers } from './outliers-schema.ts';
 import { checkPlan, DEFAULT_PLAN, planWarnings } from './plan-schema.ts';
 import type { Finding, Path } from './problem.ts';
 import type { ServiceSettings, Settings } from './schema.ts';
@@ -170,6 +171,11 @@ function checkService(service: ServiceSettings, admin: Address | null, clean: Cl
         message: `is empty while the weight is ${upstream.weight}; give a target, or weight 0`,
       });
     }
+  }
+  if (clean('outliers')) {
+    findings.push(
+      ...checkOutliers(service.outliers).map((finding) => ({ ...finding, path: ['outliers', ...finding.path] })),
+    );
   }
   // A strategy that cannot be read says nothing about what belongs to it; stages that cannot be read are not there.
   if (clean('rollout', 'strategy')) {

@@ -74,6 +74,8 @@ export interface ServiceConfig {
   readonly drain: { readonly timeoutMs: number };
   readonly timeouts: { readonly connectMs: number; readonly responseMs: number; readonly idleMs: number };
   readonly retries: { readonly attempts: number; readonly budget: number };
+  /** Null: no target is ever ejected. */
+  readonly outliers: OutliersConfig | null;
   readonly expose: boolean;
   /** The default plan; a started rollout may override any key of it. */
   readonly rollout: RolloutPlan;
@@ -95,6 +97,19 @@ export interface HealthConfig {
   readonly graceMs: number;
   /** Accepted status codes; default 200 to 399. */
   readonly status: { readonly min: number; readonly max: number };
+}
+
+/** When targets that fail requests are ejected; see traffic/outliers.ts for what each means. Shares 0 to 1. */
+export interface OutliersConfig {
+  readonly consecutive: number;
+  readonly share: number | null;
+  readonly minRequests: number;
+  readonly windowMs: number;
+  readonly ejectionMs: number;
+  readonly maxEjectionMs: number;
+  readonly maxEjected: number;
+  readonly panic: number;
+  readonly dryRun: boolean;
 }
 
 export type PinsConfig =

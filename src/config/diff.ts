@@ -7,6 +7,7 @@ import type {
   GuardsPlan,
   HealthConfig,
   ListenerConfig,
+  OutliersConfig,
   PinsConfig,
   RolloutPlan,
   ServiceConfig,
@@ -55,6 +56,7 @@ function serviceLines(before: ServiceConfig, after: ServiceConfig): string[] {
     ...changed('idle timeout', ...durations(wait.idleMs, waitNow.idleMs)),
     ...changed('retry attempts', before.retries.attempts, after.retries.attempts),
     ...changed('retry budget', formatPercent(before.retries.budget), formatPercent(after.retries.budget)),
+    ...changed('outliers', outliersText(before.outliers), outliersText(after.outliers)),
     ...changed('expose', onOff(before.expose), onOff(after.expose)),
     ...planLines(before.rollout, after.rollout).map((line) => `rollout: ${line}`),
   ];
@@ -180,6 +182,19 @@ function healthText(health: HealthConfig | null): string {
   const { path, intervalMs, timeoutMs, rise, fall, graceMs, status } = health;
   const times = `every ${formatDuration(intervalMs)}, timeout ${formatDuration(timeoutMs)}, grace ${formatDuration(graceMs)}`;
   return `${path} (${times}, rise ${rise}, fall ${fall}, status ${status.min}-${status.max})`;
+}
+
+function outliersText(outliers: OutliersConfig | null): string {
+  if (outliers === null) return 'none';
+  const { consecutive, share, minRequests, windowMs, ejectionMs, maxEjectionMs, maxEjected, panic, dryRun } = outliers;
+  const failing = share === null ? '' : ` or ${formatPercent(share)} of ${minRequests}`;
+  return [
+    `${consecutive} in a row${failing} within ${formatDuration(windowMs)}`,
+    `out for ${formatDuration(ejectionMs)} to ${formatDuration(maxEjectionMs)}`,
+    `at most ${formatPercent(maxEjected)}`,
+    `panic below ${formatPercent(panic)}`,
+    ...(dryRun ? ['dry run'] : []),
+  ].join(', ');
 }
 
 function pinsText(pins: PinsConfig): string {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseAddress, parseHostName, parseHostPattern, parseNetwork } from './address.ts';
+import { outliersSchema } from './outliers-schema.ts';
 import { mistake, type Parsed, quote, value } from './parsed.ts';
 import { pinsSchema } from './pins-schema.ts';
 import { planSchema } from './plan-schema.ts';
@@ -117,6 +118,7 @@ const serviceSchema = object({
   })
     .prefault({})
     .describe('Requests that never reached a target, or may be repeated, are sent again.'),
+  outliers: outliersSchema,
   expose: z.boolean().prefault(false).describe('Adds `x-tealgate-upstream` to responses.'),
   rollout: planSchema.prefault({}).describe('The default plan of a rollout; starting one may override any key.'),
 });

@@ -89,7 +89,22 @@ export class Attempt {
     this.#judged = true;
     add(this.upstream.ledger, UPSTREAM.trials, 1);
     if (isFailure) add(this.upstream.ledger, UPSTREAM.errors, 1);
+    if (this.target !== null) countJudged(this.target.ledger, isFailure, service.route.streakLimit);
     const isCandidate = service.candidate?.route.id === this.upstream.route.id;
     return isCandidate && service.fuse?.record(isFailure) === true;
   }
+}
+
+/** For outlier detection: trials before errors before runs, and read the other way round. */
+function countJudged(target: Float64Array, isFailure: boolean, streakLimit: number): void {
+  add(target, TARGET.trials, 1);
+  if (!isFailure) {
+    target[TARGET.streak] = 0;
+    return;
+  }
+  add(target, TARGET.errors, 1);
+  add(target, TARGET.streak, 1);
+  if (streakLimit === 0 || (target[TARGET.streak] as number) < streakLimit) return;
+  target[TARGET.streak] = 0;
+  add(target, TARGET.runs, 1);
 }

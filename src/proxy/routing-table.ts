@@ -82,6 +82,7 @@ export interface TableOptions {
 
 function installTarget(route: TargetRoute, before: Target | undefined, idleMs: number, options: TableOptions): Target {
   const target = before ?? createTarget(route, idleMs, options);
+  if (route.eligible && !target.route.eligible) target.ledger[TARGET.streak] = 0; // it begins anew
   target.route = route;
   target.cutAtMs = route.closing === null ? Number.POSITIVE_INFINITY : route.closing.cutAtMs - options.clockOffsetMs;
   target.pool.idleMs = idleMs;

@@ -1,3 +1,4 @@
+import type { TargetView } from '../app/control-plane.ts';
 import { PHASES } from '../rollout/rollout.ts';
 import {
   CODES,
@@ -101,6 +102,22 @@ export const FAMILIES: readonly Family[] = [
   },
   {
     kind: 'gauge',
+    name: 'tealgate_target_ejected',
+    help: '1 while outlier detection leaves the target out.',
+    labelNames: ['service', 'upstream', 'target'],
+    read: targetEjection,
+  },
+  {
+    kind: 'counter',
+    name: 'tealgate_target_ejections_total',
+    help: 'Targets ejected, by what showed that they fail.',
+    labelNames: ['service', 'upstream', 'reason'],
+    *read({ ejections }) {
+      for (const { service, upstream, reason, count } of ejections) yield [{ service, upstream, reason }, count];
+    },
+  },
+  {
+    kind: 'gauge',
     name: 'tealgate_upstream_weight',
     help: 'Share of new traffic, proportional to the weights of the service.',
     labelNames: ['service', 'upstream'],
@@ -181,13 +198,20 @@ function* requests({ upstreams }: Frame): Iterable<Sample> {
   }
 }
 
-function* targetHealth({ overview }: Frame): Iterable<Sample> {
+function targetHealth(frame: Frame): Iterable<Sample> {
+  return eachTarget(frame, ({ health }) => health === 'healthy' || health === 'trusted');
+}
+
+function targetEjection(frame: Frame): Iterable<Sample> {
+  return eachTarget(frame, ({ ejection }) => ejection.ejected);
+}
+
+function* eachTarget({ overview }: Frame, holds: (target: TargetView) => boolean): Iterable<Sample> {
   for (const service of Object.values(overview.services)) {
     for (const upstream of Object.values(service.upstreams)) {
-      for (const { url, health, admin } of upstream.targets) {
-        if (admin === 'removed') continue;
-        const healthy = health === 'healthy' || health === 'trusted';
-        yield [{ service: service.name, upstream: upstream.name, target: url }, healthy ? 1 : 0];
+      for (const target of upstream.targets) {
+        if (target.admin === 'removed') continue;
+        yield [{ service: service.name, upstream: upstream.name, target: target.url }, holds(target) ? 1 : 0];
       }
     }
   }

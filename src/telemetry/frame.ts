@@ -1,6 +1,6 @@
 import type { Overview } from '../app/control-plane.ts';
 import { readBlock, SERVICE, UPSTREAM } from '../traffic/ledger.ts';
-import type { MetricsSource, TransitionCount } from './metrics-source.ts';
+import type { EjectionCount, MetricsSource, TransitionCount } from './metrics-source.ts';
 
 /** Everything one scrape reads, read once: each ledger block is added up over its stripes a single time. */
 export interface Frame {
@@ -10,6 +10,7 @@ export interface Frame {
   /** Cells of UPSTREAM. */
   readonly upstreams: readonly UpstreamCells[];
   readonly transitions: readonly TransitionCount[];
+  readonly ejections: readonly EjectionCount[];
 }
 
 export interface UpstreamCells {
@@ -27,5 +28,6 @@ export function readFrame(source: MetricsSource): Frame {
       upstreams.push({ service, upstream: name, cells: readBlock(block, UPSTREAM.size) });
     }
   }
-  return { overview: source.overview(), services, upstreams, transitions: [...source.transitions()] };
+  const [transitions, ejections] = [[...source.transitions()], [...source.ejections()]];
+  return { overview: source.overview(), services, upstreams, transitions, ejections };
 }

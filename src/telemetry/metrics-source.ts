@@ -9,6 +9,8 @@ export interface MetricsSource {
   readonly unrouted: SharedArrayBuffer;
   /** Rollout transitions since the process started. */
   transitions(): Iterable<TransitionCount>;
+  /** Ejections of targets since the process started. */
+  ejections(): Iterable<EjectionCount>;
 }
 
 export interface ServiceBlocks {
@@ -23,6 +25,13 @@ export interface TransitionCount {
   readonly service: string;
   /** The phase entered. */
   readonly to: string;
+  readonly reason: string;
+  readonly count: number;
+}
+
+export interface EjectionCount {
+  readonly service: string;
+  readonly upstream: string;
   readonly reason: string;
   readonly count: number;
 }

@@ -85,8 +85,23 @@ export const UPSTREAM = {
   size: 8 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
 } as const;
 
-/** Cells of a target's block. */
-export const TARGET = { inFlight: 0, upgrades: 1, attempts: 2, failures: 3, connections: 4, size: 5 } as const;
+/**
+ * Cells of a target's block. `failures` are attempts without a response head; `trials` and `errors` are judged as an
+ * upstream's are, so that 5xx and cut bodies are errors too. `streak`: errors in a row up to now, as this worker saw
+ * them; each time they reach the service's limit, `runs` grows by one and the streak begins anew.
+ */
+export const TARGET = {
+  inFlight: 0,
+  upgrades: 1,
+  attempts: 2,
+  failures: 3,
+  connections: 4,
+  trials: 5,
+  errors: 6,
+  streak: 7,
+  runs: 8,
+  size: 9,
+} as const;
 
 /** A new zeroed block with one stripe per worker. */
 export function createBlock(size: number, workers: number): SharedArrayBuffer {

@@ -29,6 +29,8 @@ export interface ServiceRoute {
   readonly timeouts: { readonly connectMs: number; readonly responseMs: number; readonly idleMs: number };
   /** `attempts`: most retries of one request. `budget`: share of requests that may be retries, 0 to 1. */
   readonly retries: { readonly attempts: number; readonly budget: number };
+  /** Errors in a row of a target that make a run (see ledger.ts `TARGET`); 0: they are not counted. */
+  readonly streakLimit: number;
   /** Adds `x-tealgate-upstream` to responses. */
   readonly expose: boolean;
   /** Stops the candidate inside the worker at once, before the control plane has looked. */
@@ -57,7 +59,7 @@ export interface TargetRoute {
   readonly url: string;
   readonly host: string;
   readonly port: number;
-  /** Healthy (or trusted), enabled, not ejected. */
+  /** Healthy (or trusted), enabled, and not ejected unless ejections are ignored (see outliers.ts `eligibleTargets`). */
   readonly eligible: boolean;
   /** Set while its upstream drains or after its removal; times are `monotonicMs`. At `cutAtMs` what is left is cut. */
   readonly closing: { readonly sinceMs: number; readonly cutAtMs: number } | null;

@@ -1,10 +1,23 @@
 import type { DesiredService, DesiredState } from '../../src/app/desired.ts';
-import type { Config, ServiceConfig, UpstreamConfig } from '../../src/config/config.ts';
+import type { Config, OutliersConfig, ServiceConfig, UpstreamConfig } from '../../src/config/config.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import type { Rollout } from '../../src/rollout/rollout.ts';
 
 export const BLUE = 'http://127.0.0.1:3001';
 export const GREEN = 'http://127.0.0.1:4001';
+
+/** As it is by default. */
+export const OUTLIERS: OutliersConfig = {
+  consecutive: 5,
+  share: 0.85,
+  minRequests: 50,
+  windowMs: 10_000,
+  ejectionMs: 30_000,
+  maxEjectionMs: 300_000,
+  maxEjected: 0.5,
+  panic: 0.5,
+  dryRun: false,
+};
 
 /** A service of a configuration with everything filled in; blue has all traffic. */
 export function serviceConfig(given: Partial<ServiceConfig> = {}): ServiceConfig {
@@ -19,6 +32,7 @@ export function serviceConfig(given: Partial<ServiceConfig> = {}): ServiceConfig
     drain: { timeoutMs: 30_000 },
     timeouts: { connectMs: 2000, responseMs: 30_000, idleMs: 4000 },
     retries: { attempts: 2, budget: 0.2 },
+    outliers: OUTLIERS,
     expose: false,
     rollout: {
       strategy: 'canary',

@@ -13,7 +13,7 @@ import type { RolloutPlan } from '../../src/config/config.ts';
 import { TealgateError } from '../../src/platform/errors.ts';
 import { ENDED, type Phase, type Position, type Rollout } from '../../src/rollout/rollout.ts';
 import type { StoredEvent } from '../../src/store/store.ts';
-import type { MetricsSource, TransitionCount } from '../../src/telemetry/metrics-source.ts';
+import type { EjectionCount, MetricsSource, TransitionCount } from '../../src/telemetry/metrics-source.ts';
 import {
   createBlock,
   FINE_SUB,
@@ -87,6 +87,8 @@ export class FakeControlPlane implements ControlPlane, MetricsSource {
   private readonly trail: StoredEvent[] = [];
   private readonly watchers = new Set<(events: readonly StoredEvent[]) => void>();
   private readonly waiters = new Set<() => void>();
+  /** As the metrics have it. */
+  ejected: readonly EjectionCount[] = [];
   private readonly entered = new Map<string, TransitionCount>();
 
   constructor() {
@@ -310,6 +312,10 @@ export class FakeControlPlane implements ControlPlane, MetricsSource {
     for (const { name, block, upstreams } of this.servicesByName.values()) {
       yield { service: name, serviceBlock: block, upstreams: upstreams.values() };
     }
+  }
+
+  ejections(): Iterable<EjectionCount> {
+    return this.ejected;
   }
 
   transitions(): Iterable<TransitionCount> {

@@ -7,6 +7,7 @@ import { setWeights } from '../../src/app/desired/weights.ts';
 import type { DesiredService } from '../../src/app/desired.ts';
 import { createFuses } from '../../src/app/fuses.ts';
 import type { HealthChecker } from '../../src/app/health/checker.ts';
+import { createOutliers } from '../../src/app/outliers.ts';
 import { createPublisher } from '../../src/app/publisher.ts';
 import { createRegistry } from '../../src/app/registry.ts';
 import { settleStripe } from '../../src/app/settle-stripe.ts';
@@ -40,13 +41,14 @@ function setUp() {
     close: () => undefined,
   };
   const fuses = createFuses(() => [1, 2, 2]);
-  const publisher = createPublisher({ registry, health, fuses, clock });
+  const outliers = createOutliers({ clock, healthy: (id) => !unhealthy.has(id) });
+  const publisher = createPublisher({ registry, health, outliers, fuses, clock });
   const build = (desired: DesiredService, ...services: ServiceConfig[]) => {
     const snapshot = publisher.build(configOf(...services), desiredOf({ shop: desired }));
     publisher.served();
     return snapshot;
   };
-  return { clock, registry, unhealthy, fuses, publisher, build };
+  return { clock, registry, outliers, unhealthy, fuses, publisher, build };
 }
 
 function shop(snapshot: RoutingSnapshot | null) {
@@ -230,13 +232,13 @@ describe('the books of a worker that died', () => {
       stripe(service.ledger, SERVICE.size, worker).set([5, 3]);
       stripe(unrouted, SERVICE.size, worker).set([2, 1]);
       stripe(blue.ledger, UPSTREAM.size, worker).set([2, 1, 1, 7]);
-      stripe(target.ledger, TARGET.size, worker).set([2, 1, 9, 0, 4]);
+      stripe(target.ledger, TARGET.size, worker).set([2, 1, 9, 0, 4, 6, 3, 2, 1]);
     }
     settleStripe(registry, unrouted, 1);
     expect(readLedger(service.ledger)).toMatchObject({ accepted: 10, inFlight: 2, outcomes: { ok: 6, lost: 2 } });
     expect(readLedger(unrouted)).toMatchObject({ inFlight: 1, outcomes: { lost: 1 } });
     expect([...stripe(blue.ledger, UPSTREAM.size, 1).slice(0, 4)]).toEqual([0, 0, 0, 7]);
-    expect([...stripe(target.ledger, TARGET.size, 1)]).toEqual([0, 0, 9, 0, 0]);
-    expect([...stripe(target.ledger, TARGET.size, 0)]).toEqual([2, 1, 9, 0, 4]);
+    expect([...stripe(target.ledger, TARGET.size, 1)]).toEqual([0, 0, 9, 0, 0, 6, 3, 0, 1]);
+    expect([...stripe(target.ledger, TARGET.size, 0)]).toEqual([2, 1, 9, 0, 4, 6, 3, 2, 1]);
   });
 });

@@ -48,6 +48,13 @@ describe('what a reload changes, in words', () => {
     ],
     [
       service(''),
+      service('outliers: {share: none, dryRun: true}'),
+      [
+        'service shop: outliers 5 in a row or 85% of 50 within 10s, out for 30s to 5m, at most 50%, panic below 50% → 5 in a row within 10s, out for 30s to 5m, at most 50%, panic below 50%, dry run',
+      ],
+    ],
+    [
+      service(''),
       service('retries: {attempts: 0, budget: 10%}\nexpose: true\ntimeouts: {idle: 1m30s}'),
       [
         'service shop: idle timeout 4s → 1m30s',

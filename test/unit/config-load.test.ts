@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { formatProblem, loadConfig, parseConfig } from '../../src/config/load.ts';
+import { OUTLIERS } from '../support/app-fixtures.ts';
 import { accepted, refused, SERVICE, service, shown, top, warned } from '../support/config-text.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'tealgate-config-'));
@@ -42,6 +43,7 @@ describe('what a configuration becomes', () => {
           drain: { timeoutMs: 30_000 },
           timeouts: { connectMs: 2_000, responseMs: 30_000, idleMs: 4_000 },
           retries: { attempts: 2, budget: 0.2 },
+          outliers: OUTLIERS,
           expose: false,
           rollout: {
             strategy: 'canary',
@@ -74,6 +76,28 @@ describe('what a configuration becomes', () => {
     expect(rollout?.smoke).toEqual([
       { method: 'GET', path: '/', headers: {}, expect: { status: 200, bodyIncludes: null }, timeoutMs: 5_000 },
     ]);
+  });
+
+  it.each([
+    ['none', null],
+    ['{}', OUTLIERS],
+    ['{share: none, dryRun: true}', { ...OUTLIERS, share: null, dryRun: true }],
+    [
+      '{consecutive: 3, share: 50%, minRequests: 10, window: 1m, ejection: 5s, maxEjection: 1m, maxEjected: 100%, panic: 0%}',
+      {
+        consecutive: 3,
+        share: 0.5,
+        minRequests: 10,
+        windowMs: 60_000,
+        ejectionMs: 5_000,
+        maxEjectionMs: 60_000,
+        maxEjected: 1,
+        panic: 0,
+        dryRun: false,
+      },
+    ],
+  ])('reads outliers: %s', (text, outliers) => {
+    expect(accepted(service(`outliers: ${text}`)).services.shop?.outliers).toEqual(outliers);
   });
 
   it.each([

@@ -469,6 +469,19 @@ describe('what is refused, where and with what mend', () => {
       ],
     ],
     [
+      'outliers that never or always are',
+      service('outliers: {consecutive: 0, share: 0%, ejection: 2m, maxEjection: 1m}'),
+      [
+        '5:29 services.shop.outliers.consecutive: 0 is too small; at least 1',
+        '5:39 services.shop.outliers.share: 0% is out of range; give more than 0%',
+      ],
+    ],
+    [
+      'a longest ejection below the first',
+      service('outliers: {ejection: 2m, maxEjection: 1m}'),
+      ['5:43 services.shop.outliers.maxEjection: 1m is below `ejection`; give 2m or more'],
+    ],
+    [
       'a budget above 100 %',
       service('retries: {budget: 120%}'),
       ['5:23 services.shop.retries.budget: "120%" is not a percentage; write 0% to 100%, such as 1% or 0.5%'],

@@ -136,6 +136,14 @@ describe('the metrics', () => {
     expect(value(families.get('tealgate_upstream_weight'), { upstream: 'green' })).toBe(5);
   });
 
+  it('show ejected targets, and count ejections by their reason', async () => {
+    const gate = new FakeControlPlane();
+    gate.ejected = [{ service: 'shop', upstream: 'blue', reason: 'share', count: 2 }];
+    const families = await scrape(gate);
+    expect(value(families.get('tealgate_target_ejected'), { target: 'http://127.0.0.1:3001' })).toBe(0);
+    expect(value(families.get('tealgate_target_ejections_total'), { upstream: 'blue', reason: 'share' })).toBe(2);
+  });
+
   it('show the health of targets, and forget replaced ones', async () => {
     const gate = new FakeControlPlane();
     gate.setHealth('shop', 'green', 'unhealthy');

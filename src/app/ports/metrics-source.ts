@@ -1,6 +1,7 @@
 import type { StoredEvent } from '../../store/store.ts';
 import type { MetricsSource, ServiceBlocks, TransitionCount } from '../../telemetry/metrics-source.ts';
 import type { ControlPlane } from '../control-plane.ts';
+import type { Outliers } from '../outliers.ts';
 import type { Registry } from '../registry.ts';
 
 /** Counts the transitions of rollouts as they are committed. */
@@ -25,12 +26,13 @@ export class TransitionCounter {
 export interface MetricsParts {
   readonly control: ControlPlane;
   readonly registry: Registry;
+  readonly outliers: Outliers;
   readonly unrouted: SharedArrayBuffer;
   readonly transitions: TransitionCounter;
 }
 
 /** What the metrics are rendered from. */
-export function metricsSource({ control, registry, unrouted, transitions }: MetricsParts): MetricsSource {
+export function metricsSource({ control, registry, outliers, unrouted, transitions }: MetricsParts): MetricsSource {
   return {
     overview: () => control.overview(),
     *blocks(): Iterable<ServiceBlocks> {
@@ -41,5 +43,6 @@ export function metricsSource({ control, registry, unrouted, transitions }: Metr
     },
     unrouted,
     transitions: () => transitions.all(),
+    ejections: () => outliers.ejections(),
   };
 }

@@ -4,17 +4,21 @@ import type { CoreParts } from '../core.ts';
 import type { TargetEntry } from '../registry.ts';
 
 export function targetView(
-  { health }: Pick<CoreParts, 'health'>,
+  { health, outliers, clock }: Pick<CoreParts, 'health' | 'outliers' | 'clock'>,
   entry: TargetEntry,
   admin: UpstreamView['admin'],
 ): TargetView {
   const cells = readBlock(entry.ledger, TARGET.size);
   const cell = (index: number): number => cells[index] ?? 0;
+  const { ejected, untilMs } = outliers.state(entry.id);
   return {
     url: entry.url,
     health: health.health(entry.id),
     admin: entry.removedSinceMs === null ? admin : 'removed',
-    ejection: { ejected: false, untilAt: null },
+    ejection: {
+      ejected,
+      untilAt: untilMs === null ? null : Math.round(clock.wallMs() + untilMs - clock.monotonicMs()),
+    },
     inFlight: cell(TARGET.inFlight),
     upgrades: cell(TARGET.upgrades),
     connections: cell(TARGET.connections),

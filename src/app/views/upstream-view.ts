@@ -14,7 +14,7 @@ export interface UpstreamSetting {
   readonly drainTimeoutMs: number;
 }
 
-type Parts = Pick<CoreParts, 'health' | 'clock'>;
+type Parts = Pick<CoreParts, 'health' | 'outliers' | 'clock'>;
 
 export function upstreamView(parts: Parts, entry: UpstreamEntry, setting: UpstreamSetting): UpstreamView {
   const cells = readBlock(entry.ledger, UPSTREAM.size);
