@@ -9,7 +9,7 @@ import type { DesiredState } from './desired.ts';
 import type { Fuses } from './fuses.ts';
 import type { CheckedTarget, HealthChecker } from './health/checker.ts';
 import type { Outliers, WatchedUpstream } from './outliers.ts';
-import type { Registry } from './registry.ts';
+import { noteStanding, type Registry } from './registry.ts';
 import { buildSnapshot, sameSnapshot } from './snapshot-builder.ts';
 
 /** Turns what is desired and what is observed into the snapshots that workers serve, one version after the other. */
@@ -63,7 +63,9 @@ export function createPublisher({ registry, health, outliers, fuses, clock }: Pu
         const { ejected, failing } = outliers.state(id);
         return { healthy: health.health(id) !== 'unhealthy', ejected, failing };
       };
-      const input = { config, desired, effective, registry, standing, fuse: fuses.of };
+      const nowMs = clock.monotonicMs();
+      noteStandings(registry, standing, nowMs);
+      const input = { config, desired, effective, registry, standing, nowMs, fuse: fuses.of };
       const version = (current?.version ?? 0) + 1;
       const next = buildSnapshot(input, version, current);
       const nextRecords = new Map(next.services.map((route) => [route.name, record(route, desired, version)]));
@@ -114,6 +116,17 @@ function checkedTargets(
     }
   }
   return targets;
+}
+
+function noteStandings(registry: Registry, standing: (id: number) => Standing, nowMs: number): void {
+  for (const { upstreams } of registry.services()) {
+    for (const { targets } of upstreams.values()) {
+      for (const target of targets.values()) {
+        const { healthy, ejected } = standing(target.id);
+        noteStanding(target, !healthy || ejected, nowMs);
+      }
+    }
+  }
 }
 
 function watchedUpstreams(

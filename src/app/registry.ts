@@ -43,7 +43,18 @@ export interface TargetEntry {
   readonly id: number;
   readonly url: string;
   readonly ledger: SharedArrayBuffer;
+  /** Unhealthy or ejected when that was last looked at. */
+  out: boolean;
+  /** Since when it is out no more; null while it is, and for one that never was. */
+  backSinceMs: number | null;
   removedSinceMs: number | null;
+}
+
+/** Whether a target is out, unhealthy or ejected: when it comes back, its slow start begins. */
+export function noteStanding(target: TargetEntry, out: boolean, nowMs: number): void {
+  if (out) target.backSinceMs = null;
+  else if (target.out) target.backSinceMs = nowMs;
+  target.out = out;
 }
 
 export function createRegistry(workers: number): Registry {
@@ -51,9 +62,17 @@ export function createRegistry(workers: number): Registry {
   let lastId = 0;
   const identity = (size: number) => ({ id: ++lastId, ledger: createBlock(size, workers) });
 
+  const newTarget = (url: string): TargetEntry => ({
+    ...identity(TARGET.size),
+    url,
+    out: false,
+    backSinceMs: null,
+    removedSinceMs: null,
+  });
+
   const syncTargets = (upstream: UpstreamEntry, urls: readonly string[], nowMs: number): void => {
     for (const url of urls) {
-      const entry = upstream.targets.get(url) ?? { ...identity(TARGET.size), url, removedSinceMs: null };
+      const entry = upstream.targets.get(url) ?? newTarget(url);
       entry.removedSinceMs = null;
       upstream.targets.set(url, entry);
     }

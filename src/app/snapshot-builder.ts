@@ -23,6 +23,8 @@ export interface SnapshotInput {
   readonly registry: Registry;
   /** What health checks and outlier detection hold of a target. */
   readonly standing: (targetId: number) => Standing;
+  /** Monotonic. */
+  readonly nowMs: number;
   /** The brake of a service's candidate while its rollout is under way. */
   readonly fuse: (rollout: Rollout) => Fuse | null;
 }
@@ -106,7 +108,10 @@ function upstreamRoute(
     weight: effective.weight,
     admin: effective.admin,
     pinEpoch: effective.pinEpoch,
-    targets: targets.map((target, i) => targetRoute(service, entry, target, isOpen && eligible[i] === true)),
+    targets: targets.map((target, i) => ({
+      ...targetRoute(service, entry, target, isOpen && eligible[i] === true),
+      warm: warmOf(target, config.slowStartMs, input.nowMs),
+    })),
     ledger: entry.ledger,
   };
 }
@@ -118,7 +123,20 @@ function targetRoute(
   eligible: boolean,
 ): TargetRoute {
   const closing = closingOf(service, upstream, target);
-  return { id: target.id, url: target.url, ...parseTargetUrl(target.url), eligible, closing, ledger: target.ledger };
+  return {
+    id: target.id,
+    url: target.url,
+    ...parseTargetUrl(target.url),
+    eligible,
+    warm: null,
+    closing,
+    ledger: target.ledger,
+  };
+}
+
+function warmOf({ backSinceMs }: TargetEntry, slowStartMs: number, nowMs: number): TargetRoute['warm'] {
+  if (backSinceMs === null || nowMs >= backSinceMs + slowStartMs) return null;
+  return { sinceMs: backSinceMs, untilMs: backSinceMs + slowStartMs };
 }
 
 /** A target that was already draining when it was removed keeps its deadline. */

@@ -70,6 +70,7 @@ function toService(service: ServiceSettings, name: string): ServiceConfig {
     },
     retries: service.retries,
     outliers: toOutliers(service.outliers),
+    slowStartMs: service.slowStart,
     expose: service.expose,
     rollout: mergePlan(service.rollout, DEFAULT_PLAN),
   };

@@ -76,6 +76,8 @@ export interface ServiceConfig {
   readonly retries: { readonly attempts: number; readonly budget: number };
   /** Null: no target is ever ejected. */
   readonly outliers: OutliersConfig | null;
+  /** How long a target that comes back gets less than its share; 0: not at all. */
+  readonly slowStartMs: number;
   readonly expose: boolean;
   /** The default plan; a started rollout may override any key of it. */
   readonly rollout: RolloutPlan;

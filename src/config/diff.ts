@@ -57,6 +57,7 @@ function serviceLines(before: ServiceConfig, after: ServiceConfig): string[] {
     ...changed('retry attempts', before.retries.attempts, after.retries.attempts),
     ...changed('retry budget', formatPercent(before.retries.budget), formatPercent(after.retries.budget)),
     ...changed('outliers', outliersText(before.outliers), outliersText(after.outliers)),
+    ...changed('slow start', ...durations(before.slowStartMs, after.slowStartMs)),
     ...changed('expose', onOff(before.expose), onOff(after.expose)),
     ...planLines(before.rollout, after.rollout).map((line) => `rollout: ${line}`),
   ];

@@ -119,6 +119,11 @@ const serviceSchema = object({
     .prefault({})
     .describe('Requests that never reached a target, or may be repeated, are sent again.'),
   outliers: outliersSchema,
+  slowStart: duration()
+    .prefault('0s')
+    .describe(
+      'A target that was unhealthy or ejected gets 10 % of its share at first, growing to all of it this long.',
+    ),
   expose: z.boolean().prefault(false).describe('Adds `x-tealgate-upstream` to responses.'),
   rollout: planSchema.prefault({}).describe('The default plan of a rollout; starting one may override any key.'),
 });

@@ -3,6 +3,7 @@ import { F } from '../http1/fields.ts';
 import type { Head } from '../http1/head.ts';
 import { bucket } from '../traffic/bucket.ts';
 import { TARGET } from '../traffic/ledger.ts';
+import { drawByWeight, warmthAt } from '../traffic/warmth.ts';
 import type { PinJar } from './pins.ts';
 import type { Service, Target, Upstream } from './routing-table.ts';
 
@@ -49,11 +50,15 @@ function pickByHeader(service: Service, head: Head, name: string): Upstream | nu
 
 /** xorshift32: evenly spread, no system call, and good enough to choose between two targets. */
 let randomState = (Date.now() ^ (process.pid << 16)) | 1;
-function randomBelow(n: number): number {
+function random32(): number {
   randomState ^= randomState << 13;
   randomState ^= randomState >>> 17;
   randomState ^= randomState << 5;
-  return (randomState >>> 0) % n;
+  return randomState >>> 0;
+}
+
+function randomBelow(n: number): number {
+  return random32() % n;
 }
 
 /**
@@ -65,9 +70,33 @@ export function pickTarget(upstream: Upstream, tried: readonly Target[]): Target
     tried.length === 0 ? upstream.eligible : upstream.eligible.filter((target) => !tried.includes(target));
   const count = candidates.length;
   if (count <= 1) return candidates[0] ?? null;
+  if (upstream.warmUntilMs !== 0) {
+    const nowMs = performance.now();
+    if (nowMs < upstream.warmUntilMs) return pickWhileWarming(candidates, nowMs);
+    upstream.warmUntilMs = 0;
+  }
   const first = randomBelow(count);
   const second = (first + 1 + randomBelow(count - 1)) % count;
   return lessBusy(candidates[first] as Target, candidates[second] as Target);
+}
+
+/**
+ * A target that warms up gets exactly its share, which the less busy of two would not give: it is less busy because it
+ * gets less. The others share the rest as ever.
+ */
+function pickWhileWarming(candidates: readonly Target[], nowMs: number): Target {
+  const weightOf = (i: number): number => {
+    const target = candidates[i] as Target;
+    return warmthAt(target.warmSinceMs, target.warmUntilMs, nowMs);
+  };
+  const drawn = candidates[drawByWeight(candidates.length, weightOf, random32() / 2 ** 32)] as Target;
+  if (nowMs < drawn.warmUntilMs) return drawn;
+  const from = randomBelow(candidates.length);
+  for (let i = 0; i < candidates.length; i++) {
+    const other = candidates[(from + i) % candidates.length] as Target;
+    if (other !== drawn && nowMs >= other.warmUntilMs) return lessBusy(drawn, other);
+  }
+  return drawn;
 }
 
 function lessBusy(a: Target, b: Target): Target {

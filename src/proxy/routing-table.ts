@@ -14,6 +14,9 @@ export interface Target {
   readonly pool: UpstreamPool;
   /** `route.closing.cutAtMs` in `performance.now()` time of this thread; Infinity when it is not closing. */
   cutAtMs: number;
+  /** `route.warm` in `performance.now()` time of this thread; both 0 when it does not warm up. */
+  warmSinceMs: number;
+  warmUntilMs: number;
 }
 
 export interface Upstream {
@@ -21,6 +24,8 @@ export interface Upstream {
   readonly ledger: Float64Array;
   readonly targets: readonly Target[];
   readonly eligible: readonly Target[];
+  /** The last moment at which an eligible target warms up, in `performance.now()` time; 0 when none does. */
+  warmUntilMs: number;
   /** Takes requests at all: its admin state is enabled. */
   readonly open: boolean;
 }
@@ -85,6 +90,8 @@ function installTarget(route: TargetRoute, before: Target | undefined, idleMs: n
   if (route.eligible && !target.route.eligible) target.ledger[TARGET.streak] = 0; // it begins anew
   target.route = route;
   target.cutAtMs = route.closing === null ? Number.POSITIVE_INFINITY : route.closing.cutAtMs - options.clockOffsetMs;
+  target.warmSinceMs = route.warm === null ? 0 : route.warm.sinceMs - options.clockOffsetMs;
+  target.warmUntilMs = route.warm === null ? 0 : route.warm.untilMs - options.clockOffsetMs;
   target.pool.idleMs = idleMs;
   target.pool.closing = route.closing !== null;
   return target;
@@ -101,7 +108,7 @@ function createTarget(route: TargetRoute, idleMs: number, options: TableOptions)
       ledger[TARGET.connections] = open;
     },
   });
-  return { route, ledger, pool, cutAtMs: Number.POSITIVE_INFINITY };
+  return { route, ledger, pool, cutAtMs: Number.POSITIVE_INFINITY, warmSinceMs: 0, warmUntilMs: 0 };
 }
 
 function installService(
@@ -113,11 +120,13 @@ function installService(
   const upstreams = new Map<string, Upstream>();
   for (const upstream of route.upstreams) {
     const targets = upstream.targets.map((target) => install(target, route.timeouts.idleMs));
+    const eligible = targets.filter((target) => target.route.eligible);
     upstreams.set(upstream.name, {
       route: upstream,
       ledger: stripe(upstream.ledger, UPSTREAM.size, worker),
       targets,
-      eligible: targets.filter(({ route: { eligible } }) => eligible),
+      eligible,
+      warmUntilMs: eligible.reduce((latest, target) => Math.max(latest, target.warmUntilMs), 0),
       open: upstream.admin === 'enabled',
     });
   }

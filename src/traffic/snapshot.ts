@@ -61,6 +61,8 @@ export interface TargetRoute {
   readonly port: number;
   /** Healthy (or trusted), enabled, and not ejected unless ejections are ignored (see outliers.ts `eligibleTargets`). */
   readonly eligible: boolean;
+  /** Set for a target that came back from being unhealthy or ejected: its share grows over this time (`monotonicMs`). */
+  readonly warm: { readonly sinceMs: number; readonly untilMs: number } | null;
   /** Set while its upstream drains or after its removal; times are `monotonicMs`. At `cutAtMs` what is left is cut. */
   readonly closing: { readonly sinceMs: number; readonly cutAtMs: number } | null;
   /** Ledger block, see ledger.ts `TARGET`. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { monotonicMs } from '../../src/platform/clock.ts';
 import { readCell, TARGET } from '../../src/traffic/ledger.ts';
 import { useBench } from '../support/bench.ts';
 import { head, response } from '../support/message.ts';
@@ -15,6 +16,52 @@ function judged() {
   const [trials, errors] = [cell(TARGET.trials), cell(TARGET.errors)];
   return { trials, errors, streak: cell(TARGET.streak), runs: cell(TARGET.runs) };
 }
+
+describe('a target that warms up', () => {
+  const ask = async (times: number): Promise<void> => {
+    const client = await bench.client();
+    for (let n = 0; n < times; n++) {
+      client.write(get('/'));
+      await client.readFinal();
+    }
+  };
+
+  it('gets about a tenth of what the others get, though it is always less busy', async () => {
+    const [cold, warm, other] = [await bench.target(), await bench.target(), await bench.target()];
+    const nowMs = monotonicMs();
+    const targets = [cold.port, warm.port, other.port];
+    await bench.serve({
+      upstreams: { blue: { targets, warm: { [cold.port]: { sinceMs: nowMs, untilMs: nowMs + 3_600_000 } } } },
+    });
+    await ask(600);
+    // Its share is 0.1 of 2.1: 28.6 of 600, with a standard deviation of 5.2.
+    expect(cold.requests.length).toBeGreaterThan(5);
+    expect(cold.requests.length).toBeLessThan(60);
+    expect(warm.requests.length).toBeGreaterThan(200);
+    expect(other.requests.length).toBeGreaterThan(200);
+  });
+
+  it('gets its whole share when the time is over', async () => {
+    const [cold, warm] = [await bench.target(), await bench.target()];
+    const nowMs = monotonicMs();
+    await bench.serve({
+      upstreams: {
+        blue: { targets: [cold.port, warm.port], warm: { [cold.port]: { sinceMs: nowMs - 20, untilMs: nowMs - 10 } } },
+      },
+    });
+    await ask(200);
+    expect(cold.requests.length).toBeGreaterThan(50);
+  });
+
+  it('gets all there is when it is the only one', async () => {
+    const cold = await bench.target();
+    const nowMs = monotonicMs();
+    const warm = { [cold.port]: { sinceMs: nowMs, untilMs: nowMs + 3_600_000 } };
+    await bench.serve({ upstreams: { blue: { targets: [cold.port], warm } } });
+    await ask(20);
+    expect(cold.requests).toHaveLength(20);
+  });
+});
 
 describe('the books of a target', () => {
   it('keep failures in a row: 5xx, resets and cut bodies are, a 4xx and a client that leaves are not', async () => {

@@ -33,6 +33,7 @@ export function serviceConfig(given: Partial<ServiceConfig> = {}): ServiceConfig
     timeouts: { connectMs: 2000, responseMs: 30_000, idleMs: 4000 },
     retries: { attempts: 2, budget: 0.2 },
     outliers: OUTLIERS,
+    slowStartMs: 0,
     expose: false,
     rollout: {
       strategy: 'canary',

@@ -17,6 +17,8 @@ export interface UpstreamSpec {
   readonly pinEpoch?: number;
   /** Ports whose target is not eligible. */
   readonly ineligible?: readonly number[];
+  /** By port; `monotonicMs`. */
+  readonly warm?: Readonly<Record<number, TargetRoute['warm']>>;
   /** Set on all targets while their upstream drains; `monotonicMs`. */
   readonly closing?: TargetRoute['closing'];
 }
@@ -107,6 +109,7 @@ export class Routes {
       host: '127.0.0.1',
       port,
       eligible: spec.ineligible?.includes(port) !== true,
+      warm: spec.warm?.[port] ?? null,
       closing: spec.closing ?? null,
     };
   }

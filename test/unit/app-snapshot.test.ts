@@ -91,6 +91,23 @@ describe('a snapshot', () => {
     expect(publisher.serviceVersion('shop')).toBe(1);
   });
 
+  it('lets a target that comes back begin slowly, and never one that is new', () => {
+    const { build, clock, unhealthy } = setUp();
+    const slow = serviceConfig({ slowStartMs: 10_000 });
+    const first = shop(build(UNTOUCHED, slow)).upstream('blue').targets[0];
+    expect(first?.warm).toBeNull();
+    unhealthy.add(first?.id ?? 0);
+    expect(shop(build(UNTOUCHED, slow)).upstream('blue').targets[0]?.warm).toBeNull();
+    clock.advance(500);
+    unhealthy.clear();
+    const warm = { sinceMs: 1500, untilMs: 11_500 };
+    expect(shop(build(UNTOUCHED, slow)).upstream('blue').targets[0]).toMatchObject({ eligible: true, warm });
+    clock.advance(9_999);
+    expect(build(UNTOUCHED, slow)).toBeNull();
+    clock.advance(1);
+    expect(shop(build(UNTOUCHED, slow)).upstream('blue').targets[0]?.warm).toBeNull();
+  });
+
   it('gives the targets of a draining upstream a deadline, counted from the drain', () => {
     const { build, clock } = setUp();
     build(UNTOUCHED, config);

@@ -44,6 +44,7 @@ describe('what a configuration becomes', () => {
           timeouts: { connectMs: 2_000, responseMs: 30_000, idleMs: 4_000 },
           retries: { attempts: 2, budget: 0.2 },
           outliers: OUTLIERS,
+          slowStartMs: 0,
           expose: false,
           rollout: {
             strategy: 'canary',
