@@ -2,6 +2,7 @@ import { OUTCOMES, SERVICE, stripe, TARGET, UPSTREAM } from '../traffic/ledger.t
 import type { Registry } from './registry.ts';
 
 /** Cells that say how things are now, not how often something happened. */
+const UPSTREAM_STATE = [UPSTREAM.inFlight, UPSTREAM.upgrades, UPSTREAM.pins, UPSTREAM.queued];
 const TARGET_STATE = [TARGET.inFlight, TARGET.upgrades, TARGET.connections, TARGET.streak];
 const LOST = SERVICE.outcomes + OUTCOMES.indexOf('lost');
 
@@ -14,7 +15,7 @@ export function settleStripe(registry: Registry, unrouted: SharedArrayBuffer, wo
   for (const service of registry.services()) {
     settleRequests(stripe(service.ledger, SERVICE.size, worker));
     for (const upstream of service.upstreams.values()) {
-      zero(stripe(upstream.ledger, UPSTREAM.size, worker), [UPSTREAM.inFlight, UPSTREAM.upgrades, UPSTREAM.pins]);
+      zero(stripe(upstream.ledger, UPSTREAM.size, worker), UPSTREAM_STATE);
       for (const target of upstream.targets.values()) {
         zero(stripe(target.ledger, TARGET.size, worker), TARGET_STATE);
       }

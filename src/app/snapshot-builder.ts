@@ -86,11 +86,19 @@ function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: Servic
     pins: pinPolicy(config, input.desired),
     timeouts: config.timeouts,
     retries: config.retries,
+    limits: limitsOf(config, input.config.workers),
     streakLimit: config.outliers?.consecutive ?? 0,
     expose: config.expose,
     fuse: judged ? input.fuse(rollout) : null,
     ledger: entry.ledger,
   };
+}
+
+/** One worker's part: rounded up, so that each has one. */
+function limitsOf({ limits }: ServiceConfig, workers: number): ServiceRoute['limits'] {
+  const { inFlightPerTarget, queue, queueTimeoutMs } = limits;
+  if (inFlightPerTarget === null) return null;
+  return { inFlight: Math.ceil(inFlightPerTarget / workers), queue: Math.ceil(queue / workers), queueTimeoutMs };
 }
 
 function upstreamRoute(

@@ -70,6 +70,11 @@ function toService(service: ServiceSettings, name: string): ServiceConfig {
     },
     retries: service.retries,
     outliers: toOutliers(service.outliers),
+    limits: {
+      inFlightPerTarget: service.limits.inFlightPerTarget === 'none' ? null : service.limits.inFlightPerTarget,
+      queue: service.limits.queue,
+      queueTimeoutMs: service.limits.queueTimeout,
+    },
     slowStartMs: service.slowStart,
     expose: service.expose,
     rollout: mergePlan(service.rollout, DEFAULT_PLAN),

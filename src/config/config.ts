@@ -76,6 +76,12 @@ export interface ServiceConfig {
   readonly retries: { readonly attempts: number; readonly budget: number };
   /** Null: no target is ever ejected. */
   readonly outliers: OutliersConfig | null;
+  /** `inFlightPerTarget`: over all workers; null for none. `queue`: most that wait for a place, by upstream. */
+  readonly limits: {
+    readonly inFlightPerTarget: number | null;
+    readonly queue: number;
+    readonly queueTimeoutMs: number;
+  };
   /** How long a target that comes back gets less than its share; 0: not at all. */
   readonly slowStartMs: number;
   readonly expose: boolean;

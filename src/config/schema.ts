@@ -119,6 +119,18 @@ const serviceSchema = object({
     .prefault({})
     .describe('Requests that never reached a target, or may be repeated, are sent again.'),
   outliers: outliersSchema,
+  limits: object({
+    inFlightPerTarget: z
+      .union([z.literal('none'), count(1, 1_000_000)], { error: 'give none, or a whole number from 1' })
+      .prefault('none')
+      .describe('Most requests on a target at once; shared out among the workers.'),
+    queue: count(0, 1_000_000)
+      .prefault(100)
+      .describe('Most requests that wait for a place on a target, by upstream; more get 503 at once.'),
+    queueTimeout: duration({ minMs: 1 }).prefault('1s').describe('How long they wait, before they get 503.'),
+  })
+    .prefault({})
+    .describe('How much targets are given at once.'),
   slowStart: duration()
     .prefault('0s')
     .describe(

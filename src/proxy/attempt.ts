@@ -78,6 +78,7 @@ export class Attempt {
     add(this.upstream.ledger, UPSTREAM.inFlight, -1);
     add(this.target.ledger, TARGET.inFlight, -1);
     this.target = null;
+    this.upstream.room?.call();
   }
 
   /**

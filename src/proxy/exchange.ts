@@ -11,12 +11,13 @@ import { Dial } from './dial.ts';
 import { type AttemptFailure, FAILURES, neverReached } from './failures.ts';
 import { contextOf, type Gateway } from './gateway.ts';
 import { httpDate } from './http-date.ts';
-import { pickPinned, pickTarget, pickUnpinned, usableStable } from './pick.ts';
+import { isBusy, pickPinned, pickTarget, pickUnpinned, stillTakes, usableStable } from './pick.ts';
 import { PROXY_ERRORS, type ProxyError, renderReply } from './replies.ts';
 import { authorityOf, describeRequest, localAnswer, type RequestFacts, rewriteOf } from './request-policy.ts';
 import { type BodyRefusal, isRefusal, RequestRelay } from './request-relay.ts';
 import { ResponseRelay } from './response-relay.ts';
 import type { Service, Target, Upstream } from './routing-table.ts';
+import type { Waiter, WaitingRoom } from './waiting-room.ts';
 
 /** A client that asked for 100 Continue and hears nothing gets it from us after this long (RFC 9110 §10.1.1). */
 const CONTINUE_AFTER_MS = 1000;
@@ -30,7 +31,7 @@ const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
  * them end before the outcome is counted. Every way out leads through #settle, which runs once. Telling the client's
  * connection that the request is finished comes last, since that may begin the next one.
  */
-export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
+export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   deadlineMs = NEVER;
   deadlineIndex = -1;
 
@@ -44,6 +45,9 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
   /** The next attempt must not use a pooled connection. */
   #fresh = false;
   readonly #tried: Target[] = [];
+  /** Where it waits for a place on a target; null while it does not. */
+  #room: WaitingRoom | null = null;
+  #waitUntilMs = NEVER;
 
   readonly #up: RequestRelay;
   readonly #down: ResponseRelay;
@@ -97,7 +101,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
       return;
     }
     if (request.expectContinue) this.#continueAtMs = this.#startedAtMs + CONTINUE_AFTER_MS;
-    this.#try(upstream);
+    this.#arrive(upstream);
   }
 
   /** The same exchange serves one request of its connection after another, so that a request allocates none. */
@@ -106,6 +110,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     this.#attempt.reset();
     this.#fresh = false;
     this.#tried.length = 0;
+    this.#waitUntilMs = NEVER;
     this.#up.reset();
     this.#down.reset();
     this.#newPin = false;
@@ -136,13 +141,24 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     return held ? (usableStable(service) ?? upstream) : upstream;
   }
 
+  /** Behind those who wait there already; repeated attempts were there before them. */
+  #arrive(upstream: Upstream): void {
+    if (upstream.room === null || upstream.room.size === 0) {
+      this.#try(upstream);
+      return;
+    }
+    this.#attempt.begin(this.#gateway.current(this.#service as Service), upstream); // picked for a matched service
+    this.#wait(upstream.room);
+  }
+
   #try(upstream: Upstream): void {
     const attempt = this.#attempt;
     const service = this.#gateway.current(this.#service as Service); // attempts are made for a matched service only
     const target = pickTarget(upstream, this.#tried);
     attempt.begin(service, upstream);
     if (target === null) {
-      this.#withoutTarget();
+      if (upstream.room !== null && isBusy(upstream, this.#tried)) this.#wait(upstream.room);
+      else this.#withoutTarget('no_target');
       return;
     }
     attempt.enter(service, upstream, target);
@@ -164,15 +180,47 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     return (this.#service as Service).route; // attempts are made for a matched service only
   }
 
-  /** The upstream in hand has no eligible target (left): a candidate is charged and shielded, any other is an error. */
-  #withoutTarget(): void {
+  /**
+   * The upstream in hand has no eligible target (left), or none in time: a candidate is charged and shielded, any other
+   * is an error.
+   */
+  #withoutTarget(outcome: 'no_target' | 'overloaded'): void {
     const stable = this.#shield();
     if (stable === null) {
-      this.#replyError('connection_limit_reached', 'no_target');
+      if (outcome === 'no_target') this.#replyError('connection_limit_reached', outcome);
+      else this.#reply(503, 'this service has as many requests as it may', 'connection_limit_reached', outcome);
       return;
     }
     this.#judge(true);
-    this.#try(stable);
+    this.#arrive(stable);
+  }
+
+  /** Every target of the upstream in hand is at its limit. */
+  #wait(room: WaitingRoom): void {
+    const nowMs = performance.now();
+    const { limits } = this.#gateway.current(this.#service as Service).route; // only matched requests wait
+    if (this.#waitUntilMs === NEVER) this.#waitUntilMs = nowMs + (limits?.queueTimeoutMs ?? 0);
+    if (nowMs >= this.#waitUntilMs || !room.enter(this)) {
+      this.#withoutTarget('overloaded');
+      return;
+    }
+    this.#room = room;
+    if (!this.#up.done) this.#client.pauseBody(); // else it goes on reading, so that it sees the client leave
+    this.#rearm();
+  }
+
+  /** To the upstream it waited for, unless a change of routes has closed that one meanwhile. */
+  onTurn(): void {
+    this.#room = null;
+    const service = this.#gateway.current(this.#service as Service);
+    const before = service.upstreams.get(this.#attempt.upstream?.route.name ?? '');
+    if (before !== undefined && stillTakes(service, before)) {
+      this.#try(before);
+      return;
+    }
+    const upstream = service.picker.next();
+    if (upstream === null) this.#replyError('connection_limit_reached', 'no_target');
+    else this.#arrive(upstream);
   }
 
   // --- the request up ------------------------------------------------------------------------------------------
@@ -356,7 +404,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     const stable = this.#shield();
     if (stable !== null) {
       this.#attempt.leave();
-      this.#try(stable);
+      this.#arrive(stable);
       return true;
     }
     const { upstream, target, count } = this.#attempt;
@@ -396,7 +444,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     this.#judge(true);
     this.#attempt.drop();
     this.#attempt.leave();
-    this.#try(stable);
+    this.#arrive(stable);
     return true;
   }
 
@@ -424,7 +472,14 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
       this.#continueAtMs = NEVER;
       this.#client.write(CONTINUE);
       this.#rearm();
-    } else if (nowMs >= this.#responseAtMs) this.#timeOut();
+    } else if (this.#room !== null && nowMs >= this.#waitUntilMs) this.#waitedInVain(this.#room);
+    else if (nowMs >= this.#responseAtMs) this.#timeOut();
+  }
+
+  #waitedInVain(room: WaitingRoom): void {
+    room.leave(this);
+    this.#room = null;
+    this.#withoutTarget('overloaded');
   }
 
   #timeOut(): void {
@@ -451,6 +506,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
 
   #rearm(): void {
     this.deadlineMs = Math.min(this.#responseAtMs, this.#continueAtMs, this.#halfClosedAtMs, this.#cutAtMs);
+    if (this.#room !== null) this.deadlineMs = Math.min(this.deadlineMs, this.#waitUntilMs);
   }
 
   // --- upgrades ------------------------------------------------------------------------------------------------------
@@ -535,6 +591,8 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed {
     this.#settled = true;
     const { exchanges, unrouted, accessLog } = this.#gateway;
     exchanges.remove(this);
+    this.#room?.leave(this);
+    this.#room = null;
     const service = this.#service;
     const { target, count, upstream: picked } = this.#attempt;
     this.#attempt.leave();

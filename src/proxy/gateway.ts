@@ -77,7 +77,9 @@ export class Gateway implements RequestHandler {
 
   /** Replaces the routing table; requests in progress learn when their target will be cut. */
   install(table: RoutingTable): void {
+    const before = this.#table;
     this.#table = table;
+    for (const room of before.rooms) room.recall();
     this.exchanges.each((exchange) => exchange.onTableChanged());
     this.upgrades.onTableChanged();
   }
@@ -95,6 +97,7 @@ export class Gateway implements RequestHandler {
     this.exchanges.sweep(nowMs);
     this.deadlines.sweep(nowMs);
     this.upgrades.sweep(nowMs);
+    for (const room of this.#table.rooms) room.call(); // a place may have come from a request of an earlier table
   }
 
   /** The service as the table in force has it, for one picked under an earlier table. */
@@ -107,6 +110,7 @@ export class Gateway implements RequestHandler {
   /** The candidate's fuse blew: no new request goes there until the control plane has looked. */
   blowFuse(service: Service): void {
     service.picker = createPicker(service, undefined);
+    service.candidate?.room?.recall();
     this.#onFuse(service);
   }
 

@@ -31,6 +31,11 @@ export function pickPinned(service: Service, head: Head, jar: PinJar, nowMs: num
   return null;
 }
 
+/** Whether a request that was given this upstream a moment ago, and has waited since, may still go there. */
+export function stillTakes(service: Service, upstream: Upstream): boolean {
+  return upstream.open && mayTakePinned(service, upstream);
+}
+
 /** A candidate without eligible targets is still picked, to be charged (see createPicker). */
 function mayTakePinned(service: Service, upstream: Upstream): boolean {
   if (upstream !== service.candidate) return upstream.eligible.length > 0;
@@ -62,12 +67,41 @@ function randomBelow(n: number): number {
 }
 
 /**
- * The less busy of two eligible targets taken at random; with `tried`, one that is not among them. Null when there is
- * none: selection ends after as many tries as there are targets.
+ * The less busy of two eligible targets taken at random; with `tried`, one that is not among them; if that one is at the
+ * upstream's limit, the least busy of all. Null when there is none: selection ends after as many tries as there are
+ * targets.
  */
 export function pickTarget(upstream: Upstream, tried: readonly Target[]): Target | null {
   const candidates =
     tried.length === 0 ? upstream.eligible : upstream.eligible.filter((target) => !tried.includes(target));
+  const picked = pickFrom(upstream, candidates);
+  if (upstream.limit === 0 || picked === null || inFlightOf(picked) < upstream.limit) return picked;
+  return leastBusy(candidates, upstream.limit);
+}
+
+/** There are targets that have not been tried, and all of them are at their limit. */
+export function isBusy({ eligible, limit }: Upstream, tried: readonly Target[]): boolean {
+  return limit > 0 && eligible.some((target) => !tried.includes(target));
+}
+
+/** A target of the upstream can take one more request. */
+export function hasPlace({ eligible, limit }: Upstream): boolean {
+  return eligible.some((target) => inFlightOf(target) < limit);
+}
+
+function leastBusy(candidates: readonly Target[], limit: number): Target | null {
+  let found: Target | null = null;
+  let least = limit;
+  for (const target of candidates) {
+    const inFlight = inFlightOf(target);
+    if (inFlight >= least) continue;
+    found = target;
+    least = inFlight;
+  }
+  return found;
+}
+
+function pickFrom(upstream: Upstream, candidates: readonly Target[]): Target | null {
   const count = candidates.length;
   if (count <= 1) return candidates[0] ?? null;
   if (upstream.warmUntilMs !== 0) {
@@ -100,7 +134,12 @@ function pickWhileWarming(candidates: readonly Target[], nowMs: number): Target 
 }
 
 function lessBusy(a: Target, b: Target): Target {
-  return (a.ledger[TARGET.inFlight] ?? 0) <= (b.ledger[TARGET.inFlight] ?? 0) ? a : b;
+  return inFlightOf(a) <= inFlightOf(b) ? a : b;
+}
+
+/** In this worker. */
+function inFlightOf(target: Target): number {
+  return target.ledger[TARGET.inFlight] as number;
 }
 
 /** The stable upstream, if it may take a request. */

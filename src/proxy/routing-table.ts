@@ -6,6 +6,8 @@ import { RetryBudget } from '../traffic/retry-budget.ts';
 import { ServiceMatcher } from '../traffic/service-matcher.ts';
 import type { RoutingSnapshot, ServiceRoute, TargetRoute, UpstreamRoute } from '../traffic/snapshot.ts';
 import { type Weighted, WeightedPicker } from '../traffic/weighted-picker.ts';
+import { hasPlace } from './pick.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 /** A target as this worker knows it: lives as long as its id stands in a snapshot or a request is on it. */
 export interface Target {
@@ -26,6 +28,10 @@ export interface Upstream {
   readonly eligible: readonly Target[];
   /** The last moment at which an eligible target warms up, in `performance.now()` time; 0 when none does. */
   warmUntilMs: number;
+  /** Most requests of this worker on one target; 0 for no limit. */
+  readonly limit: number;
+  /** Where requests wait while every target is at the limit; null without a limit. */
+  readonly room: WaitingRoom | null;
   /** Takes requests at all: its admin state is enabled. */
   readonly open: boolean;
 }
@@ -53,6 +59,7 @@ export class RoutingTable {
   readonly matcher: ServiceMatcher<Service>;
   readonly services: ReadonlyMap<number, Service>;
   readonly targets: ReadonlyMap<number, Target>;
+  readonly rooms: readonly WaitingRoom[];
 
   constructor(snapshot: RoutingSnapshot, before: RoutingTable | null, options: TableOptions) {
     this.version = snapshot.version;
@@ -68,6 +75,7 @@ export class RoutingTable {
     for (const route of snapshot.retired) install(route, 0);
     this.services = new Map(services.map((service) => [service.route.id, service]));
     this.matcher = new ServiceMatcher(services);
+    this.rooms = services.flatMap(({ upstreams }) => [...upstreams.values()].flatMap(({ room }) => room ?? []));
     this.targets = targets;
     if (before !== null) for (const [id, target] of before.targets) if (!targets.has(id)) target.pool.closing = true;
   }
@@ -121,14 +129,22 @@ function installService(
   for (const upstream of route.upstreams) {
     const targets = upstream.targets.map((target) => install(target, route.timeouts.idleMs));
     const eligible = targets.filter((target) => target.route.eligible);
-    upstreams.set(upstream.name, {
+    const ledger = stripe(upstream.ledger, UPSTREAM.size, worker);
+    const installed: Upstream = {
       route: upstream,
-      ledger: stripe(upstream.ledger, UPSTREAM.size, worker),
+      ledger,
       targets,
       eligible,
       warmUntilMs: eligible.reduce((latest, target) => Math.max(latest, target.warmUntilMs), 0),
+      limit: route.limits?.inFlight ?? 0,
+      room: route.limits === null ? null : installRoom(ledger, before?.upstreams.get(upstream.name)),
       open: upstream.admin === 'enabled',
-    });
+    };
+    if (installed.room !== null) {
+      installed.room.places = route.limits?.queue ?? 0;
+      installed.room.isFree = () => hasPlace(installed);
+    }
+    upstreams.set(upstream.name, installed);
   }
   const service: Service = {
     route,
@@ -145,6 +161,17 @@ function installService(
   service.budget.setShare(route.retries.budget);
   service.picker = createPicker(service, before?.picker);
   return service;
+}
+
+/** The same queue while the upstream is the same one: its stripe of the ledger then is, too. */
+function installRoom(ledger: Float64Array, before: Upstream | undefined): WaitingRoom {
+  const kept = before?.ledger.buffer === ledger.buffer ? before.room : null;
+  return (
+    kept ??
+    new WaitingRoom((waiting) => {
+      ledger[UPSTREAM.queued] = waiting;
+    })
+  );
 }
 
 function keepFuse(route: ServiceRoute, before: Service | undefined): FuseState | null {

@@ -79,6 +79,7 @@ export const FAMILIES: readonly Family[] = [
     'Requests and upgraded connections now with the upstream.',
     UPSTREAM.inFlight,
   ),
+  upstreamCell('gauge', 'tealgate_queued', 'Requests that wait for a place on a target.', UPSTREAM.queued),
   upstreamCell('gauge', 'tealgate_upgrades', 'Upgraded connections now open.', UPSTREAM.upgrades),
   upstreamCell('gauge', 'tealgate_pins', 'Clients pinned to the upstream since the start.', UPSTREAM.pins),
   upstreamCell(

@@ -82,7 +82,9 @@ export const UPSTREAM = {
   overhead: 8 + METHODS.length * CODE_CELLS + 2 * HISTOGRAM_CELLS,
   /** FINE_CELLS cells: request duration in fine buckets. */
   fine: 8 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS,
-  size: 8 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+  /** Requests that wait for a place on a target. */
+  queued: 8 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+  size: 9 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
 } as const;
 
 /**

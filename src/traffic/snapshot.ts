@@ -29,6 +29,8 @@ export interface ServiceRoute {
   readonly timeouts: { readonly connectMs: number; readonly responseMs: number; readonly idleMs: number };
   /** `attempts`: most retries of one request. `budget`: share of requests that may be retries, 0 to 1. */
   readonly retries: { readonly attempts: number; readonly budget: number };
+  /** Of one worker; null for none. `inFlight`: most requests on a target; `queue`: most that wait for a place. */
+  readonly limits: { readonly inFlight: number; readonly queue: number; readonly queueTimeoutMs: number } | null;
   /** Errors in a row of a target that make a run (see ledger.ts `TARGET`); 0: they are not counted. */
   readonly streakLimit: number;
   /** Adds `x-tealgate-upstream` to responses. */

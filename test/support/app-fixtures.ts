@@ -34,6 +34,7 @@ export function serviceConfig(given: Partial<ServiceConfig> = {}): ServiceConfig
     retries: { attempts: 2, budget: 0.2 },
     outliers: OUTLIERS,
     slowStartMs: 0,
+    limits: { inFlightPerTarget: null, queue: 100, queueTimeoutMs: 1000 },
     expose: false,
     rollout: {
       strategy: 'canary',

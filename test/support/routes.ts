@@ -32,6 +32,7 @@ export interface ServiceSpec {
   readonly pins?: PinPolicy;
   readonly timeouts?: Partial<ServiceRoute['timeouts']>;
   readonly retries?: Partial<ServiceRoute['retries']>;
+  readonly limits?: ServiceRoute['limits'];
   /** Failures in a row that make a run; default 5. */
   readonly streakLimit?: number;
   readonly expose?: boolean;
@@ -85,6 +86,7 @@ export class Routes {
       pins: spec.pins ?? { by: 'none' },
       timeouts: { ...TEST_TIMEOUTS, ...spec.timeouts },
       retries: { attempts: 2, budget: 0.2, ...spec.retries },
+      limits: spec.limits ?? null,
       streakLimit: spec.streakLimit ?? 5,
       expose: spec.expose ?? false,
       fuse: spec.fuse ?? null,

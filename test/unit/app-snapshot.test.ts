@@ -91,6 +91,18 @@ describe('a snapshot', () => {
     expect(publisher.serviceVersion('shop')).toBe(1);
   });
 
+  it('shares the limits of targets out among the workers, rounded up', () => {
+    const limits = { inFlightPerTarget: 5, queue: 3, queueTimeoutMs: 250 };
+    const inFlightOf = (workers: number) => {
+      const { publisher } = setUp();
+      const of = { ...configOf(serviceConfig({ limits })), workers };
+      return shop(publisher.build(of, desiredOf({ shop: UNTOUCHED }))).route.limits;
+    };
+    expect(inFlightOf(1)).toEqual({ inFlight: 5, queue: 3, queueTimeoutMs: 250 });
+    expect(inFlightOf(2)).toEqual({ inFlight: 3, queue: 2, queueTimeoutMs: 250 });
+    expect(inFlightOf(8)).toEqual({ inFlight: 1, queue: 1, queueTimeoutMs: 250 });
+  });
+
   it('lets a target that comes back begin slowly, and never one that is new', () => {
     const { build, clock, unhealthy } = setUp();
     const slow = serviceConfig({ slowStartMs: 10_000 });

@@ -55,11 +55,15 @@ describe('what a reload changes, in words', () => {
     ],
     [
       service(''),
-      service('retries: {attempts: 0, budget: 10%}\nslowStart: 10s\nexpose: true\ntimeouts: {idle: 1m30s}'),
+      service(
+        'retries: {attempts: 0, budget: 10%}\nslowStart: 10s\nlimits: {inFlightPerTarget: 50, queueTimeout: 2s}\nexpose: true\ntimeouts: {idle: 1m30s}',
+      ),
       [
         'service shop: idle timeout 4s → 1m30s',
         'service shop: retry attempts 2 → 0',
         'service shop: retry budget 20% → 10%',
+        'service shop: in-flight limit none → 50',
+        'service shop: queue timeout 1s → 2s',
         'service shop: slow start 0s → 10s',
         'service shop: expose off → on',
       ],

@@ -45,6 +45,7 @@ describe('what a configuration becomes', () => {
           retries: { attempts: 2, budget: 0.2 },
           outliers: OUTLIERS,
           slowStartMs: 0,
+          limits: { inFlightPerTarget: null, queue: 100, queueTimeoutMs: 1_000 },
           expose: false,
           rollout: {
             strategy: 'canary',

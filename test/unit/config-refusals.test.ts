@@ -482,6 +482,15 @@ describe('what is refused, where and with what mend', () => {
       ['5:43 services.shop.outliers.maxEjection: 1m is below `ejection`; give 2m or more'],
     ],
     [
+      'limits of targets that let nothing through',
+      service('limits: {inFlightPerTarget: 0, queue: none, queueTimeout: 0s}'),
+      [
+        '5:33 services.shop.limits.inFlightPerTarget: 0 is too small; at least 1',
+        '5:43 services.shop.limits.queue: "none" is not a whole number',
+        '5:63 services.shop.limits.queueTimeout: 0s is too short; at least 1ms',
+      ],
+    ],
+    [
       'a budget above 100 %',
       service('retries: {budget: 120%}'),
       ['5:23 services.shop.retries.budget: "120%" is not a percentage; write 0% to 100%, such as 1% or 0.5%'],
