@@ -49,7 +49,7 @@ export class WaitingRoom {
 
   /** Where requests may go has changed: everyone asks again, in order. */
   recall(): void {
-    this.#everyone = true;
+    this.#everyone = this.#waiting.size > 0;
     this.call();
   }
 

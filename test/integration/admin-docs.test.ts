@@ -27,6 +27,7 @@ describe('docs/admin-api.md', () => {
   it('lists every metric, with its labels', async () => {
     const admin = await openAdmin();
     admin.gate.count('shop', 'blue');
+    admin.gate.ejected = [{ service: 'shop', upstream: 'blue', reason: 'share', count: 1 }];
     await admin.gate.startRollout('shop', 'green', {}, { actor: 'ci' });
     const families = parsePrometheusText((await admin.call('GET', '/metrics')).text);
     const ours = [...families.values()].filter(({ name }) => name.startsWith('tealgate_'));

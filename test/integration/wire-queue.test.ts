@@ -135,6 +135,28 @@ describe('a request to targets that have as many as they may', () => {
     expect(await bodyOf(second)).toBe('200 /1');
   });
 
+  it('may be a WebSocket handshake; its tunnel, once it stands, takes no place', async () => {
+    const target = await held();
+    await bench.serve({ upstreams: { blue: { targets: [target.port] } }, limits: LIMITS });
+    const first = await bench.send(get('/0'));
+    await bench.gate.inFlight(bench.service, 1);
+    const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
+    const socket = await bench.send(
+      head('GET /ws HTTP/1.1', HOST, ...upgrade, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='),
+    );
+    await queued(1);
+    answer(await target.request(0));
+    await first.readFinal();
+    const handshake = await target.request(1);
+    handshake.connection.tunnel();
+    handshake.send(head('HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: websocket'));
+    expect((await socket.readFinal()).status).toBe(101);
+    const third = await bench.send(get('/2'));
+    answer(await target.request(2));
+    expect(await bodyOf(third)).toBe('200 /2');
+    socket.destroy();
+  });
+
   it('gets the place of one whose target failed or timed out', async () => {
     const target = await held();
     const timeouts = { responseMs: 300 };
