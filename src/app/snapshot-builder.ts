@@ -1,5 +1,6 @@
 import type { Config, ServiceConfig } from '../config/config.ts';
 import { parseTargetUrl } from '../config/target-url.ts';
+import { TRUST_SYSTEM } from '../platform/tls.ts';
 import type { Rollout } from '../rollout/rollout.ts';
 import type {
   Fuse,
@@ -83,6 +84,8 @@ function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: Servic
     pins: pinPolicy(config, input.desired),
     timeouts: config.timeouts,
     retries: config.retries,
+    // What all services share is not sent with each: the workers would take it for settings of its own.
+    ...(config.tls === TRUST_SYSTEM ? {} : { tls: config.tls }),
     expose: config.expose,
     fuse: judged ? input.fuse(rollout) : null,
     ledger: entry.ledger,
@@ -118,7 +121,8 @@ function targetRoute(
   eligible: boolean,
 ): TargetRoute {
   const closing = closingOf(service, upstream, target);
-  return { id: target.id, url: target.url, ...parseTargetUrl(target.url), eligible, closing, ledger: target.ledger };
+  const { host, port } = parseTargetUrl(target.url);
+  return { id: target.id, url: target.url, host, port, eligible, closing, ledger: target.ledger };
 }
 
 /** A target that was already draining when it was removed keeps its deadline. */

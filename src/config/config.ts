@@ -1,3 +1,5 @@
+import type { TargetTls } from '../platform/tls.ts';
+
 /** The configuration after parsing: defaults filled in, durations in milliseconds, sizes in bytes, shares 0 to 1. */
 export interface Config {
   readonly listeners: readonly ListenerConfig[];
@@ -74,6 +76,8 @@ export interface ServiceConfig {
   readonly drain: { readonly timeoutMs: number };
   readonly timeouts: { readonly connectMs: number; readonly responseMs: number; readonly idleMs: number };
   readonly retries: { readonly attempts: number; readonly budget: number };
+  /** For `https:` targets. */
+  readonly tls: TargetTls;
   readonly expose: boolean;
   /** The default plan; a started rollout may override any key of it. */
   readonly rollout: RolloutPlan;
@@ -81,7 +85,7 @@ export interface ServiceConfig {
 
 export interface UpstreamConfig {
   readonly weight: number;
-  /** `http://host:port`, no path, no credentials. */
+  /** `http://host:port` or `https://host:port`, no path, no credentials. */
   readonly targets: readonly string[];
 }
 

@@ -4,7 +4,7 @@ import { mistake, type Parsed, quote, value } from './parsed.ts';
 import { pinsSchema } from './pins-schema.ts';
 import { planSchema } from './plan-schema.ts';
 import { normaliseTarget } from './target-url.ts';
-import { tlsSchema } from './tls-schema.ts';
+import { targetTlsSchema, tlsSchema } from './tls-schema.ts';
 import { count, duration, name, object, pathPrefix, percent, requestPath, size, text } from './values.ts';
 
 const listenerSchema = object({
@@ -75,7 +75,7 @@ const upstreamSchema = object({
   targets: z
     .array(text(normaliseTarget))
     .max(1000)
-    .describe('`http://host:port` each; may be empty while the weight is 0.'),
+    .describe('`http://host:port` or `https://host:port` each; may be empty while the weight is 0.'),
 });
 
 const serviceSchema = object({
@@ -117,6 +117,7 @@ const serviceSchema = object({
   })
     .prefault({})
     .describe('Requests that never reached a target, or may be repeated, are sent again.'),
+  tls: targetTlsSchema.prefault({}).describe('How `https:` targets are verified, and what they are shown.'),
   expose: z.boolean().prefault(false).describe('Adds `x-tealgate-upstream` to responses.'),
   rollout: planSchema.prefault({}).describe('The default plan of a rollout; starting one may override any key.'),
 });

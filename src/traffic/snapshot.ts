@@ -1,3 +1,5 @@
+import type { TargetTls } from '../platform/tls.ts';
+
 /**
  * The routing snapshot: everything a worker needs to decide any request, as plain frozen data that can be sent to a
  * worker thread. The control plane builds it and publishes it whole; a worker never changes it.
@@ -29,6 +31,8 @@ export interface ServiceRoute {
   readonly timeouts: { readonly connectMs: number; readonly responseMs: number; readonly idleMs: number };
   /** `attempts`: most retries of one request. `budget`: share of requests that may be retries, 0 to 1. */
   readonly retries: { readonly attempts: number; readonly budget: number };
+  /** For its `https:` targets; the system's trust when left out. */
+  readonly tls?: TargetTls;
   /** Adds `x-tealgate-upstream` to responses. */
   readonly expose: boolean;
   /** Stops the candidate inside the worker at once, before the control plane has looked. */
@@ -53,7 +57,7 @@ export interface UpstreamRoute {
 
 export interface TargetRoute {
   readonly id: number;
-  /** As configured, e.g. `http://127.0.0.1:3001`. */
+  /** As configured, e.g. `http://127.0.0.1:3001`; `https:` is spoken over TLS. */
   readonly url: string;
   readonly host: string;
   readonly port: number;

@@ -1,6 +1,7 @@
 import type { DesiredService, DesiredState } from '../../src/app/desired.ts';
 import type { Config, ServiceConfig, UpstreamConfig } from '../../src/config/config.ts';
 import type { Clock } from '../../src/platform/clock.ts';
+import { TRUST_SYSTEM } from '../../src/platform/tls.ts';
 import type { Rollout } from '../../src/rollout/rollout.ts';
 
 export const BLUE = 'http://127.0.0.1:3001';
@@ -19,6 +20,7 @@ export function serviceConfig(given: Partial<ServiceConfig> = {}): ServiceConfig
     drain: { timeoutMs: 30_000 },
     timeouts: { connectMs: 2000, responseMs: 30_000, idleMs: 4000 },
     retries: { attempts: 2, budget: 0.2 },
+    tls: TRUST_SYSTEM,
     expose: false,
     rollout: {
       strategy: 'canary',

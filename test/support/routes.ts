@@ -1,3 +1,4 @@
+import { type TargetTls, TRUST_SYSTEM } from '../../src/platform/tls.ts';
 import type { ListenerOptions } from '../../src/proxy/messages.ts';
 import { createBlock, SERVICE, TARGET, UPSTREAM } from '../../src/traffic/ledger.ts';
 import type {
@@ -17,6 +18,8 @@ export interface UpstreamSpec {
   readonly pinEpoch?: number;
   /** Ports whose target is not eligible. */
   readonly ineligible?: readonly number[];
+  /** Its targets are `https:`. */
+  readonly secure?: boolean;
   /** Set on all targets while their upstream drains; `monotonicMs`. */
   readonly closing?: TargetRoute['closing'];
 }
@@ -30,6 +33,7 @@ export interface ServiceSpec {
   readonly pins?: PinPolicy;
   readonly timeouts?: Partial<ServiceRoute['timeouts']>;
   readonly retries?: Partial<ServiceRoute['retries']>;
+  readonly tls?: Partial<TargetTls>;
   readonly expose?: boolean;
   readonly fuse?: Fuse | null;
 }
@@ -81,6 +85,7 @@ export class Routes {
       pins: spec.pins ?? { by: 'none' },
       timeouts: { ...TEST_TIMEOUTS, ...spec.timeouts },
       retries: { attempts: 2, budget: 0.2, ...spec.retries },
+      ...(spec.tls === undefined ? {} : { tls: { ...TRUST_SYSTEM, ...spec.tls } }),
       expose: spec.expose ?? false,
       fuse: spec.fuse ?? null,
     };
@@ -100,7 +105,7 @@ export class Routes {
   #target(path: string, port: number, spec: UpstreamSpec): TargetRoute {
     return {
       ...this.#identity(`${path}/${port}`, TARGET.size),
-      url: `http://127.0.0.1:${port}`,
+      url: `${spec.secure === true ? 'https' : 'http'}://127.0.0.1:${port}`,
       host: '127.0.0.1',
       port,
       eligible: spec.ineligible?.includes(port) !== true,

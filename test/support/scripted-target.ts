@@ -1,4 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, TLSSocket, type TlsOptions, Server as TlsServer } from 'node:tls';
 import { DEADLINE_MS, type Ending, eventually, Inbox } from './inbox.ts';
 import {
   type Body,
@@ -13,7 +14,7 @@ import {
 /** Called when a request's head has arrived; answers by `request.send`, or not at all. */
 export type TargetScript = (request: TargetRequest) => void | Promise<void>;
 
-/** A raw TCP server that records what it was sent and answers as its script says. */
+/** A raw TCP or TLS server that records what it was sent and answers as its script says. */
 export class ScriptedTarget {
   /** In the order their heads arrived, over all connections. */
   readonly requests: TargetRequest[] = [];
@@ -26,11 +27,14 @@ export class ScriptedTarget {
   private constructor(server: Server, script: TargetScript) {
     this.#server = server;
     this.script = script;
-    server.on('connection', (socket) => this.connections.push(new TargetConnection(this, socket)));
+    const event = server instanceof TlsServer ? 'secureConnection' : 'connection';
+    server.on(event, (socket: Socket) => this.connections.push(new TargetConnection(this, socket)));
   }
 
-  static async listen(script: TargetScript = echo, port = 0): Promise<ScriptedTarget> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true });
+  /** `tls`: it speaks TLS with these options. */
+  static async listen(script: TargetScript = echo, port = 0, tls?: TlsOptions): Promise<ScriptedTarget> {
+    const options = { allowHalfOpen: true, noDelay: true };
+    const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tls });
     const target = new ScriptedTarget(server, script);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -93,6 +97,16 @@ export class TargetConnection {
     socket.on('end', () => this.#end('fin'));
     socket.on('error', () => this.#end('reset'));
     socket.on('close', () => this.#end('reset'));
+  }
+
+  /** Its TLS session was begun on an earlier connection. */
+  get resumed(): boolean {
+    return this.#socket instanceof TLSSocket && this.#socket.isSessionReused();
+  }
+
+  /** Name that the gate asked for in its TLS handshake (SNI); null for none. */
+  get serverName(): string | null {
+    return this.#socket instanceof TLSSocket ? this.#socket.servername || null : null;
   }
 
   /** Octets received behind the requests read so far: of a request under way, or of a tunnel. */
