@@ -23,10 +23,13 @@ export class ScriptedTarget {
   readonly violations: string[] = [];
   script: TargetScript;
   readonly #server: Server;
+  /** Accepted, though there may be no connection for them: where TLS was not agreed on. */
+  readonly #accepted = new Set<Socket>();
 
   private constructor(server: Server, script: TargetScript) {
     this.#server = server;
     this.script = script;
+    server.on('connection', (socket) => this.#accepted.add(socket));
     const event = server instanceof TlsServer ? 'secureConnection' : 'connection';
     server.on(event, (socket: Socket) => this.connections.push(new TargetConnection(this, socket)));
   }
@@ -71,6 +74,7 @@ export class ScriptedTarget {
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const connection of this.connections) connection.destroy();
+    for (const socket of this.#accepted) socket.destroy();
     await closed;
   }
 }
@@ -80,6 +84,10 @@ export class TargetConnection {
   readonly requests: TargetRequest[] = [];
   /** Keeps our half open when the gate ends its own. A server would not. */
   ignoresEnd = false;
+  /** Its TLS session was begun on an earlier connection. */
+  readonly resumed: boolean;
+  /** Name that the gate asked for in its TLS handshake (SNI); null for none. */
+  readonly serverName: string | null;
   readonly #target: ScriptedTarget;
   readonly #socket: Socket;
   #cursor = 0;
@@ -89,6 +97,8 @@ export class TargetConnection {
   constructor(target: ScriptedTarget, socket: Socket) {
     this.#target = target;
     this.#socket = socket;
+    this.resumed = socket instanceof TLSSocket && socket.isSessionReused();
+    this.serverName = socket instanceof TLSSocket ? socket.servername || null : null;
     socket.on('data', (chunk: Buffer) => {
       this.inbox.push(chunk);
       this.#advance();
@@ -97,16 +107,6 @@ export class TargetConnection {
     socket.on('end', () => this.#end('fin'));
     socket.on('error', () => this.#end('reset'));
     socket.on('close', () => this.#end('reset'));
-  }
-
-  /** Its TLS session was begun on an earlier connection. */
-  get resumed(): boolean {
-    return this.#socket instanceof TLSSocket && this.#socket.isSessionReused();
-  }
-
-  /** Name that the gate asked for in its TLS handshake (SNI); null for none. */
-  get serverName(): string | null {
-    return this.#socket instanceof TLSSocket ? this.#socket.servername || null : null;
   }
 
   /** Octets received behind the requests read so far: of a request under way, or of a tunnel. */
