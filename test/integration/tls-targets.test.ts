@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs';
 import { type IncomingMessage, type RequestListener, request } from 'node:http';
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { resolve } from 'node:path';
 import type { TlsOptions } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -14,7 +13,7 @@ import { useBench } from '../support/bench.ts';
 import { eventually } from '../support/inbox.ts';
 import { head, type ParsedResponse, response, value } from '../support/message.ts';
 import { answer, echo, type TargetScript } from '../support/scripted-target.ts';
-import { pem } from '../support/tls.ts';
+import { pem, TARGET_FIXTURES } from '../support/tls.ts';
 
 const bench = useBench();
 
@@ -22,8 +21,7 @@ const GET = head('GET /x HTTP/1.1', 'Host: gate.test');
 const POST = Buffer.concat([head('POST /x HTTP/1.1', 'Host: gate.test', 'Content-Length: 5'), Buffer.from('hello')]);
 const SIZE = 20 * 1024 * 1024;
 
-const own = (file: string): string =>
-  readFileSync(resolve(import.meta.dirname, '../fixtures/tls-targets', file), 'utf8');
+const own = (file: string): string => readFileSync(`${TARGET_FIXTURES}/${file}`, 'utf8');
 const pair = (name: string) => ({ cert: pem(`${name}.crt`), key: pem(`${name}.key`) });
 const GATE = pair('gate');
 const ALONE = { cert: own('alone.crt'), key: own('alone.key') };

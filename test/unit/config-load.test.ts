@@ -42,6 +42,7 @@ describe('what a configuration becomes', () => {
           drain: { timeoutMs: 30_000 },
           timeouts: { connectMs: 2_000, responseMs: 30_000, idleMs: 4_000 },
           retries: { attempts: 2, budget: 0.2 },
+          tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
           expose: false,
           rollout: {
             strategy: 'canary',
