@@ -12,7 +12,7 @@ import { readTarget } from '../support/accounts.ts';
 import { useBench } from '../support/bench.ts';
 import { eventually } from '../support/inbox.ts';
 import { head, type ParsedResponse, response, value } from '../support/message.ts';
-import { answer, echo, type TargetScript } from '../support/scripted-target.ts';
+import { echo, type TargetScript } from '../support/scripted-target.ts';
 import { pem, TARGET_FIXTURES } from '../support/tls.ts';
 
 const bench = useBench();
@@ -41,6 +41,13 @@ async function ask(request = GET): Promise<ParsedResponse> {
 async function refused(error: string, status = 502): Promise<void> {
   const reply = await ask(POST);
   expect([reply.status, value(reply, 'proxy-status')]).toEqual([status, `gate; error=${error}`]);
+}
+
+/** A script that waits for the whole request and then sends these bytes. */
+function answer(bytes: Buffer): TargetScript {
+  return async (request) => {
+    if (await request.whole) request.send(bytes);
+  };
 }
 
 const servers: { close(): void }[] = [];

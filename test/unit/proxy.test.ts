@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Deadlines } from '../../src/http1/deadlines.ts';
 import { connectFailure } from '../../src/http1/connect-failure.ts';
+import { Deadlines } from '../../src/http1/deadlines.ts';
 import { PinJar } from '../../src/proxy/pins.ts';
 import { RoutingTable, type Service } from '../../src/proxy/routing-table.ts';
 import type { PinPolicy } from '../../src/traffic/snapshot.ts';
