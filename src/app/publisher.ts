@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../platform/clock.ts';
+import { TRUST_SYSTEM } from '../platform/tls.ts';
 import type { Rollout } from '../rollout/rollout.ts';
 import type { Standing } from '../traffic/outliers.ts';
 import type { RoutingSnapshot, ServiceRoute } from '../traffic/snapshot.ts';
@@ -106,12 +107,12 @@ function checkedTargets(
 ): CheckedTarget[] {
   const targets: CheckedTarget[] = [];
   for (const [service, { upstreams }] of effective) {
-    const health = config.services[service]?.health ?? null;
+    const { health = null, tls = TRUST_SYSTEM } = config.services[service] ?? {};
     for (const [upstream, { targets: urls }] of Object.entries(upstreams)) {
       const entries = registry.service(service)?.upstreams.get(upstream)?.targets;
       for (const url of urls) {
         const entry = entries?.get(url);
-        if (entry !== undefined) targets.push({ id: entry.id, url, service, upstream, health });
+        if (entry !== undefined) targets.push({ id: entry.id, url, tls, service, upstream, health });
       }
     }
   }

@@ -1,5 +1,6 @@
 import type { Config, ServiceConfig } from '../config/config.ts';
 import { parseTargetUrl } from '../config/target-url.ts';
+import { TRUST_SYSTEM } from '../platform/tls.ts';
 import type { Rollout } from '../rollout/rollout.ts';
 import { eligibleTargets, type Standing } from '../traffic/outliers.ts';
 import type {
@@ -88,6 +89,8 @@ function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: Servic
     retries: config.retries,
     limits: limitsOf(config, input.config.workers),
     streakLimit: config.outliers?.consecutive ?? 0,
+    // What all services share is not sent with each: the workers would take it for settings of its own.
+    ...(config.tls === TRUST_SYSTEM ? {} : { tls: config.tls }),
     expose: config.expose,
     fuse: judged ? input.fuse(rollout) : null,
     ledger: entry.ledger,
@@ -131,15 +134,8 @@ function targetRoute(
   eligible: boolean,
 ): TargetRoute {
   const closing = closingOf(service, upstream, target);
-  return {
-    id: target.id,
-    url: target.url,
-    ...parseTargetUrl(target.url),
-    eligible,
-    warm: null,
-    closing,
-    ledger: target.ledger,
-  };
+  const { host, port } = parseTargetUrl(target.url);
+  return { id: target.id, url: target.url, host, port, eligible, warm: null, closing, ledger: target.ledger };
 }
 
 function warmOf({ backSinceMs }: TargetEntry, slowStartMs: number, nowMs: number): TargetRoute['warm'] {

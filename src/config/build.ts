@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import { type TargetTls, TRUST_SYSTEM } from '../platform/tls.ts';
 import type {
   AdminConfig,
   Config,
@@ -13,14 +14,15 @@ import { toOutliers } from './outliers-schema.ts';
 import { DEFAULT_PLAN, mergePlan } from './plan-schema.ts';
 import type { ServiceSettings, Settings } from './schema.ts';
 
-/** Where relative paths are taken from, and what was read of each listener's certificates. */
+/** Where relative paths are taken from, and what was read of the certificates of each listener and service. */
 export interface Surroundings {
   readonly directory: string;
   readonly tls: readonly (TlsConfig | null)[];
+  readonly targetTls: ReadonlyMap<string, TargetTls>;
 }
 
 /** The configuration that valid settings stand for. */
-export function buildConfig(settings: Settings, { directory, tls }: Surroundings): Config {
+export function buildConfig(settings: Settings, { directory, tls, targetTls }: Surroundings): Config {
   return {
     listeners: settings.listeners.map((listener, i) => toListener(listener, tls[i] ?? null)),
     admin: toAdmin(settings.admin, directory),
@@ -28,7 +30,9 @@ export function buildConfig(settings: Settings, { directory, tls }: Surroundings
     workers: settings.workers === 'auto' ? availableParallelism() : settings.workers,
     accessLog: settings.accessLog,
     shutdown: { readinessDelayMs: settings.shutdown.readinessDelay, drainTimeoutMs: settings.shutdown.drainTimeout },
-    services: mapValues(settings.services, toService),
+    services: mapValues(settings.services, (service, name) =>
+      toService(service, name, targetTls.get(name) ?? TRUST_SYSTEM),
+    ),
   };
 }
 
@@ -52,7 +56,7 @@ function toAdmin({ address, tokens, hosts }: Settings['admin'], directory: strin
   };
 }
 
-function toService(service: ServiceSettings, name: string): ServiceConfig {
+function toService(service: ServiceSettings, name: string, tls: TargetTls): ServiceConfig {
   const upstreams = mapValues(service.upstreams, ({ weight, targets }): UpstreamConfig => ({ weight, targets }));
   return {
     name,
@@ -76,6 +80,7 @@ function toService(service: ServiceSettings, name: string): ServiceConfig {
       queueTimeoutMs: service.limits.queueTimeout,
     },
     slowStartMs: service.slowStart,
+    tls,
     expose: service.expose,
     rollout: mergePlan(service.rollout, DEFAULT_PLAN),
   };

@@ -42,6 +42,9 @@ export function warnAbout(settings: Settings): Finding[] {
   });
   for (const [name, service] of Object.entries(settings.services)) {
     findings.push(
+      ...tlsWarnings(service).map((finding) => ({ ...finding, path: ['services', name, ...finding.path] })),
+    );
+    findings.push(
       ...planWarnings(service.rollout).map((finding) => ({
         ...finding,
         path: ['services', name, 'rollout', ...finding.path],
@@ -49,6 +52,18 @@ export function warnAbout(settings: Settings): Finding[] {
     );
   }
   return findings;
+}
+
+function tlsWarnings({ tls, upstreams }: ServiceSettings): Finding[] {
+  const { verify, ca, cert, serverName } = tls;
+  const isSaid = !verify || ca !== undefined || cert !== undefined || serverName !== undefined;
+  const targets = Object.values(upstreams).flatMap((upstream) => upstream.targets);
+  if (isSaid && targets.length > 0 && !targets.some((target) => parseTargetUrl(target).secure))
+    return [{ path: ['tls'], atKey: true, message: 'is not used: no target is https://host:port' }];
+  if (verify) return [];
+  const mend = 'name the authority that signed them as `ca`, or the targets as `serverName`';
+  const message = `any certificate will do, so whoever is in between can read and change what passes; ${mend}`;
+  return [{ path: ['tls', 'verify'], message }];
 }
 
 function checkListeners(settings: Settings, clean: Clean): Finding[] {

@@ -1,3 +1,5 @@
+import type { TargetTls } from '../platform/tls.ts';
+
 /** The configuration after parsing: defaults filled in, durations in milliseconds, sizes in bytes, shares 0 to 1. */
 export interface Config {
   readonly listeners: readonly ListenerConfig[];
@@ -84,6 +86,8 @@ export interface ServiceConfig {
   };
   /** How long a target that comes back gets less than its share; 0: not at all. */
   readonly slowStartMs: number;
+  /** For `https:` targets. */
+  readonly tls: TargetTls;
   readonly expose: boolean;
   /** The default plan; a started rollout may override any key of it. */
   readonly rollout: RolloutPlan;
@@ -91,7 +95,7 @@ export interface ServiceConfig {
 
 export interface UpstreamConfig {
   readonly weight: number;
-  /** `http://host:port`, no path, no credentials. */
+  /** `http://host:port` or `https://host:port`, no path, no credentials. */
   readonly targets: readonly string[];
 }
 

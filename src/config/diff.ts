@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { TargetTls } from '../platform/tls.ts';
 import { formatAddress } from './address.ts';
 import type {
   AdminConfig,
@@ -61,9 +62,26 @@ function serviceLines(before: ServiceConfig, after: ServiceConfig): string[] {
     ...changed('queue limit', before.limits.queue, after.limits.queue),
     ...changed('queue timeout', ...durations(before.limits.queueTimeoutMs, after.limits.queueTimeoutMs)),
     ...changed('slow start', ...durations(before.slowStartMs, after.slowStartMs)),
+    ...targetTlsLines(before.tls, after.tls).map((line) => `tls: ${line}`),
     ...changed('expose', onOff(before.expose), onOff(after.expose)),
     ...planLines(before.rollout, after.rollout).map((line) => `rollout: ${line}`),
   ];
+}
+
+/** Never shows what a file held. */
+function targetTlsLines(before: TargetTls, after: TargetTls): string[] {
+  const isNewPair = before.cert !== after.cert || before.key !== after.key;
+  return [
+    ...(before.ca === after.ca ? [] : [given('authorities', before.ca, after.ca)]),
+    ...(isNewPair ? [given('client certificate', before.cert, after.cert)] : []),
+    ...changed('server name', before.serverName ?? 'of the URL', after.serverName ?? 'of the URL'),
+    ...changed('verification', onOff(before.verify), onOff(after.verify)),
+  ];
+}
+
+function given(what: string, before: string | null, after: string | null): string {
+  if (before === null) return `${what} added`;
+  return `${what} ${after === null ? 'removed' : 'changed'}`;
 }
 
 function upstreamLines(before: UpstreamConfig, after: UpstreamConfig): string[] {

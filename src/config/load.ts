@@ -1,13 +1,15 @@
 import { dirname, resolve } from 'node:path';
 import { buildConfig } from './build.ts';
-import { type ReadCertificates, readCertificates } from './certificates.ts';
+import { readCertificates } from './certificates.ts';
 import { checkSettings, warnAbout } from './checks.ts';
 import type { Config } from './config.ts';
 import { locate, type Mistake, readDocument, type Tree } from './document.ts';
+import { PemReader } from './pem.ts';
 import type { ConfigProblem, Finding, Path } from './problem.ts';
 import { decodeUtf8, readBounded } from './read-file.ts';
 import { References } from './references.ts';
 import { Source } from './source.ts';
+import { readTargetTls } from './target-tls.ts';
 import { validate } from './validate.ts';
 
 export type { ConfigProblem } from './problem.ts';
@@ -53,20 +55,19 @@ export function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv =
   const data = references.replaceIn(tree, []);
   const { settings, findings, broken } = validate(data, references);
   const clean = (...path: Path) => !broken.touches(path) && !references.failed.touches(path);
-  const certificates: ReadCertificates =
-    settings === null
-      ? { tls: [], findings: [], warnings: [], files: [] }
-      : readCertificates(settings.listeners, { directory, clean, nowMs: Date.now() });
+  const reader = new PemReader({ directory, nowMs: Date.now() });
+  const tls = settings === null ? [] : readCertificates(settings.listeners, { reader, directory, clean });
+  const targetTls = readTargetTls(settings?.services ?? {}, { reader, clean });
   const checked = settings === null ? [] : checkSettings(settings, clean);
-  const all = [...findings, ...checked, ...certificates.findings].map((finding) => locatedIn(tree, finding));
+  const all = [...findings, ...checked, ...reader.findings].map((finding) => locatedIn(tree, finding));
   const problems = [...references.mistakes, ...all];
-  const files = [...references.files, ...certificates.files];
+  const files = [...references.files, ...reader.files];
   if (settings === null || problems.length > 0) return { ok: false, files, problems: report(source, problems) };
   const warnings = report(
     source,
-    [...warnAbout(settings), ...certificates.warnings].map((finding) => locatedIn(tree, finding)),
+    [...warnAbout(settings), ...reader.warnings].map((finding) => locatedIn(tree, finding)),
   );
-  return { ok: true, files, config: buildConfig(settings, { directory, tls: certificates.tls }), warnings };
+  return { ok: true, files, config: buildConfig(settings, { directory, tls, targetTls }), warnings };
 }
 
 function locatedIn(tree: Tree, { path, message, atKey }: Finding): Mistake {

@@ -5,7 +5,7 @@ import { mistake, type Parsed, quote, value } from './parsed.ts';
 import { pinsSchema } from './pins-schema.ts';
 import { planSchema } from './plan-schema.ts';
 import { normaliseTarget } from './target-url.ts';
-import { tlsSchema } from './tls-schema.ts';
+import { targetTlsSchema, tlsSchema } from './tls-schema.ts';
 import { count, duration, name, object, pathPrefix, percent, requestPath, size, text } from './values.ts';
 
 const listenerSchema = object({
@@ -76,7 +76,7 @@ const upstreamSchema = object({
   targets: z
     .array(text(normaliseTarget))
     .max(1000)
-    .describe('`http://host:port` each; may be empty while the weight is 0.'),
+    .describe('`http://host:port` or `https://host:port` each; may be empty while the weight is 0.'),
 });
 
 const serviceSchema = object({
@@ -136,6 +136,7 @@ const serviceSchema = object({
     .describe(
       'A target that was unhealthy or ejected gets 10 % of its share at first, growing to all of it this long.',
     ),
+  tls: targetTlsSchema.prefault({}).describe('How `https:` targets are verified, and what they are shown.'),
   expose: z.boolean().prefault(false).describe('Adds `x-tealgate-upstream` to responses.'),
   rollout: planSchema.prefault({}).describe('The default plan of a rollout; starting one may override any key.'),
 });

@@ -8,8 +8,16 @@ METADATA.addSubnet('169.254.0.0', 16, 'ipv4');
 METADATA.addSubnet('fe80::', 10, 'ipv6');
 METADATA.addAddress('fd00:ec2::254', 'ipv6');
 
+const SCHEMES = ['http', 'https'];
+
+/** Where a target listens, and how it is spoken to. */
+export interface TargetAddress extends Address {
+  /** Over TLS. */
+  readonly secure: boolean;
+}
+
 /**
- * The target URL in its one spelling, `http://host:port`. Refused: other schemes, paths, queries, fragments, credentials,
+ * The target URL in its one spelling, `http://host:port` or `https://host:port`. Refused: other schemes, paths, queries, fragments, credentials,
  * blanks and control characters, and link-local (metadata) addresses.
  */
 export function normaliseTarget(text: string): Parsed<string> {
@@ -22,9 +30,10 @@ export function normaliseTarget(text: string): Parsed<string> {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
   if (scheme === undefined)
     return mistake(`${shown} is not a URL; write ${parseAddress(text).ok ? `http://${text}` : 'http://host:port'}`);
-  if (['https', 'h2', 'h2c'].includes(scheme))
-    return mistake(`${scheme}: targets are not supported yet; write http://host:port`);
-  if (scheme !== 'http') return mistake(`${scheme}: is not a scheme for targets; write http://host:port`);
+  if (['h2', 'h2c'].includes(scheme))
+    return mistake(`${scheme}: targets are not supported yet; write http${scheme === 'h2' ? 's' : ''}://host:port`);
+  if (!SCHEMES.includes(scheme))
+    return mistake(`${scheme}: is not a scheme for targets; write http://host:port or https://host:port`);
   const rest = text.slice(text.indexOf('//') + 2);
   if (/[?#]/.test(rest)) return mistake(`${shown} has a query or a fragment; write http://host:port`);
   if (/\/./.test(rest))
@@ -32,10 +41,12 @@ export function normaliseTarget(text: string): Parsed<string> {
   return fromUrl(text);
 }
 
-/** Host (IPv6 without brackets) and port of a target URL. For URLs that were accepted before; throws on anything else. */
-export function parseTargetUrl(url: string): Address {
-  const { hostname, port } = new URL(url);
-  return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? 80 : Number(port) };
+/** Host (IPv6 without brackets), port and scheme of a target URL. For URLs that were accepted before; throws on anything else. */
+export function parseTargetUrl(url: string): TargetAddress {
+  const { protocol, hostname, port } = new URL(url);
+  const secure = protocol === 'https:';
+  const usual = secure ? 443 : 80;
+  return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? usual : Number(port), secure };
 }
 
 /** Whether a target would be the admin endpoint itself, which no traffic may reach. */
@@ -62,5 +73,5 @@ function fromUrl(text: string): Parsed<string> {
   if (METADATA.check(canonical, isIPv6(canonical) ? 'ipv6' : 'ipv4') && (isIPv4(canonical) || isIPv6(canonical))) {
     return mistake(`${shown} is a link-local (metadata) address; requests are never sent there`);
   }
-  return value(`http://${formatAddress(address)}`);
+  return value(`${address.secure ? 'https' : 'http'}://${formatAddress(address)}`);
 }

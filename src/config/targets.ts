@@ -5,7 +5,7 @@ import { targetsSchema } from './schema.ts';
 export { parseTargetUrl } from './target-url.ts';
 
 /**
- * A list of target URLs, each `http://host:port` in its one spelling. `forbidden` is where the admin endpoint listens.
+ * A list of target URLs, each in its one spelling. `forbidden` is where the admin endpoint listens.
  * The list may be empty: whether an upstream may be is for the caller, who knows its weight. Throws `bad_request` naming
  * each mistake and its mend.
  */

@@ -1,5 +1,7 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
-import { mistake, value } from './parsed.ts';
+import { parseHostName } from './address.ts';
+import { mistake, type Parsed, quote, value } from './parsed.ts';
 import type { Path } from './problem.ts';
 import { object, text } from './values.ts';
 
@@ -59,3 +61,33 @@ export const tlsSchema = object({
   if (key === undefined) return complain(['key'], 'is missing; name the PEM file of the private key');
   return { certificates: [{ cert, key, at: [] }], minVersion };
 });
+
+/** What a service says about its `https:` targets. */
+export type TargetTlsSettings = z.output<typeof targetTlsSchema>;
+
+export const targetTlsSchema = object({
+  ca: pemPath('the certificate authorities', './internal-ca.crt')
+    .optional()
+    .describe(
+      'PEM file with the authorities that are trusted, in place of those of the system; relative to this file.',
+    ),
+  cert: pemPath('the client certificate', './gate.crt')
+    .optional()
+    .describe('PEM file with a certificate for targets that ask for one, and then its intermediates.'),
+  key: keyPath.optional(),
+  serverName: text(parseServerName, { example: 'shop.internal' })
+    .optional()
+    .describe('What targets are asked for, and what their certificates must name; by default the host of the URL.'),
+  verify: z.boolean().prefault(true).describe('`false` takes any certificate: whoever is in between can read along.'),
+}).superRefine(({ cert, key }, context) => {
+  if ((cert === undefined) === (key === undefined)) return;
+  const [missing, what] = cert === undefined ? ['cert', 'the client certificate'] : ['key', 'its private key'];
+  context.addIssue({ code: 'custom', path: [missing], message: `is missing; name the PEM file of ${what}` });
+});
+
+function parseServerName(raw: string): Parsed<string> {
+  const name = parseHostName(raw);
+  if (name.ok && isIP(name.value.replace(/^\[|\]$/g, '')) !== 0)
+    return mistake(`${quote(raw)} is an address; give a host name, or leave it out to verify the address of the URL`);
+  return name.ok ? value(name.value) : name;
+}

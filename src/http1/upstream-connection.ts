@@ -1,18 +1,16 @@
 import { connect, type Socket } from 'node:net';
-import { isLocalFault } from '../platform/local-fault.ts';
+import type { TLSSocket } from 'node:tls';
 import { BodyReader, type Framing } from './body-reader.ts';
+import { type ConnectFailure, connectFailure, refusesClient } from './connect-failure.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import { F } from './fields.ts';
 import { Head, INCOMPLETE, NO_LENGTH } from './head.ts';
 import { parseResponseHead } from './response-parser.ts';
+import type { UpstreamTls } from './upstream-tls.ts';
 
 /** Why an upstream connection failed its exchange. */
 export type UpstreamFailure =
-  | 'connect_refused'
-  | 'connect_timeout'
-  | 'connect_failed'
-  /** We had no file descriptor, port or memory for it: says nothing about the target. */
-  | 'local'
+  | ConnectFailure
   /** Closed or reset before a complete response head. */
   | 'reset'
   /** The response was not well-formed HTTP/1. */
@@ -36,6 +34,8 @@ export interface UpstreamHandler {
 export interface ConnectionOwner {
   readonly host: string;
   readonly port: number;
+  /** For new connections; null: they are plain. */
+  readonly tls: UpstreamTls | null;
   onIdle(connection: UpstreamConnection): void;
   onClosed(connection: UpstreamConnection): void;
 }
@@ -65,8 +65,12 @@ export class UpstreamConnection implements Timed {
   answered = false;
   /** How long the target says it keeps an idle connection, less a margin; Infinity when it does not say. */
   keepAliveMs = Number.POSITIVE_INFINITY;
+  /** What it was made with; null: it is plain. */
+  readonly tls: UpstreamTls | null;
 
   readonly #socket: Socket;
+  /** The socket, once TLS is being agreed on. */
+  #secure: TLSSocket | null = null;
   readonly #owner: ConnectionOwner;
   readonly #deadlines: Deadlines;
   readonly #reader = new BodyReader();
@@ -77,7 +81,7 @@ export class UpstreamConnection implements Timed {
   #headRequest = false;
   #reusable = true;
   #failure: Error | null = null;
-  #buffer: Buffer = Buffer.allocUnsafeSlow(SMALL_READ);
+  #buffer: Buffer = EMPTY;
   /** The last read filled the buffer. */
   #filled = false;
   #lent = false;
@@ -87,19 +91,13 @@ export class UpstreamConnection implements Timed {
     this.#owner = owner;
     this.#handler = handler;
     this.#deadlines = deadlines;
+    this.tls = owner.tls;
     this.deadlineMs = performance.now() + connectTimeoutMs;
     deadlines.add(this);
-    const socket = connect({
-      host: owner.host,
-      port: owner.port,
-      noDelay: true,
-      allowHalfOpen: true,
-      onread: { buffer: () => this.#nextBuffer(), callback: (length) => this.#onRead(length) },
-    });
+    const socket = this.tls === null ? this.#connectPlain() : this.#connectSecure(this.tls);
     this.#socket = socket;
     socket.on('error', (error) => this.#onError(error));
     socket.on('close', () => this.#onClose());
-    socket.on('connect', () => this.#onConnect());
     socket.on('end', () => this.#onEnd());
     socket.on('drain', () => this.#handler?.onUpstreamDrain());
   }
@@ -164,6 +162,27 @@ export class UpstreamConnection implements Timed {
   onDeadline(): void {
     if (this.#state === 'connecting') this.#fail('connect_timeout');
     else this.destroy();
+  }
+
+  #connectPlain(): Socket {
+    this.#buffer = Buffer.allocUnsafeSlow(SMALL_READ);
+    const socket = connect({
+      host: this.#owner.host,
+      port: this.#owner.port,
+      noDelay: true,
+      allowHalfOpen: true,
+      onread: { buffer: () => this.#nextBuffer(), callback: (length) => this.#onRead(length) },
+    });
+    return socket.on('connect', () => this.#onConnect());
+  }
+
+  #connectSecure(tls: UpstreamTls): Socket {
+    const socket = tls.connect(this.#owner);
+    socket.on('connect', () => {
+      this.#secure = socket;
+    });
+    socket.on('secureConnect', () => this.#onConnect());
+    return socket.on('data', (chunk: Buffer) => this.#onData(chunk));
   }
 
   #onConnect(): void {
@@ -272,6 +291,10 @@ export class UpstreamConnection implements Timed {
     this.#handler?.onBody(buf, this.#reader);
   }
 
+  /**
+   * Over TLS, the end of the body may be one that an attacker made: Node.js does not tell a close_notify from a bare FIN
+   * (RFC 9112 §9.8). A reset is told.
+   */
   #onEnd(): void {
     if (this.#state === 'body' && this.#reader.framing === 'close') {
       this.#reader.done = true;
@@ -295,10 +318,9 @@ export class UpstreamConnection implements Timed {
 
   #failAsClosed(cause: Error | null): void {
     if (this.#state === 'closed') return;
-    if (this.#state === 'connecting') {
-      this.#fail(connectFailure(cause));
-    } else if (this.#state === 'body') this.#fail('truncated');
-    else this.#fail('reset');
+    if (this.#state === 'connecting') this.#fail(connectFailure(cause, this.#secure));
+    else if (this.#state === 'body') this.#fail('truncated');
+    else this.#fail(this.answered || this.reused || !refusesClient(cause) ? 'reset' : 'tls_alert');
   }
 
   #fail(failure: UpstreamFailure): void {
@@ -314,13 +336,6 @@ export class UpstreamConnection implements Timed {
     this.#deadlines.remove(this);
     this.#owner.onClosed(this);
   }
-}
-
-/** Why a connection could not be made. */
-export function connectFailure(cause: Error | null): UpstreamFailure {
-  if (isLocalFault(cause)) return 'local';
-  const { code } = (cause ?? {}) as NodeJS.ErrnoException;
-  return code === 'ECONNREFUSED' ? 'connect_refused' : 'connect_failed';
 }
 
 /** RFC 9112 §6.3: HEAD, 204 and 304 have no body whatever their fields say. */

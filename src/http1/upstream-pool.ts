@@ -1,5 +1,6 @@
 import type { Deadlines } from './deadlines.ts';
 import { type ConnectionOwner, UpstreamConnection, type UpstreamHandler } from './upstream-connection.ts';
+import type { UpstreamTls } from './upstream-tls.ts';
 
 /** Idle connections kept per target and worker; more are closed when they fall idle. */
 const MAX_IDLE = 256;
@@ -17,6 +18,7 @@ export class UpstreamPool implements ConnectionOwner {
   readonly #onOpenChange: (open: number) => void;
   #idleMs: number;
   #closing = false;
+  #tls: UpstreamTls | null = null;
 
   constructor(options: {
     host: string;
@@ -37,6 +39,17 @@ export class UpstreamPool implements ConnectionOwner {
     this.#idleMs = idleMs;
   }
 
+  get tls(): UpstreamTls | null {
+    return this.#tls;
+  }
+
+  /** For connections from now on; those made with other settings are closed as soon as they are idle. */
+  set tls(tls: UpstreamTls | null) {
+    if (tls === this.#tls) return;
+    this.#tls = tls;
+    this.#closeIdle();
+  }
+
   /** An idle connection, or null. */
   takeIdle(handler: UpstreamHandler): UpstreamConnection | null {
     const connection = this.#idle.pop();
@@ -52,7 +65,7 @@ export class UpstreamPool implements ConnectionOwner {
   }
 
   onIdle(connection: UpstreamConnection): void {
-    if (this.#closing || this.#idle.length >= MAX_IDLE) {
+    if (this.#closing || connection.tls !== this.#tls || this.#idle.length >= MAX_IDLE) {
       connection.destroy();
       return;
     }
@@ -69,7 +82,11 @@ export class UpstreamPool implements ConnectionOwner {
   /** While closing, idle connections are closed at once and others as soon as they fall idle. */
   set closing(closing: boolean) {
     this.#closing = closing;
-    if (closing) for (const connection of [...this.#idle]) connection.destroy();
+    if (closing) this.#closeIdle();
+  }
+
+  #closeIdle(): void {
+    for (const connection of [...this.#idle]) connection.destroy();
   }
 
   #count(change: number): void {

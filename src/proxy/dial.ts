@@ -1,27 +1,38 @@
 import { connect, type Socket } from 'node:net';
-import { connectFailure } from '../http1/upstream-connection.ts';
+import type { TLSSocket } from 'node:tls';
+import { connectFailure } from '../http1/connect-failure.ts';
+import type { UpstreamTls } from '../http1/upstream-tls.ts';
 import type { AttemptFailure } from './failures.ts';
+
+export interface DialOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Null: plain. */
+  readonly tls: UpstreamTls | null;
+  readonly timeoutMs: number;
+}
 
 /** A connection being made for a tunnel, apart from the pool. Ends with one of the two calls, or with `destroy`. */
 export class Dial {
   readonly #socket: Socket;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(
-    to: { readonly host: string; readonly port: number; readonly timeoutMs: number },
-    onConnected: (socket: Socket) => void,
-    onFailed: (failure: AttemptFailure) => void,
-  ) {
-    const socket = connect({ host: to.host, port: to.port, noDelay: true });
+  constructor(to: DialOptions, onConnected: (socket: Socket) => void, onFailed: (failure: AttemptFailure) => void) {
+    let handshaking: TLSSocket | null = null;
+    const secure = to.tls?.connect(to);
+    secure?.once('connect', () => {
+      handshaking = secure;
+    });
+    const socket = secure ?? connect({ host: to.host, port: to.port, noDelay: true });
     this.#socket = socket;
     const fail = (failure: AttemptFailure): void => {
       this.destroy();
       onFailed(failure);
     };
     this.#timer = setTimeout(() => fail('connect_timeout'), to.timeoutMs);
-    const onError = (error: Error): void => fail(connectFailure(error));
+    const onError = (error: Error): void => fail(connectFailure(error, handshaking));
     socket.once('error', onError);
-    socket.once('connect', () => {
+    socket.once(secure === undefined ? 'connect' : 'secureConnect', () => {
       clearTimeout(this.#timer);
       socket.off('error', onError);
       onConnected(socket);

@@ -516,7 +516,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     this.#client.pauseBody();
     const { host, port } = target.route;
     this.#attempt.dial = new Dial(
-      { host, port, timeoutMs: this.#route.timeouts.connectMs },
+      { host, port, tls: target.pool.tls, timeoutMs: this.#route.timeouts.connectMs },
       (peer) => {
         this.#attempt.dial = null;
         this.#upgrade(upstream, target, peer);

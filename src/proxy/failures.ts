@@ -10,6 +10,9 @@ export const FAILURES: Readonly<Record<AttemptFailure, readonly [ProxyError, Out
   connect_timeout: ['connection_timeout', 'timeout'],
   connect_failed: ['destination_unavailable', 'connect_failed'],
   local: ['connection_limit_reached', 'overloaded'],
+  tls_certificate: ['tls_certificate_error', 'connect_failed'],
+  tls_alert: ['tls_alert_received', 'connect_failed'],
+  tls_protocol: ['tls_protocol_error', 'connect_failed'],
   reset: ['connection_terminated', 'reset'],
   protocol: ['http_protocol_error', 'reset'],
   truncated: ['http_protocol_error', 'reset'],
@@ -18,5 +21,5 @@ export const FAILURES: Readonly<Record<AttemptFailure, readonly [ProxyError, Out
 
 /** The target cannot have seen anything of the request. */
 export function neverReached(failure: AttemptFailure): boolean {
-  return failure === 'connect_refused' || failure === 'connect_timeout' || failure === 'connect_failed';
+  return FAILURES[failure][1] === 'connect_failed' || failure === 'connect_timeout';
 }

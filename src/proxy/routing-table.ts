@@ -1,5 +1,7 @@
 import type { Deadlines } from '../http1/deadlines.ts';
 import { UpstreamPool } from '../http1/upstream-pool.ts';
+import { UpstreamTls } from '../http1/upstream-tls.ts';
+import { sameTls, type TargetTls, TRUST_SYSTEM } from '../platform/tls.ts';
 import { FuseState } from '../traffic/fuse-state.ts';
 import { SERVICE, stripe, TARGET, UPSTREAM } from '../traffic/ledger.ts';
 import { RetryBudget } from '../traffic/retry-budget.ts';
@@ -44,6 +46,8 @@ export interface Service {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly stable: Upstream | null;
   readonly candidate: Upstream | null;
+  /** The same object as long as the settings are the same. */
+  readonly tls: TargetTls;
   readonly budget: RetryBudget;
   readonly fuse: FuseState | null;
   /** Of the upstreams that may be chosen by weight. Candidates first, so that `at` moves keys only towards them. */
@@ -64,15 +68,16 @@ export class RoutingTable {
   constructor(snapshot: RoutingSnapshot, before: RoutingTable | null, options: TableOptions) {
     this.version = snapshot.version;
     const targets = new Map<number, Target>();
-    const install = (route: TargetRoute, idleMs: number): Target => {
-      const target = installTarget(route, before?.targets.get(route.id), idleMs, options);
+    const install = (route: TargetRoute, idleMs: number, tls: TargetTls | null): Target => {
+      const target = before?.targets.get(route.id) ?? createTarget(route, idleMs, options);
+      installTarget(target, { route, idleMs, tls, clockOffsetMs: options.clockOffsetMs });
       targets.set(route.id, target);
       return target;
     };
     const services = snapshot.services.map((route) =>
       installService(route, before?.services.get(route.id), install, options.worker),
     );
-    for (const route of snapshot.retired) install(route, 0);
+    for (const route of snapshot.retired) install(route, 0, null);
     this.services = new Map(services.map((service) => [service.route.id, service]));
     this.matcher = new ServiceMatcher(services);
     this.rooms = services.flatMap(({ upstreams }) => [...upstreams.values()].flatMap(({ room }) => room ?? []));
@@ -93,16 +98,24 @@ export interface TableOptions {
   readonly clockOffsetMs: number;
 }
 
-function installTarget(route: TargetRoute, before: Target | undefined, idleMs: number, options: TableOptions): Target {
-  const target = before ?? createTarget(route, idleMs, options);
+interface TargetUpdate {
+  readonly route: TargetRoute;
+  readonly idleMs: number;
+  /** Null: as before. */
+  readonly tls: TargetTls | null;
+  readonly clockOffsetMs: number;
+}
+
+function installTarget(target: Target, { route, idleMs, tls, clockOffsetMs }: TargetUpdate): void {
   if (route.eligible && !target.route.eligible) target.ledger[TARGET.streak] = 0; // it begins anew
   target.route = route;
-  target.cutAtMs = route.closing === null ? Number.POSITIVE_INFINITY : route.closing.cutAtMs - options.clockOffsetMs;
-  target.warmSinceMs = route.warm === null ? 0 : route.warm.sinceMs - options.clockOffsetMs;
-  target.warmUntilMs = route.warm === null ? 0 : route.warm.untilMs - options.clockOffsetMs;
+  target.cutAtMs = route.closing === null ? Number.POSITIVE_INFINITY : route.closing.cutAtMs - clockOffsetMs;
+  target.warmSinceMs = route.warm === null ? 0 : route.warm.sinceMs - clockOffsetMs;
+  target.warmUntilMs = route.warm === null ? 0 : route.warm.untilMs - clockOffsetMs;
   target.pool.idleMs = idleMs;
   target.pool.closing = route.closing !== null;
-  return target;
+  const isSecure = tls !== null && route.url.startsWith('https:');
+  if (isSecure && target.pool.tls?.settings !== tls) target.pool.tls = new UpstreamTls(tls, route.host);
 }
 
 function createTarget(route: TargetRoute, idleMs: number, options: TableOptions): Target {
@@ -122,12 +135,13 @@ function createTarget(route: TargetRoute, idleMs: number, options: TableOptions)
 function installService(
   route: ServiceRoute,
   before: Service | undefined,
-  install: (route: TargetRoute, idleMs: number) => Target,
+  install: (route: TargetRoute, idleMs: number, tls: TargetTls) => Target,
   worker: number,
 ): Service {
+  const tls = keepTls(route, before);
   const upstreams = new Map<string, Upstream>();
   for (const upstream of route.upstreams) {
-    const targets = upstream.targets.map((target) => install(target, route.timeouts.idleMs));
+    const targets = upstream.targets.map((target) => install(target, route.timeouts.idleMs, tls));
     const eligible = targets.filter((target) => target.route.eligible);
     const ledger = stripe(upstream.ledger, UPSTREAM.size, worker);
     const installed: Upstream = {
@@ -154,6 +168,7 @@ function installService(
     upstreams,
     stable: upstreams.get(route.stable) ?? null,
     candidate: route.candidate === null ? null : (upstreams.get(route.candidate) ?? null),
+    tls,
     budget: before?.budget ?? new RetryBudget(route.retries.budget),
     fuse: keepFuse(route, before),
     picker: new WeightedPicker<Upstream>([]),
@@ -172,6 +187,10 @@ function installRoom(ledger: Float64Array, before: Upstream | undefined): Waitin
       ledger[UPSTREAM.queued] = waiting;
     })
   );
+}
+
+function keepTls({ tls = TRUST_SYSTEM }: ServiceRoute, before: Service | undefined): TargetTls {
+  return before !== undefined && sameTls(before.tls, tls) ? before.tls : tls;
 }
 
 function keepFuse(route: ServiceRoute, before: Service | undefined): FuseState | null {

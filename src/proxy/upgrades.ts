@@ -2,6 +2,7 @@ import { Agent, type ClientRequest, createServer, type IncomingMessage, type Ser
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyServer, type ProxyServer } from 'http-proxy-3';
+import { refusesClient } from '../http1/connect-failure.ts';
 import type { DownstreamConnection } from '../http1/downstream-connection.ts';
 import type { UpstreamFailure } from '../http1/upstream-connection.ts';
 import { TARGET, UPSTREAM } from '../traffic/ledger.ts';
@@ -252,6 +253,7 @@ class Tunnel {
 
 /** The connection stood already: what is left is that the answer did not come, or was none. */
 function failureOf(error: Error): UpstreamFailure {
+  if (refusesClient(error)) return 'tls_alert';
   const { code } = error as NodeJS.ErrnoException;
   return code?.startsWith('HPE_') ? 'protocol' : 'reset';
 }

@@ -1,3 +1,4 @@
+import type { TargetTls } from '../platform/tls.ts';
 import type { NewEvent } from '../store/store.ts';
 import type { Counts, Rollout } from './rollout.ts';
 
@@ -19,6 +20,8 @@ export interface RolloutPorts {
   drained(service: string, upstream: string): boolean;
   /** Target URLs of an upstream. */
   targets(service: string, upstream: string): readonly string[];
+  /** How the `https:` targets of a service are spoken to. */
+  tls(service: string): TargetTls;
 }
 
 export interface RolloutUpdate {

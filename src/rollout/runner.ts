@@ -190,7 +190,7 @@ class RolloutRunner implements Runner {
     const results =
       targets.length === 0
         ? [withoutTargets(to)]
-        : await this.#smoke(plan.smoke, targets, { signal, clock: this.#clock });
+        : await this.#smoke(plan.smoke, targets, { signal, clock: this.#clock, tls: this.#ports.tls(service) });
     this.#smoked.set(service, { rollout: id, results });
     return results;
   }

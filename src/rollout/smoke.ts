@@ -1,12 +1,20 @@
 import { Agent, request } from 'undici';
 import type { SmokeRequest } from '../config/config.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
+import { type TargetTls, TRUST_SYSTEM, trustOptions } from '../platform/tls.ts';
 import type { SmokeResult } from './rollout.ts';
 
 /** Enough to find `bodyIncludes` in any page one would smoke-test; what lies beyond is not read. */
 const BODY_BYTES = 256 * 1024;
 /** Of a failed answer, kept as evidence. */
 const EVIDENCE_BYTES = 200;
+
+export interface SmokeOptions {
+  readonly signal: AbortSignal;
+  readonly clock?: Clock;
+  /** For `https:` targets; default: as the system trusts. */
+  readonly tls?: TargetTls;
+}
 
 /**
  * Sends the requests to each target itself, past all routing, and tells how each was answered. Targets are asked at the
@@ -15,10 +23,12 @@ const EVIDENCE_BYTES = 200;
 export async function runSmoke(
   requests: readonly SmokeRequest[],
   targets: readonly string[],
-  options: { readonly signal: AbortSignal; readonly clock?: Clock },
+  options: SmokeOptions,
 ): Promise<readonly SmokeResult[]> {
   // Connections of its own: a check says nothing if it rides on one that was opened before the deployment.
-  const agent = new Agent({ pipelining: 1 });
+  const isSecure = targets.some((target) => target.startsWith('https:'));
+  const connect = isSecure ? { connect: trustOptions(options.tls ?? TRUST_SYSTEM) } : {};
+  const agent = new Agent({ pipelining: 1, allowH2: false, ...connect });
   const context = { agent, signal: options.signal, clock: options.clock ?? systemClock };
   try {
     const perTarget = await Promise.all(targets.map((target) => askTarget(target, requests, context)));

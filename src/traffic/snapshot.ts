@@ -1,3 +1,5 @@
+import type { TargetTls } from '../platform/tls.ts';
+
 /**
  * The routing snapshot: everything a worker needs to decide any request, as plain frozen data that can be sent to a
  * worker thread. The control plane builds it and publishes it whole; a worker never changes it.
@@ -33,6 +35,8 @@ export interface ServiceRoute {
   readonly limits: { readonly inFlight: number; readonly queue: number; readonly queueTimeoutMs: number } | null;
   /** Errors in a row of a target that make a run (see ledger.ts `TARGET`); 0: they are not counted. */
   readonly streakLimit: number;
+  /** For its `https:` targets; the system's trust when left out. */
+  readonly tls?: TargetTls;
   /** Adds `x-tealgate-upstream` to responses. */
   readonly expose: boolean;
   /** Stops the candidate inside the worker at once, before the control plane has looked. */
@@ -57,7 +61,7 @@ export interface UpstreamRoute {
 
 export interface TargetRoute {
   readonly id: number;
-  /** As configured, e.g. `http://127.0.0.1:3001`. */
+  /** As configured, e.g. `http://127.0.0.1:3001`; `https:` is spoken over TLS. */
   readonly url: string;
   readonly host: string;
   readonly port: number;

@@ -1,6 +1,7 @@
 import type { DesiredService, DesiredState } from '../../src/app/desired.ts';
 import type { Config, OutliersConfig, ServiceConfig, UpstreamConfig } from '../../src/config/config.ts';
 import type { Clock } from '../../src/platform/clock.ts';
+import { TRUST_SYSTEM } from '../../src/platform/tls.ts';
 import type { Rollout } from '../../src/rollout/rollout.ts';
 
 export const BLUE = 'http://127.0.0.1:3001';
@@ -35,6 +36,7 @@ export function serviceConfig(given: Partial<ServiceConfig> = {}): ServiceConfig
     outliers: OUTLIERS,
     slowStartMs: 0,
     limits: { inFlightPerTarget: null, queue: 100, queueTimeoutMs: 1000 },
+    tls: TRUST_SYSTEM,
     expose: false,
     rollout: {
       strategy: 'canary',

@@ -1,3 +1,4 @@
+import type { TlsOptions } from 'node:tls';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { type Account, accountSince, type Gauges, readGauges, readTrials, type Trials } from './accounts.ts';
 import { eventually } from './inbox.ts';
@@ -55,6 +56,10 @@ export class Bench {
 
   async target(script?: TargetScript, port?: number): Promise<ScriptedTarget> {
     return this.#sockets.target(script, port);
+  }
+
+  async secureTarget(tls: TlsOptions, script?: TargetScript): Promise<ScriptedTarget> {
+    return this.#sockets.target(script, 0, tls);
   }
 
   async client(): Promise<RawClient> {

@@ -1,3 +1,4 @@
+import { type TargetTls, TRUST_SYSTEM } from '../../src/platform/tls.ts';
 import type { ListenerOptions } from '../../src/proxy/messages.ts';
 import { createBlock, SERVICE, TARGET, UPSTREAM } from '../../src/traffic/ledger.ts';
 import type {
@@ -19,6 +20,8 @@ export interface UpstreamSpec {
   readonly ineligible?: readonly number[];
   /** By port; `monotonicMs`. */
   readonly warm?: Readonly<Record<number, TargetRoute['warm']>>;
+  /** Its targets are `https:`. */
+  readonly secure?: boolean;
   /** Set on all targets while their upstream drains; `monotonicMs`. */
   readonly closing?: TargetRoute['closing'];
 }
@@ -35,6 +38,7 @@ export interface ServiceSpec {
   readonly limits?: ServiceRoute['limits'];
   /** Failures in a row that make a run; default 5. */
   readonly streakLimit?: number;
+  readonly tls?: Partial<TargetTls>;
   readonly expose?: boolean;
   readonly fuse?: Fuse | null;
 }
@@ -88,6 +92,7 @@ export class Routes {
       retries: { attempts: 2, budget: 0.2, ...spec.retries },
       limits: spec.limits ?? null,
       streakLimit: spec.streakLimit ?? 5,
+      ...(spec.tls === undefined ? {} : { tls: { ...TRUST_SYSTEM, ...spec.tls } }),
       expose: spec.expose ?? false,
       fuse: spec.fuse ?? null,
     };
@@ -107,7 +112,7 @@ export class Routes {
   #target(path: string, port: number, spec: UpstreamSpec): TargetRoute {
     return {
       ...this.#identity(`${path}/${port}`, TARGET.size),
-      url: `http://127.0.0.1:${port}`,
+      url: `${spec.secure === true ? 'https' : 'http'}://127.0.0.1:${port}`,
       host: '127.0.0.1',
       port,
       eligible: spec.ineligible?.includes(port) !== true,

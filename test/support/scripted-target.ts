@@ -1,4 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, TLSSocket, type TlsOptions, Server as TlsServer } from 'node:tls';
 import { DEADLINE_MS, type Ending, eventually, Inbox } from './inbox.ts';
 import {
   type Body,
@@ -13,7 +14,7 @@ import {
 /** Called when a request's head has arrived; answers by `request.send`, or not at all. */
 export type TargetScript = (request: TargetRequest) => void | Promise<void>;
 
-/** A raw TCP server that records what it was sent and answers as its script says. */
+/** A raw TCP or TLS server that records what it was sent and answers as its script says. */
 export class ScriptedTarget {
   /** In the order their heads arrived, over all connections. */
   readonly requests: TargetRequest[] = [];
@@ -22,15 +23,21 @@ export class ScriptedTarget {
   readonly violations: string[] = [];
   script: TargetScript;
   readonly #server: Server;
+  /** Accepted, though there may be no connection for them: where TLS was not agreed on. */
+  readonly #accepted = new Set<Socket>();
 
   private constructor(server: Server, script: TargetScript) {
     this.#server = server;
     this.script = script;
-    server.on('connection', (socket) => this.connections.push(new TargetConnection(this, socket)));
+    server.on('connection', (socket) => this.#accepted.add(socket));
+    const event = server instanceof TlsServer ? 'secureConnection' : 'connection';
+    server.on(event, (socket: Socket) => this.connections.push(new TargetConnection(this, socket)));
   }
 
-  static async listen(script: TargetScript = echo, port = 0): Promise<ScriptedTarget> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true });
+  /** `tls`: it speaks TLS with these options. */
+  static async listen(script: TargetScript = echo, port = 0, tls?: TlsOptions): Promise<ScriptedTarget> {
+    const options = { allowHalfOpen: true, noDelay: true };
+    const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tls });
     const target = new ScriptedTarget(server, script);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -67,6 +74,7 @@ export class ScriptedTarget {
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const connection of this.connections) connection.destroy();
+    for (const socket of this.#accepted) socket.destroy();
     await closed;
   }
 }
@@ -76,6 +84,10 @@ export class TargetConnection {
   readonly requests: TargetRequest[] = [];
   /** Keeps our half open when the gate ends its own. A server would not. */
   ignoresEnd = false;
+  /** Its TLS session was begun on an earlier connection. */
+  readonly resumed: boolean;
+  /** Name that the gate asked for in its TLS handshake (SNI); null for none. */
+  readonly serverName: string | null;
   readonly #target: ScriptedTarget;
   readonly #socket: Socket;
   #cursor = 0;
@@ -85,6 +97,8 @@ export class TargetConnection {
   constructor(target: ScriptedTarget, socket: Socket) {
     this.#target = target;
     this.#socket = socket;
+    this.resumed = socket instanceof TLSSocket && socket.isSessionReused();
+    this.serverName = socket instanceof TLSSocket ? socket.servername || null : null;
     socket.on('data', (chunk: Buffer) => {
       this.inbox.push(chunk);
       this.#advance();

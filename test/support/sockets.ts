@@ -1,3 +1,4 @@
+import type { TlsOptions } from 'node:tls';
 import { RawClient } from './raw-client.ts';
 import { ScriptedTarget, type TargetScript } from './scripted-target.ts';
 
@@ -6,8 +7,8 @@ export class Sockets {
   readonly #clients: RawClient[] = [];
   readonly #targets: ScriptedTarget[] = [];
 
-  async target(script?: TargetScript, port?: number): Promise<ScriptedTarget> {
-    const target = await ScriptedTarget.listen(script, port);
+  async target(script?: TargetScript, port?: number, tls?: TlsOptions): Promise<ScriptedTarget> {
+    const target = await ScriptedTarget.listen(script, port, tls);
     this.#targets.push(target);
     return target;
   }

@@ -8,6 +8,9 @@ import { RawClient } from './raw-client.ts';
 
 export const FIXTURES = resolve(import.meta.dirname, '../fixtures/tls');
 
+/** Certificates that targets and their clients need besides. */
+export const TARGET_FIXTURES = resolve(import.meta.dirname, '../fixtures/tls-targets');
+
 /** The root that the fixtures' certificates lead to. */
 export const ROOT = pem('root.crt');
 

@@ -8,6 +8,7 @@ import { probeReachable } from '../../src/app/health/reachable.ts';
 import { afterProbe, type HealthState, UNKNOWN } from '../../src/app/health/verdict.ts';
 import type { HealthConfig } from '../../src/config/config.ts';
 import { systemClock } from '../../src/platform/clock.ts';
+import { TRUST_SYSTEM } from '../../src/platform/tls.ts';
 
 const CONFIG: HealthConfig = {
   path: '/healthz',
@@ -75,7 +76,8 @@ describe('the verdict on a target', () => {
 });
 
 describe('a health check', () => {
-  const ask = (url: string, config = CONFIG) => probeHealth(url, config, systemClock, new AbortController().signal);
+  const ask = (url: string, config = CONFIG) =>
+    probeHealth({ url, tls: TRUST_SYSTEM }, config, systemClock, new AbortController().signal);
 
   it('asks for the path and takes an accepted status for good', async () => {
     const url = await serve((request, response) => response.writeHead(request.url === '/healthz' ? 204 : 500).end());
@@ -126,11 +128,14 @@ describe('a health check', () => {
 describe('the reachability check', () => {
   it('is good when a connection is accepted', async () => {
     const url = await listen(createTcpServer((socket) => socket.on('error', () => undefined).resume()));
-    expect(await probeReachable(url, 2000, systemClock)).toMatchObject({ ok: true, status: null });
+    expect(await probeReachable({ url, tls: TRUST_SYSTEM }, 2000, systemClock)).toMatchObject({
+      ok: true,
+      status: null,
+    });
   });
 
   it('names the reason when it is refused', async () => {
-    const probe = await probeReachable(await closedPort(), 2000, systemClock);
+    const probe = await probeReachable({ url: await closedPort(), tls: TRUST_SYSTEM }, 2000, systemClock);
     expect(probe.ok).toBe(false);
     expect(probe.detail).toContain('ECONNREFUSED');
   });
@@ -159,7 +164,9 @@ describe('the health checker', () => {
 
   it('trusts a target that has no health check', () => {
     const { checker } = start();
-    checker.update([{ id: 1, url: 'http://127.0.0.1:1', service: 'shop', upstream: 'blue', health: null }]);
+    checker.update([
+      { id: 1, url: 'http://127.0.0.1:1', tls: TRUST_SYSTEM, service: 'shop', upstream: 'blue', health: null },
+    ]);
     expect(checker.health(1)).toBe('trusted');
     checker.close();
   });
@@ -167,7 +174,7 @@ describe('the health checker', () => {
   it('follows a target that falls ill and recovers, and remembers it over a reload', async () => {
     let status = 200;
     const url = await serve((_, response) => response.writeHead(status).end());
-    const target = { id: 1, url, service: 'shop', upstream: 'blue', health: CONFIG };
+    const target = { id: 1, url, tls: TRUST_SYSTEM, service: 'shop', upstream: 'blue', health: CONFIG };
     const { checker, changes, changed } = start();
     checker.update([target]);
     expect(checker.health(1)).toBe('unknown');
@@ -190,12 +197,12 @@ describe('the health checker', () => {
       response.end();
     });
     const { checker, changed } = start();
-    checker.update([{ id: 1, url, service: 'shop', upstream: 'blue', health: CONFIG }]);
+    checker.update([{ id: 1, url, tls: TRUST_SYSTEM, service: 'shop', upstream: 'blue', health: CONFIG }]);
     await changed('healthy');
     checker.update([]);
     const before = asked;
     const other = await serve((_, response) => response.end());
-    checker.update([{ id: 2, url: other, service: 'shop', upstream: 'blue', health: CONFIG }]);
+    checker.update([{ id: 2, url: other, tls: TRUST_SYSTEM, service: 'shop', upstream: 'blue', health: CONFIG }]);
     await new Promise<void>((resolve) => {
       const look = setInterval(() => {
         if (checker.probes(2).length < 3) return;

@@ -113,8 +113,14 @@ describe('the targets that a call asks for', () => {
     ['http://a', [{ path: '', message: 'is text; give a list' }]],
     [[1], [{ path: '[0]', message: '"1" is not a URL; write http://host:port' }]],
     [['http://a', 'http://A:80'], [{ path: '[1]', message: 'http://a:80 is there twice; remove one' }]],
-    [['file:///etc/passwd'], [{ path: '[0]', message: 'file: is not a scheme for targets; write http://host:port' }]],
-    [['gopher://a'], [{ path: '[0]', message: 'gopher: is not a scheme for targets; write http://host:port' }]],
+    [
+      ['file:///etc/passwd'],
+      [{ path: '[0]', message: 'file: is not a scheme for targets; write http://host:port or https://host:port' }],
+    ],
+    [
+      ['gopher://a'],
+      [{ path: '[0]', message: 'gopher: is not a scheme for targets; write http://host:port or https://host:port' }],
+    ],
     [['http://me:secret@a'], [{ path: '[0]', message: 'has credentials; write http://host:port without them' }]],
     [
       ['http://a\r\nhost: b'],
@@ -161,7 +167,8 @@ describe('the targets that a call asks for', () => {
   });
 
   it('are taken apart again', () => {
-    expect(parseTargetUrl('http://app:80')).toEqual({ host: 'app', port: 80 });
-    expect(parseTargetUrl('http://[::1]:3001')).toEqual({ host: '::1', port: 3001 });
+    expect(parseTargetUrl('http://app:80')).toEqual({ host: 'app', port: 80, secure: false });
+    expect(parseTargetUrl('http://[::1]:3001')).toEqual({ host: '::1', port: 3001, secure: false });
+    expect(parseTargetUrl('https://app')).toEqual({ host: 'app', port: 443, secure: true });
   });
 });

@@ -46,6 +46,7 @@ describe('what a configuration becomes', () => {
           outliers: OUTLIERS,
           slowStartMs: 0,
           limits: { inFlightPerTarget: null, queue: 100, queueTimeoutMs: 1_000 },
+          tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
           expose: false,
           rollout: {
             strategy: 'canary',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { connectFailure } from '../../src/http1/connect-failure.ts';
 import { Deadlines } from '../../src/http1/deadlines.ts';
-import { connectFailure } from '../../src/http1/upstream-connection.ts';
 import { PinJar } from '../../src/proxy/pins.ts';
 import { RoutingTable, type Service } from '../../src/proxy/routing-table.ts';
 import type { PinPolicy } from '../../src/traffic/snapshot.ts';
@@ -44,6 +44,6 @@ describe('connectFailure', () => {
     ['EMFILE', 'local'],
     ['EADDRNOTAVAIL', 'local'],
   ])('%s is %s', (code, failure) => {
-    expect(connectFailure(Object.assign(new Error(code), { code }))).toBe(failure);
+    expect(connectFailure(Object.assign(new Error(code), { code }), null)).toBe(failure);
   });
 });

@@ -1,4 +1,5 @@
 import type { RolloutPlan } from '../../src/config/config.ts';
+import { TRUST_SYSTEM } from '../../src/platform/tls.ts';
 import { created, createRollout } from '../../src/rollout/create.ts';
 import type { RolloutPorts, RolloutUpdate, RoutingChange } from '../../src/rollout/ports.ts';
 import { type Counts, ENDED, type Rollout } from '../../src/rollout/rollout.ts';
@@ -92,6 +93,10 @@ export class MemoryPorts implements RolloutPorts {
 
   drained(_service: string, upstream: string): boolean {
     return this.empty.has(upstream);
+  }
+
+  tls() {
+    return TRUST_SYSTEM;
   }
 
   targets(_service: string, upstream: string): readonly string[] {

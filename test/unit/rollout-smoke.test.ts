@@ -1,8 +1,11 @@
 import { createServer, type RequestListener } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { SmokeRequest } from '../../src/config/config.ts';
+import { type TargetTls, TRUST_SYSTEM } from '../../src/platform/tls.ts';
 import { runSmoke } from '../../src/rollout/smoke.ts';
+import { pem, ROOT } from '../support/tls.ts';
 
 const servers: { close(): unknown }[] = [];
 afterEach(() => {
@@ -99,6 +102,20 @@ describe('smoke requests', () => {
     });
     const [result] = await runSmoke([REQUEST], [target], { signal });
     expect(result).toMatchObject({ ok: true, status: 200 });
+  });
+
+  it('trust an https: target by the settings of its service, and by those of the system without any', async () => {
+    const server = createSecureServer({ cert: pem('gate.crt'), key: pem('gate.key') }, (_, response) => response.end());
+    const target = (await listen(server)).replace('http:', 'https:');
+    const ask = async (tls?: TargetTls) => {
+      const [result] = await runSmoke([REQUEST], [target], tls === undefined ? { signal } : { signal, tls });
+      return result;
+    };
+    expect(await ask({ ...TRUST_SYSTEM, ca: ROOT })).toMatchObject({ ok: true, status: 200 });
+    expect(await ask({ ...TRUST_SYSTEM, ca: ROOT, serverName: 'localhost' })).toMatchObject({ ok: true });
+    const untrusted = { ok: false, status: null, detail: expect.stringMatching(/^no answer: .*certificate/) };
+    expect(await ask()).toMatchObject(untrusted);
+    expect(await ask({ ...TRUST_SYSTEM, ca: ROOT, serverName: 'other.test' })).toMatchObject({ ok: false });
   });
 
   it('end with their signal', async () => {

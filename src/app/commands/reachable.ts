@@ -48,10 +48,10 @@ async function answerOf(
   if (observed === 'unhealthy' && last !== undefined) return { ...last, ok: false, detail: unhealthy(last) };
   // Not known yet: one good answer now is enough, as it is for new traffic.
   if (observed === 'unknown' && config.health !== null) {
-    return probeHealth(url, config.health, clock, AbortSignal.timeout(config.health.timeoutMs));
+    return probeHealth({ url, tls: config.tls }, config.health, clock, AbortSignal.timeout(config.health.timeoutMs));
   }
   // It may have died since the last health check.
-  return probeReachable(url, config.timeouts.connectMs, clock);
+  return probeReachable({ url, tls: config.tls }, config.timeouts.connectMs, clock);
 }
 
 function unhealthy({ ok, status, detail }: ProbeResult): string {

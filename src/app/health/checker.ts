@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HealthConfig } from '../../config/config.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { sameTls, type TargetTls } from '../../platform/tls.ts';
 import type { ProbeResult } from '../control-plane.ts';
 import { sameValue } from '../desired/equal.ts';
 import { probeHealth } from './probe.ts';
@@ -9,6 +10,8 @@ import { afterProbe, type Health, type HealthState, UNKNOWN } from './verdict.ts
 export interface CheckedTarget {
   readonly id: number;
   readonly url: string;
+  /** For an `https:` URL. */
+  readonly tls: TargetTls;
   readonly service: string;
   readonly upstream: string;
   /** Null: trusted without asking. */
@@ -57,7 +60,7 @@ export function createHealthChecker(options: HealthCheckerOptions): HealthChecke
   const check = async (entry: Checked, config: HealthConfig, signal: AbortSignal): Promise<void> => {
     await pause(random() * Math.min(SPREAD_MS, config.intervalMs), signal);
     while (!signal.aborted) {
-      const probe = await probeHealth(entry.target.url, config, clock, signal);
+      const probe = await probeHealth(entry.target, config, clock, signal);
       if (signal.aborted) return;
       const before = entry.state.health;
       if (!probe.notAsked) entry.state = afterProbe(entry.state, probe, config, clock.monotonicMs() - entry.sinceMs);
@@ -83,7 +86,7 @@ export function createHealthChecker(options: HealthCheckerOptions): HealthChecke
   };
 
   const keep = (entry: Checked, target: CheckedTarget): void => {
-    const same = sameValue(entry.target.health, target.health);
+    const same = sameValue(entry.target.health, target.health) && sameTls(entry.target.tls, target.tls);
     entry.target = target;
     if (!same) restart(entry);
   };

@@ -1,7 +1,15 @@
 import type { HealthConfig } from '../../config/config.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { isLocalFault } from '../../platform/local-fault.ts';
+import { type TargetTls, trustOptions } from '../../platform/tls.ts';
 import type { ProbeResult } from '../control-plane.ts';
+
+/** Whom to ask. */
+export interface ProbedTarget {
+  readonly url: string;
+  /** For an `https:` URL. */
+  readonly tls: TargetTls;
+}
 
 /** Read for `detail`; what comes after is thrown away with the connection. */
 const BODY_BYTES = 4096;
@@ -12,7 +20,7 @@ const DETAIL_CHARS = 200;
  * answers like any other and not followed. Never throws: a failure is a result.
  */
 export async function probeHealth(
-  url: string,
+  target: ProbedTarget,
   config: HealthConfig,
   clock: Clock,
   signal: AbortSignal,
@@ -20,7 +28,7 @@ export async function probeHealth(
   const at = clock.wallMs();
   const startedMs = clock.monotonicMs();
   const timeout = AbortSignal.timeout(config.timeoutMs);
-  const answer = await ask(url, config.path, AbortSignal.any([signal, timeout])).catch((error: unknown) => ({
+  const answer = await ask(target, config.path, AbortSignal.any([signal, timeout])).catch((error: unknown) => ({
     status: null,
     detail: timeout.aborted ? `no answer within ${config.timeoutMs} ms` : describe(error),
     ...(isLocalFault(error) ? { notAsked: true as const } : {}),
@@ -31,10 +39,14 @@ export async function probeHealth(
   return { at, ok, status: answer.status, durationMs: clock.monotonicMs() - startedMs, detail, ...notAsked };
 }
 
-async function ask(origin: string, path: string, signal: AbortSignal): Promise<{ status: number; detail: string }> {
+async function ask(
+  { url, tls }: ProbedTarget,
+  path: string,
+  signal: AbortSignal,
+): Promise<{ status: number; detail: string }> {
   // Loaded with the first check: a gate without health checks starts sooner without it.
   const { Client } = await import('undici');
-  const client = new Client(origin);
+  const client = new Client(url, url.startsWith('https:') ? { allowH2: false, connect: trustOptions(tls) } : {});
   try {
     const headers = { 'user-agent': 'tealgate', accept: '*/*' };
     const { statusCode, body } = await client.request({ method: 'GET', path, headers, reset: true, signal });

@@ -1,3 +1,4 @@
+import { TRUST_SYSTEM } from '../../platform/tls.ts';
 import type { RolloutPorts } from '../../rollout/ports.ts';
 import { readCell, UPSTREAM } from '../../traffic/ledger.ts';
 import type { Core } from '../core.ts';
@@ -41,5 +42,6 @@ export function rolloutPorts(core: Core): RolloutPorts {
       const known = own(core.current().config.services, service) !== undefined;
       return known ? (own(core.service(service).effective.upstreams, upstream)?.targets ?? []) : [];
     },
+    tls: (service) => own(core.current().config.services, service)?.tls ?? TRUST_SYSTEM,
   };
 }
