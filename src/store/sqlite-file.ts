@@ -104,6 +104,9 @@ function requireIntact(db: DatabaseSync, path: string): void {
   if (found !== 'ok') throw new DamagedFile(String(found));
   const rows = db.prepare('SELECT count(*) AS n FROM desired').get();
   if (rows?.n !== 1) throw new DamagedFile('it holds no state');
+  // Whoever follows the events later could do nothing about one that cannot be read.
+  const unreadable = db.prepare('SELECT min(id) AS id FROM events WHERE NOT json_valid(data)').get();
+  if (unreadable?.id !== null) throw new DamagedFile(`its event ${unreadable?.id} is not JSON`);
   db.prepare('SELECT id, type, service, actor, at, data FROM events LIMIT 1').get();
 }
 

@@ -87,6 +87,11 @@ describe('a damaged store is set aside and named', () => {
     expectSetAside(opened());
   });
 
+  it('when an event does not parse', () => {
+    tamper('UPDATE events SET data = substr(data, 1, 5) WHERE id = 7');
+    expectSetAside(opened());
+  });
+
   it('when its state is not valid', () => {
     expectSetAside(
       opened(() => {
