@@ -289,7 +289,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     this.#continueAtMs = NEVER;
     this.#halfClosedAtMs = NEVER;
     this.#rearm();
-    if (head.status >= 500 && this.#shieldFromResponse()) return;
+    if (head.status >= 500 && this.#shieldFromAnswer()) return;
     if (head.status < 500) this.#attempt.answered();
     const request = this.#request as RequestFacts; // set by start()
     const mustClose = this.#endsAfterThis(request) || this.#client.endsHere;
@@ -437,13 +437,16 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     return stable;
   }
 
-  #shieldFromResponse(): boolean {
+  /** A failure that the candidate is still to be dropped for, by its answer or by giving none in time. */
+  #shieldFromAnswer(): boolean {
     if (!this.#mayRepeat() || !this.#up.done) return false;
     const stable = this.#shield();
     if (stable === null) return false;
     this.#judge(true);
     this.#attempt.drop();
     this.#attempt.leave();
+    this.#down.reset();
+    this.#responseAtMs = NEVER;
     this.#arrive(stable);
     return true;
   }
@@ -483,8 +486,9 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   }
 
   #timeOut(): void {
-    this.#attempt.drop();
     this.#attempt.failed();
+    if (this.#shieldFromAnswer()) return;
+    this.#attempt.drop();
     this.#judge(true);
     this.#fail('response_timeout');
   }

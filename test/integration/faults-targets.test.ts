@@ -478,6 +478,18 @@ describe('the candidate of a rollout', () => {
     });
   }
 
+  it('never answers: stable does when its time is up, and the candidate is charged', async () => {
+    const blue = await bench.target();
+    const green = await bench.target(() => {});
+    await bench.serve({ ...rollout(blue.port, green.port), timeouts: { responseMs: 300 } });
+    const client = await bench.send(head('GET /late HTTP/1.1', HOST));
+    expect((await client.readFinal()).body.bytes.toString()).toBe('GET /late');
+    client.write(head('POST /late HTTP/1.1', HOST, 'Content-Length: 2'), 'ab');
+    expect((await client.readFinal()).status).toBe(504);
+    expect(await bench.account()).toMatchObject({ accepted: 2, outcomes: { ok: 1, timeout: 1 } });
+    expect(bench.trials('green')).toMatchObject({ trials: 2, errors: 2, shielded: 1 });
+  });
+
   it('fails a POST: it is not repeated, the client sees the failure, and the candidate is charged', async () => {
     const blue = await bench.target();
     const green = await bench.target(whole(response('500 Internal Server Error')));
