@@ -7,11 +7,13 @@ interface Watcher {
 
 /**
  * Followers of the event log, each at its own place in it. They are called after the commit has returned, from a
- * microtask: a follower that throws is an uncaught exception of its own and never fails a commit that is durable.
+ * microtask: a follower that throws is an uncaught exception of its own and never fails a commit that is durable. A log
+ * that cannot be read is a warning.
  */
 export class Watchers {
   readonly #read: (since: number) => readonly StoredEvent[];
   readonly #watchers = new Set<Watcher>();
+  #readable = true;
 
   constructor(read: (since: number) => readonly StoredEvent[]) {
     this.#read = read;
@@ -35,11 +37,24 @@ export class Watchers {
 
   #deliver(watcher: Watcher): void {
     while (this.#watchers.has(watcher)) {
-      const events = this.#read(watcher.cursor);
+      const events = this.#tryRead(watcher.cursor);
       const last = events.at(-1);
       if (last === undefined) return;
       watcher.cursor = last.id;
       watcher.onEvents(events);
+    }
+  }
+
+  /** A log that cannot be read now is read again with the next commit: the trail must not stop the traffic. */
+  #tryRead(since: number): readonly StoredEvent[] {
+    try {
+      const events = this.#read(since);
+      this.#readable = true;
+      return events;
+    } catch (error) {
+      if (this.#readable) process.emitWarning(`the event log of the store cannot be read: ${String(error)}`);
+      this.#readable = false;
+      return [];
     }
   }
 }

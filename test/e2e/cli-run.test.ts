@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -147,6 +148,19 @@ describe('tealgate run', () => {
     expect((await readdir(path)).filter((name) => name.startsWith('state.db.corrupt-'))).toHaveLength(1);
     const gate = own(await RunningGate.start(shop(blue)));
     expect((await get(gate.url)).body).toBe('blue');
+  });
+
+  test('ends when the reader of its log has stalled', async () => {
+    const gate = own(await RunningGate.start(shop(own(await openTarget('blue')), { accessLog: true })));
+    gate.process.stdout?.pause();
+    const long = `${gate.url}/${'x'.repeat(8000)}`;
+    for (let i = 0; i < 200; i++) expect((await get(long)).body).toBe('blue');
+    const exit = once(gate.process, 'exit');
+    gate.process.kill('SIGTERM');
+    expect(await exit).toEqual([0, null]);
+    const read = once(gate.process, 'close');
+    gate.process.stdout?.resume();
+    await read;
   });
 
   test('goes on serving when nobody reads its log any more', async () => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TealgateError } from '../../src/platform/errors.ts';
 import { openSqliteStore } from '../../src/store/sqlite-store.ts';
 import type { NewEvent, Store, StoredEvent } from '../../src/store/store.ts';
+import { Watchers } from '../../src/store/watchers.ts';
 
 interface State {
   readonly weights: Readonly<Record<string, number>>;
@@ -220,5 +222,24 @@ describe('opening', () => {
   it('does not mistake the draft of an interrupted first start for a store', () => {
     writeFileSync(`${path}.new-${process.pid}`, 'half');
     expect(openStore().load()).toEqual({ revision: 0, state: null });
+  });
+});
+
+describe('a log that cannot be read', () => {
+  it('is a warning, and read again with the next commit', async () => {
+    let broken = true;
+    const events: StoredEvent[] = [{ ...event('weights.changed'), id: 1 }];
+    const watchers = new Watchers((since) => {
+      if (broken) throw new Error('disk I/O error');
+      return events.filter(({ id }) => id > since);
+    });
+    const warned = once(process, 'warning');
+    const seen: number[] = [];
+    watchers.add(0, (delivered) => seen.push(...delivered.map(({ id }) => id)), new AbortController().signal);
+    expect(String(await warned)).toContain('disk I/O error');
+    broken = false;
+    watchers.wake();
+    await Promise.resolve();
+    expect(seen).toEqual([1]);
   });
 });
