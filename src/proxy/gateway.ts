@@ -149,9 +149,10 @@ export class Gateway implements RequestHandler {
 
   /** Brings the pin gauges up to date; about once a second. */
   countPins(nowMs: number): void {
-    for (const service of this.#table.services.values()) {
+    const { services } = this.#table;
+    const counts = this.jar.count(services, nowMs);
+    for (const service of services.values()) {
       if (service.route.pins.by !== 'cookie') continue;
-      const counts = this.jar.count(service, nowMs);
       for (const upstream of service.upstreams.values()) upstream.ledger[UPSTREAM.pins] = counts.get(upstream) ?? 0;
     }
   }

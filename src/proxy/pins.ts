@@ -63,15 +63,15 @@ export class PinJar {
     return `Set-Cookie: ${policy.name}=${value}; Path=/; HttpOnly; SameSite=Lax${maxAge}${secure ? '; Secure' : ''}\r\n`;
   }
 
-  /** How many clients are pinned to each upstream of a service, as far as this worker has seen them lately. */
-  count(service: Service, nowMs: number): Map<Upstream, number> {
+  /** How many clients are pinned to each upstream of these services, as far as this worker has seen them lately. */
+  count(services: ReadonlyMap<number, Service>, nowMs: number): Map<Upstream, number> {
     const counts = new Map<Upstream, number>();
     for (const [value, pin] of this.#pins) {
       if (nowMs - pin.seenAtMs > ALIVE_MS) {
         this.#pins.delete(value);
         continue;
       }
-      const upstream = pin.service === service.route.id ? service.upstreams.get(pin.upstream) : undefined;
+      const upstream = services.get(pin.service)?.upstreams.get(pin.upstream);
       if (upstream?.open && upstream.route.pinEpoch === pin.epoch)
         counts.set(upstream, (counts.get(upstream) ?? 0) + 1);
     }
