@@ -68,9 +68,19 @@ class EventStream {
         return;
       }
       if (!this.send(page)) {
-        this.response.once('drain', () => this.catchUp());
+        this.response.once('drain', () => this.goOn());
         return;
       }
+    }
+  }
+
+  /** A history that cannot be read ends this stream, not the gate; the reader may resume where it was. */
+  private goOn(): void {
+    try {
+      this.catchUp();
+    } catch (error) {
+      process.emitWarning(`the event log cannot be read: ${String(error)}`);
+      this.drop();
     }
   }
 
