@@ -272,7 +272,8 @@ ${more}`,
     });
 
     test('drives a path, fails on failing requests and names the output it kept', async () => {
-      const file = await spawnFile('', `node ${CI}app.js {port} blue 1`);
+      // Without ejection, or the failing target may be left out before the warm-up is over.
+      const file = await spawnFile('      outliers: none\n', `node ${CI}app.js {port} blue 1`);
       const { result, report } = await loadtest('/checkout', '--spawn', file, ...SMALL, ...logs());
       expect(result.code).toBe(1);
       expect(new URL(report.url).pathname).toBe('/checkout');
