@@ -93,6 +93,7 @@ function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: Servic
     ...(config.tls === TRUST_SYSTEM ? {} : { tls: config.tls }),
     expose: config.expose,
     fuse: judged ? input.fuse(rollout) : null,
+    slowMs: (judged ? rollout.plan.guards.latency?.maxMs : undefined) ?? 0,
     ledger: entry.ledger,
   };
 }

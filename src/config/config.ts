@@ -157,6 +157,18 @@ export interface SmokeRequest {
 
 export interface GuardsPlan {
   readonly errorRate: ErrorRateGuard | null;
+  /** Absent: latency is not judged. */
+  readonly latency?: LatencyGuard;
+}
+
+/**
+ * Trips when the evidence that more than 1 - `quantile` of the candidate's attempts take longer than `maxMs`, up to the
+ * response head, reaches `confidence`. `quantile` and `confidence` 0 to 1.
+ */
+export interface LatencyGuard {
+  readonly quantile: number;
+  readonly maxMs: number;
+  readonly confidence: number;
 }
 
 /** Trips when the evidence that the candidate's true error rate exceeds `max` reaches `confidence`. Both 0 to 1. */

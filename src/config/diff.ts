@@ -232,9 +232,16 @@ function stagesText({ stages }: RolloutPlan): string {
     .join(', ');
 }
 
-function guardsText({ errorRate }: GuardsPlan): string {
-  if (errorRate === null) return 'none';
-  return `error rate up to ${formatPercent(errorRate.max)} at confidence ${formatPercent(errorRate.confidence)}`;
+function guardsText({ errorRate, latency }: GuardsPlan): string {
+  const texts: string[] = [];
+  if (errorRate !== null) {
+    texts.push(`error rate up to ${formatPercent(errorRate.max)} at confidence ${formatPercent(errorRate.confidence)}`);
+  }
+  if (latency !== undefined) {
+    const share = formatPercent(latency.quantile);
+    texts.push(`${share} within ${formatDuration(latency.maxMs)} at confidence ${formatPercent(latency.confidence)}`);
+  }
+  return texts.length === 0 ? 'none' : texts.join(', ');
 }
 
 function smokeText({ method, path, expect }: SmokeRequest): string {

@@ -75,7 +75,6 @@ const NOUNS: Readonly<Record<string, string>> & { readonly string: string; reado
 const LATER: ReadonlySet<string> = new Set([
   'http2',
   'proxyProtocol',
-  'latency',
   'metric',
   'webhook',
   'gate',

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { GuardsPlan, RolloutPlan, SmokeRequest, Stage } from './config.ts';
+import type { ErrorRateGuard, GuardsPlan, LatencyGuard, RolloutPlan, SmokeRequest, Stage } from './config.ts';
 import { mistake, value } from './parsed.ts';
 import type { Finding } from './problem.ts';
 import { count, duration, headerKey, object, percent, requestPath, text } from './values.ts';
@@ -11,6 +11,7 @@ const DEFAULT_STAGES: readonly Stage[] = [
   { weight: 100, holdMs: 0 },
 ];
 const DEFAULT_ERROR_RATE = { max: 0.01, confidence: 0.99 } as const;
+const DEFAULT_LATENCY = { quantile: 0.99, confidence: 0.99 } as const;
 
 /** The plan where neither the file nor the call says otherwise: four stages, rolled back above 1 % errors. */
 export const DEFAULT_PLAN: RolloutPlan = {
@@ -55,6 +56,16 @@ const errorRateSchema = object({
     .describe('Evidence needed that it is higher; default `99%`.'),
 });
 
+const latencySchema = object({
+  quantile: percent((share) => share > 0 && share < 1, 'above 0% and below 100%')
+    .optional()
+    .describe('The share of requests that must be fast enough; default `99%`.'),
+  max: duration({ minMs: 1 }).optional().describe('The longest that these may take, up to the response head.'),
+  confidence: percent((share) => share >= 0.5 && share < 1, 'from 50% to below 100%')
+    .optional()
+    .describe('Evidence needed that fewer are; default `99%`.'),
+});
+
 /** Every key is optional here: what is left out comes from the plan beneath (`mergePlan`). */
 export const planSchema = object({
   strategy: z
@@ -84,6 +95,10 @@ export const planSchema = object({
             .union([z.literal('none'), errorRateSchema], { error: 'give none, or a map of `max` and `confidence`' })
             .optional()
             .describe('Rolls back when the candidate fails more than `max`; `none` turns it off.'),
+          latency: z
+            .union([z.literal('none'), latencySchema], { error: 'give none, or a map with at least `max`' })
+            .optional()
+            .describe('Rolls back when more than the rest of `quantile` take longer than `max`; default `none`.'),
         }),
       ],
       { error: 'give none, or a map of guards' },
@@ -111,6 +126,9 @@ export function checkPlan(plan: PlanSettings, base: RolloutPlan): Finding[] {
       atKey: true,
       message: 'belongs to `strategy: blue-green`; with canary give `hold` in each stage',
     });
+  }
+  if (lacksLatencyMax(plan.guards, base.guards)) {
+    findings.push({ path: ['guards', 'latency'], atKey: true, message: 'needs `max`, such as `max: 500ms`' });
   }
   plan.stages?.forEach((stage, i, stages) => {
     const before = stages[i - 1]?.weight ?? 0;
@@ -155,11 +173,33 @@ function blueGreenStages(plan: PlanSettings, base: RolloutPlan): readonly Stage[
 
 function mergeGuards(guards: PlanSettings['guards'], base: GuardsPlan): GuardsPlan {
   if (guards === 'none') return { errorRate: null };
-  const errorRate = guards?.errorRate;
+  const latency = mergeLatency(guards?.latency, base.latency);
+  return { errorRate: mergeErrorRate(guards?.errorRate, base.errorRate), ...(latency === null ? {} : { latency }) };
+}
+
+type GuardMap = Exclude<NonNullable<PlanSettings['guards']>, 'none'>;
+
+function mergeErrorRate(errorRate: GuardMap['errorRate'], base: ErrorRateGuard | null): ErrorRateGuard | null {
   if (errorRate === undefined) return base;
-  if (errorRate === 'none') return { errorRate: null };
-  const under = base.errorRate ?? DEFAULT_ERROR_RATE;
-  return { errorRate: { max: errorRate.max ?? under.max, confidence: errorRate.confidence ?? under.confidence } };
+  if (errorRate === 'none') return null;
+  const under = base ?? DEFAULT_ERROR_RATE;
+  return { max: errorRate.max ?? under.max, confidence: errorRate.confidence ?? under.confidence };
+}
+
+function mergeLatency(latency: GuardMap['latency'], base: LatencyGuard | undefined): LatencyGuard | null {
+  if (latency === undefined) return base ?? null;
+  if (latency === 'none') return null;
+  const maxMs = latency.max ?? base?.maxMs;
+  if (maxMs === undefined) return null; // refused by checkPlan
+  const under = base ?? DEFAULT_LATENCY;
+  return { quantile: latency.quantile ?? under.quantile, maxMs, confidence: latency.confidence ?? under.confidence };
+}
+
+function lacksLatencyMax(guards: PlanSettings['guards'], base: GuardsPlan): boolean {
+  if (guards === undefined || guards === 'none') return false;
+  const { latency } = guards;
+  if (latency === undefined || latency === 'none') return false;
+  return latency.max === undefined && base.latency === undefined;
 }
 
 function toSmoke(smoke: NonNullable<PlanSettings['smoke']>[number]): SmokeRequest {

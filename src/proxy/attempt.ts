@@ -21,6 +21,10 @@ export class Attempt {
   count = 0;
 
   #judged = false;
+  /** What counts as slow; 0 while nothing does. */
+  #slowMs = 0;
+  #enteredAtMs = 0;
+  #headAtMs = 0;
   /** To be told of the answer; null when there is none, or it was told. */
   #fuse: FuseState | null = null;
 
@@ -32,6 +36,7 @@ export class Attempt {
     this.onTrial = false;
     this.count = 0;
     this.#judged = false;
+    this.#slowMs = 0;
     this.#fuse = null;
   }
 
@@ -39,6 +44,7 @@ export class Attempt {
     this.upstream = upstream;
     this.onTrial = service.candidate?.route.id === upstream.route.id;
     this.#judged = false;
+    this.#slowMs = 0;
   }
 
   /** The request goes to this target. */
@@ -48,9 +54,15 @@ export class Attempt {
     add(upstream.ledger, UPSTREAM.inFlight, 1);
     add(target.ledger, TARGET.inFlight, 1);
     add(target.ledger, TARGET.attempts, 1);
+    if (service.route.slowMs > 0) this.#beginTiming(service.route.slowMs);
     if (!this.onTrial || service.fuse === null) return;
     this.#fuse = service.fuse;
     this.#fuse.onSent();
+  }
+
+  /** The final response head came. */
+  headCame(): void {
+    if (this.#slowMs > 0) this.#headAtMs = performance.now();
   }
 
   /** A response head below 500 came. */
@@ -90,9 +102,22 @@ export class Attempt {
     this.#judged = true;
     add(this.upstream.ledger, UPSTREAM.trials, 1);
     if (isFailure) add(this.upstream.ledger, UPSTREAM.errors, 1);
+    if (this.#slowMs > 0 && this.#isSlow()) add(this.upstream.ledger, UPSTREAM.slow, 1);
     if (this.target !== null) countJudged(this.target.ledger, isFailure, service.route.streakLimit);
     const isCandidate = service.candidate?.route.id === this.upstream.route.id;
     return isCandidate && service.fuse?.record(isFailure) === true;
+  }
+
+  #beginTiming(slowMs: number): void {
+    this.#slowMs = slowMs;
+    this.#enteredAtMs = performance.now();
+    this.#headAtMs = 0;
+  }
+
+  /** Measured from when the target was picked, so that a slow connection counts too. Without a head: up to now. */
+  #isSlow(): boolean {
+    const endedAtMs = this.#headAtMs > 0 ? this.#headAtMs : performance.now();
+    return endedAtMs - this.#enteredAtMs > this.#slowMs;
   }
 }
 

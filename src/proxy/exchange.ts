@@ -289,6 +289,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     this.#continueAtMs = NEVER;
     this.#halfClosedAtMs = NEVER;
     this.#rearm();
+    this.#attempt.headCame();
     if (head.status >= 500 && this.#shieldFromAnswer()) return;
     if (head.status < 500) this.#attempt.answered();
     const request = this.#request as RequestFacts; // set by start()

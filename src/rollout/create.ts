@@ -17,7 +17,7 @@ export interface NewRollout {
   readonly taken: readonly string[];
 }
 
-const NOTHING: Counts = { trials: 0, errors: 0 };
+const NOTHING: Counts = { trials: 0, errors: 0, slow: 0 };
 
 /**
  * A rollout that has not begun: `pending`, with nothing moved. Once it is stored, the runner takes it from there.

@@ -1,6 +1,6 @@
 import type { RolloutUpdate } from './ports.ts';
 import type { Counts, GuardEvidence, Rollout } from './rollout.ts';
-import { errorRateVerdict } from './statistics.ts';
+import { errorRateVerdict, latencyVerdict } from './statistics.ts';
 import { ITSELF } from './step.ts';
 
 /** Adds what was counted since, judges the whole, and tells of verdicts that changed. */
@@ -9,11 +9,15 @@ export function judge(
   candidate: Counts,
   stable: Counts,
 ): { readonly rollout: Rollout; readonly events: RolloutUpdate['events'] } {
-  const { errorRate } = rollout.plan.guards;
-  const judgedBefore = errorRate === null || rollout.guards.length > 0;
+  const { errorRate, latency } = rollout.plan.guards;
+  const isGuarded = errorRate !== null || latency !== undefined;
+  const judgedBefore = !isGuarded || rollout.guards.length > 0;
   if (judgedBefore && isNothing(candidate) && isNothing(stable)) return { rollout, events: [] };
   const counts = { candidate: add(rollout.counts.candidate, candidate), stable: add(rollout.counts.stable, stable) };
-  const guards = errorRate === null ? [] : [errorRateVerdict(counts.candidate, errorRate)];
+  const guards = [
+    ...(errorRate === null ? [] : [errorRateVerdict(counts.candidate, errorRate)]),
+    ...(latency === undefined ? [] : [latencyVerdict(counts.candidate, latency)]),
+  ];
   return { rollout: { ...rollout, counts, guards }, events: verdictEvents(rollout, guards) };
 }
 
@@ -23,8 +27,9 @@ function isNothing({ trials, errors }: Counts): boolean {
 
 function add(a: Counts, b: Counts): Counts {
   const trials = a.trials + Math.max(0, b.trials);
-  // The two are read one after the other from counters that others write: an error may be seen before its trial.
-  return { trials, errors: Math.min(trials, a.errors + Math.max(0, b.errors)) };
+  // They are read one after the other from counters that others write: an error may be seen before its trial.
+  const within = (before = 0, more = 0): number => Math.min(trials, before + Math.max(0, more));
+  return { trials, errors: within(a.errors, b.errors), slow: within(a.slow, b.slow) };
 }
 
 function verdictEvents(before: Rollout, guards: readonly GuardEvidence[]): RolloutUpdate['events'] {

@@ -93,7 +93,7 @@ interface HoldAnchor {
   readonly atMs: number;
 }
 
-const NOTHING: Counts = { trials: 0, errors: 0 };
+const NOTHING: Counts = { trials: 0, errors: 0, slow: 0 };
 
 /** An upstream that was removed and added again counts from zero. */
 function isReset(before: Sides, now: Sides): boolean {
@@ -104,5 +104,10 @@ function unseen({ counts }: Rollout, { ledger, carried }: CountAnchor, now: Side
   return {
     trials: carried[side].trials + now[side].trials - ledger[side].trials - counts[side].trials,
     errors: carried[side].errors + now[side].errors - ledger[side].errors - counts[side].errors,
+    slow: slowOf(carried[side]) + slowOf(now[side]) - slowOf(ledger[side]) - slowOf(counts[side]),
   };
+}
+
+function slowOf({ slow = 0 }: Counts): number {
+  return slow;
 }

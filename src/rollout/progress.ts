@@ -1,7 +1,18 @@
 import { judge } from './guards.ts';
 import { beginPromotion } from './promotion.ts';
-import type { Counts, Rollout } from './rollout.ts';
-import { type Cause, ITSELF, move, type Step, stageOf, stageWeights, takeBack, unchanged, within } from './step.ts';
+import type { Counts, GuardEvidence, Rollout } from './rollout.ts';
+import {
+  type Cause,
+  ITSELF,
+  move,
+  type Reason,
+  type Step,
+  stageOf,
+  stageWeights,
+  takeBack,
+  unchanged,
+  within,
+} from './step.ts';
 
 /** What was seen since the counts and the hold that the rollout carries. */
 export interface Tick {
@@ -20,8 +31,9 @@ export function tick(rollout: Rollout, seen: Tick, at: number): Step {
   const { phase } = rollout.position;
   if (phase !== 'progressing' && phase !== 'paused') return unchanged(rollout);
   const { rollout: judged, events } = judge(rollout, seen.candidate, seen.stable);
-  const failed = judged.guards.some((guard) => guard.verdict === 'fail');
-  const step = failed ? rollBack(judged, at) : hold(judged, Math.max(0, seen.elapsedMs), at);
+  const failed = judged.guards.find((guard) => guard.verdict === 'fail');
+  const step =
+    failed !== undefined ? rollBack(judged, REASONS[failed.guard], at) : hold(judged, Math.max(0, seen.elapsedMs), at);
   return { ...step, events: [...events, ...step.events] };
 }
 
@@ -46,7 +58,9 @@ function hold(rollout: Rollout, elapsedMs: number, at: number): Step {
 }
 
 /** progressing or paused → rolled_back: on evidence, in one step. */
-function rollBack(rollout: Rollout, at: number): Step {
-  const position = { phase: 'rolled_back' as const, stage: stageOf(rollout), reason: 'error_rate', endedAt: at };
-  return move(rollout, position, { reason: 'error_rate', actor: ITSELF, at }, takeBack(rollout));
+function rollBack(rollout: Rollout, reason: Reason, at: number): Step {
+  const position = { phase: 'rolled_back' as const, stage: stageOf(rollout), reason, endedAt: at };
+  return move(rollout, position, { reason, actor: ITSELF, at }, takeBack(rollout));
 }
+
+const REASONS: Readonly<Record<GuardEvidence['guard'], Reason>> = { errorRate: 'error_rate', latency: 'latency' };

@@ -23,16 +23,33 @@ export type Verdict = 'pass' | 'fail' | 'inconclusive';
 export interface Counts {
   readonly trials: number;
   readonly errors: number;
+  /** Those that took longer than the latency guard allows; absent in what versions without that guard stored. */
+  readonly slow?: number;
 }
 
 /** What a guard saw and concluded, kept with each transition so that anyone can recompute it. */
-export interface GuardEvidence {
+export type GuardEvidence = ErrorRateEvidence | LatencyEvidence;
+
+export interface ErrorRateEvidence extends Judgement {
   readonly guard: 'errorRate';
-  readonly verdict: Verdict;
-  readonly trials: number;
   readonly errors: number;
   /** The allowed rate, 0 to 1. */
   readonly max: number;
+}
+
+export interface LatencyEvidence extends Judgement {
+  readonly guard: 'latency';
+  /** Attempts that took longer than `maxMs`. */
+  readonly slow: number;
+  /** The share of attempts that must be within `maxMs`, 0 to 1. */
+  readonly quantile: number;
+  readonly maxMs: number;
+}
+
+/** What all guards that judge a rate have in common. */
+export interface Judgement {
+  readonly verdict: Verdict;
+  readonly trials: number;
   readonly confidence: number;
   /** Natural logarithm of the e-value; the guard fails at ln(1/(1-confidence)). */
   readonly logE: number;

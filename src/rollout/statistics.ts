@@ -1,29 +1,35 @@
-import type { ErrorRateGuard } from '../config/config.ts';
+import type { ErrorRateGuard, LatencyGuard } from '../config/config.ts';
 import { logEValue, logEValueBelow, logThreshold } from './e-value.ts';
-import type { Counts, GuardEvidence, Verdict } from './rollout.ts';
+import type { Counts, ErrorRateEvidence, Judgement, LatencyEvidence, Verdict } from './rollout.ts';
 
 /**
  * What the counts of a candidate say about its error rate: `fail` when the evidence that it exceeds `guard.max` reaches
  * `guard.confidence`, `pass` when the evidence that it is below does, `inconclusive` until then. Valid at every look,
  * however often one looks; see e-value.ts for what that rests on.
  */
-export function errorRateVerdict(counts: Counts, guard: ErrorRateGuard): GuardEvidence {
-  const { trials, errors } = counts;
-  const threshold = logThreshold(guard.confidence);
-  const logE = logEValue(trials, errors, guard.max);
-  // The two never hold at once: each needs the observed rate on its own side of the bound.
-  const verdict = logE >= threshold ? 'fail' : isBelow(counts, guard, threshold) ? 'pass' : 'inconclusive';
-  return {
-    guard: 'errorRate',
-    verdict,
-    trials,
-    errors,
-    max: guard.max,
-    confidence: guard.confidence,
-    logE,
-    logThreshold: threshold,
-    summary: summarise(counts, guard, verdict),
-  };
+export function errorRateVerdict({ trials, errors }: Counts, guard: ErrorRateGuard): ErrorRateEvidence {
+  const { max, confidence } = guard;
+  const judged = judgeRate(trials, errors, { max, confidence });
+  const allowed = `the allowed ${percent(max)}`;
+  const observed = `${errors} of ${trials} attempts failed (${percent(errors / trials)})`;
+  const summary = trials === 0 ? `no attempts yet to hold against ${allowed}` : summarise(observed, allowed, judged);
+  return { guard: 'errorRate', errors, max, ...judged, summary };
+}
+
+/**
+ * What the counts of a candidate say about its latency: the share of attempts slower than `guard.maxMs` is a rate like
+ * that of errors, held against 1 - `guard.quantile`. So the quantile need not be estimated, and the verdict is valid at
+ * every look in the same way.
+ */
+export function latencyVerdict({ trials, slow = 0 }: Counts, guard: LatencyGuard): LatencyEvidence {
+  const { quantile, maxMs, confidence } = guard;
+  // Not 0.010000000000000009 for a quantile of 99 %.
+  const max = Number((1 - quantile).toPrecision(12));
+  const judged = judgeRate(trials, slow, { max, confidence });
+  const allowed = `the allowed ${percent(max)}`;
+  const observed = `${slow} of ${trials} attempts took longer than ${maxMs} ms (${percent(slow / trials)})`;
+  const summary = trials === 0 ? `no attempts yet to hold against ${maxMs} ms` : summarise(observed, allowed, judged);
+  return { guard: 'latency', slow, quantile, maxMs, ...judged, summary };
 }
 
 /**
@@ -44,19 +50,25 @@ export function fuseLimits(guard: ErrorRateGuard, size = 256): readonly number[]
   return limits;
 }
 
-function isBelow({ trials, errors }: Counts, guard: ErrorRateGuard, threshold: number): boolean {
-  return logEValueBelow(trials, errors, guard.max) >= threshold;
+function judgeRate(
+  trials: number,
+  hits: number,
+  { max, confidence }: { readonly max: number; readonly confidence: number },
+): Omit<Judgement, 'summary'> {
+  const threshold = logThreshold(confidence);
+  const logE = logEValue(trials, hits, max);
+  const isBelow = logEValueBelow(trials, hits, max) >= threshold;
+  // The two never hold at once: each needs the observed rate on its own side of the bound.
+  const verdict: Verdict = logE >= threshold ? 'fail' : isBelow ? 'pass' : 'inconclusive';
+  return { verdict, trials, confidence, logE, logThreshold: threshold };
 }
 
-function summarise({ trials, errors }: Counts, guard: ErrorRateGuard, verdict: Verdict): string {
-  const allowed = `the allowed ${percent(guard.max)}`;
-  if (trials === 0) return `no attempts yet to hold against ${allowed}`;
-  const observed = `${errors} of ${trials} attempts failed (${percent(errors / trials)})`;
+function summarise(observed: string, allowed: string, { verdict, confidence }: Omit<Judgement, 'summary'>): string {
   switch (verdict) {
     case 'fail':
-      return `${observed}: more than ${allowed} with ${percent(guard.confidence)} confidence`;
+      return `${observed}: more than ${allowed} with ${percent(confidence)} confidence`;
     case 'pass':
-      return `${observed}: less than ${allowed} with ${percent(guard.confidence)} confidence`;
+      return `${observed}: less than ${allowed} with ${percent(confidence)} confidence`;
     case 'inconclusive':
       return `${observed}: too few to tell it from ${allowed}`;
   }

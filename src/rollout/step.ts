@@ -21,7 +21,16 @@ export type Effect =
   | { readonly kind: 'await_drain'; readonly upstream: string };
 
 /** Why a transition happened; a closed set, since metrics carry it as a label. */
-export type Reason = 'started' | 'smoke_passed' | 'smoke' | 'held' | 'error_rate' | 'operator' | 'switched' | 'drained';
+export type Reason =
+  | 'started'
+  | 'smoke_passed'
+  | 'smoke'
+  | 'held'
+  | 'error_rate'
+  | 'latency'
+  | 'operator'
+  | 'switched'
+  | 'drained';
 
 export interface Cause {
   readonly reason: Reason;

@@ -84,7 +84,9 @@ export const UPSTREAM = {
   fine: 8 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS,
   /** Requests that wait for a place on a target. */
   queued: 8 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
-  size: 9 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+  /** Those of the trials that took longer than the latency guard allows (see snapshot.ts `slowMs`). */
+  slow: 9 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+  size: 10 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
 } as const;
 
 /**

@@ -41,6 +41,8 @@ export interface ServiceRoute {
   readonly expose: boolean;
   /** Stops the candidate inside the worker at once, before the control plane has looked. */
   readonly fuse: Fuse | null;
+  /** An attempt whose response head, or failure, comes later than this counts as slow; 0: none is counted. */
+  readonly slowMs: number;
   /** Ledger block, see ledger.ts `SERVICE`. */
   readonly ledger: SharedArrayBuffer;
 }

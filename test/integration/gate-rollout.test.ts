@@ -54,6 +54,28 @@ describe('a rollout', () => {
     },
   );
 
+  it('is rolled back when the candidate answers too slowly, though it never fails', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget((_, response) => void setTimeout(() => response.end('green'), 60));
+    const guards = { latency: { quantile: '90%', max: '30ms' } };
+    await using test = await openGate({ services: services(blue, green) });
+    const load = startLoad(test.url, 8);
+    await test.control.startRollout('shop', 'green', { stages: [{ weight: 20, hold: '1h' }], guards }, BY);
+    await until(() => phase(test) === 'rolled_back', 'the rollback');
+    await load.stop();
+    const { rollout, upstreams } = test.control.service('shop');
+    expect(upstreams).toMatchObject({ blue: { weight: 100 }, green: { weight: 0 } });
+    expect(rollout?.transitions.at(-1)).toMatchObject({
+      reason: 'latency',
+      evidence: [
+        { guard: 'errorRate', errors: 0 },
+        { guard: 'latency', verdict: 'fail', quantile: 0.9, maxMs: 30 },
+      ],
+    });
+    expect(rollout?.counts.candidate.slow).toBe(rollout?.counts.candidate.trials);
+    expect(rollout?.counts.stable.errors).toBe(0);
+  });
+
   it('goes on when one worker stopped the candidate on evidence that is not enough for all that was seen', async () => {
     let well = true;
     await using blue = await openTarget('blue');

@@ -41,6 +41,7 @@ export interface ServiceSpec {
   readonly tls?: Partial<TargetTls>;
   readonly expose?: boolean;
   readonly fuse?: Fuse | null;
+  readonly slowMs?: number;
 }
 
 /** Short, so that a test of a timeout takes about as long as that. */
@@ -95,6 +96,7 @@ export class Routes {
       ...(spec.tls === undefined ? {} : { tls: { ...TRUST_SYSTEM, ...spec.tls } }),
       expose: spec.expose ?? false,
       fuse: spec.fuse ?? null,
+      slowMs: spec.slowMs ?? 0,
     };
   }
 

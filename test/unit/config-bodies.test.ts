@@ -45,6 +45,21 @@ describe('the plan that a call asks for', () => {
     });
   });
 
+  it('merges a latency guard with that of the plan beneath, and turns it off', () => {
+    const base = parsePlan({ guards: { latency: { max: '500ms', confidence: '95%' } } }, canary);
+    expect(base.guards).toEqual({
+      errorRate: canary.guards.errorRate,
+      latency: { quantile: 0.99, maxMs: 500, confidence: 0.95 },
+    });
+    expect(parsePlan({ guards: { latency: { quantile: '90%' } } }, base).guards.latency).toEqual({
+      quantile: 0.9,
+      maxMs: 500,
+      confidence: 0.95,
+    });
+    expect(parsePlan({ guards: { errorRate: { max: '2%' } } }, base).guards.latency).toEqual(base.guards.latency);
+    expect(parsePlan({ guards: { latency: 'none' } }, base).guards).toEqual({ errorRate: canary.guards.errorRate });
+  });
+
   it('turns guards off, and on again with the default values', () => {
     const off = parsePlan({ guards: 'none' }, canary);
     expect(off.guards).toEqual({ errorRate: null });
@@ -82,7 +97,14 @@ describe('the plan that a call asks for', () => {
       { stages: [{ weight: 50 }, { weight: 5 }] },
       [{ path: 'stages[1].weight', message: '5 is not above the stage before; give more than 50' }],
     ],
-    [{ guards: { latency: { max: '1s' } } }, [{ path: 'guards.latency', message: 'is not supported yet; remove it' }]],
+    [{ guards: { latency: {} } }, [{ path: 'guards.latency', message: 'needs `max`, such as `max: 500ms`' }]],
+    [
+      { guards: { latency: { max: '0s', quantile: '100%' } } },
+      [
+        { path: 'guards.latency.quantile', message: '100% is out of range; above 0% and below 100%' },
+        { path: 'guards.latency.max', message: '0s is too short; at least 1ms' },
+      ],
+    ],
   ])('refuses %j', (input, problems) => {
     expect(problemsOf(() => parsePlan(input, canary))).toEqual(problems);
   });

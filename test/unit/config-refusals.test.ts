@@ -549,10 +549,10 @@ describe('what is refused, where and with what mend', () => {
     ],
     [
       'a guard of a later version and one with a typo',
-      service('rollout: {guards: {latency: {max: 1s}, errorrate: none}}'),
+      service('rollout: {guards: {metric: {max: 1}, errorrate: none}}'),
       [
-        '5:24 services.shop.rollout.guards.latency: is not supported yet; remove it',
-        '5:44 services.shop.rollout.guards.errorrate: is not a known key; did you mean errorRate?',
+        '5:24 services.shop.rollout.guards.metric: is not supported yet; remove it',
+        '5:42 services.shop.rollout.guards.errorrate: is not a known key; did you mean errorRate?',
       ],
     ],
     [

@@ -52,6 +52,44 @@ const IN: Readonly<Record<Phase, Rollout>> = {
   failed: given([start, { type: 'smoke_failed', results: [] }]),
 };
 
+describe('a latency guard', () => {
+  const latency = { quantile: 0.99, maxMs: 500, confidence: 0.99 };
+  const guarded = rollout({ ...PLAN, guards: { errorRate: null, latency } });
+
+  it('rolls back a candidate that is slow without failing, and says so', () => {
+    const step = transition(given([start, smokePassed], guarded), tick(50, { trials: 5, errors: 0, slow: 5 }), AT);
+    expect(step.rollout.position).toEqual({ phase: 'rolled_back', stage: 0, reason: 'latency', endedAt: AT });
+    expect(step.rollout.guards).toMatchObject([{ guard: 'latency', verdict: 'fail', trials: 5, slow: 5 }]);
+    expect(step.rollout.guards[0]?.summary).toBe(
+      '5 of 5 attempts took longer than 500 ms (100%): more than the allowed 1% with 99% confidence',
+    );
+  });
+
+  it('lets a candidate go on whose requests fail fast: that is the other guard\u2019s affair', () => {
+    const seen = tick(50, { trials: 5000, errors: 5000, slow: 0 });
+    const { rollout: next } = transition(given([start, smokePassed], guarded), seen, AT);
+    expect(next.position).toMatchObject({ phase: 'progressing' });
+    expect(next.guards).toMatchObject([{ guard: 'latency', verdict: 'pass', slow: 0 }]);
+  });
+
+  it('names the guard that failed where there are two', () => {
+    const both = rollout({ ...PLAN, guards: { errorRate: { max: 0.01, confidence: 0.99 }, latency } });
+    const step = transition(given([start, smokePassed], both), tick(50, { trials: 9, errors: 0, slow: 9 }), AT);
+    expect(step.rollout.position).toMatchObject({ phase: 'rolled_back', reason: 'latency' });
+    expect(step.rollout.guards.map(({ guard, verdict }) => [guard, verdict])).toEqual([
+      ['errorRate', 'inconclusive'],
+      ['latency', 'fail'],
+    ]);
+  });
+
+  it('goes on from counts that a version without it stored', () => {
+    const before = given([start, smokePassed, tick(50, { trials: 3, errors: 0 })], guarded);
+    const stored = { ...before, counts: { candidate: { trials: 3, errors: 0 }, stable: { trials: 9, errors: 0 } } };
+    const next = transition(stored, tick(50, { trials: 1, errors: 0, slow: 1 }), AT).rollout;
+    expect(next.counts.candidate).toMatchObject({ trials: 4, errors: 0, slow: 1 });
+  });
+});
+
 describe('a rollout that goes well', () => {
   it('moves no traffic before its smoke check has passed', () => {
     const step = transition(rollout(), start, AT);
@@ -132,7 +170,7 @@ describe('a candidate that fails', () => {
     expect(second.position).toMatchObject({ phase: 'progressing', stage: 1 });
     const step = transition(second, tick(2000, attempts), AT);
     expect(step.rollout.position.phase).toBe('rolled_back');
-    expect(step.rollout.counts.candidate).toEqual({ trials: 200, errors: 10 });
+    expect(step.rollout.counts.candidate).toMatchObject({ trials: 200, errors: 10 });
   });
 
   it('is rolled back while paused too', () => {
@@ -165,7 +203,7 @@ describe('a candidate that fails', () => {
     expect(given([ofStable], IN.progressing).position.phase).toBe('progressing');
     const unguarded = given([start, smokePassed, FAILING], rollout({ ...PLAN, guards: { errorRate: null } }));
     expect(unguarded.position.phase).toBe('progressing');
-    expect(unguarded.counts.candidate).toEqual({ trials: 5, errors: 5 });
+    expect(unguarded.counts.candidate).toMatchObject({ trials: 5, errors: 5 });
   });
 
   it('is not rolled back for want of requests', () => {
@@ -198,7 +236,7 @@ describe('an operator', () => {
       actor: 'ann',
       position: { phase: 'pending' },
     });
-    expect(again.counts.candidate).toEqual(NONE);
+    expect(again.counts.candidate).toMatchObject(NONE);
     expect(events).toMatchObject([{ type: 'rollout.created' }]);
     expect(changes).toEqual([]);
   });

@@ -187,7 +187,7 @@ describe('the runner', () => {
       'Error: failed before_commit',
     ]);
     await pass(1000);
-    expect(ports.newest().counts.candidate).toEqual({ trials: 30, errors: 0 });
+    expect(ports.newest().counts.candidate).toMatchObject({ trials: 30, errors: 0 });
     expect(position()).toMatchObject({ heldMs: 4000 });
   });
 
@@ -240,7 +240,7 @@ describe('after a restart', () => {
     ports.traffic('green', 20, 0);
     await pass(1_000);
     expect(position()).toEqual({ phase: 'progressing', stage: 1, heldMs: 5000 });
-    expect(ports.newest().counts.candidate).toEqual({ trials: 100, errors: 1 });
+    expect(ports.newest().counts.candidate).toMatchObject({ trials: 100, errors: 1 });
   });
 
   it('counts what the candidate did before the first look', async () => {
@@ -254,7 +254,7 @@ describe('after a restart', () => {
     await untilPhase('rolled_back');
     stop.abort();
     await stopped;
-    expect(ports.newest().counts.candidate).toEqual({ trials: 3, errors: 3 });
+    expect(ports.newest().counts.candidate).toMatchObject({ trials: 3, errors: 3 });
   });
 
   it('checks again what it was checking', async () => {

@@ -5,18 +5,31 @@ const count = z.int().min(0);
 const at = z.number().describe('Milliseconds since the Unix epoch.');
 const share = z.number().min(0).max(1);
 
+const judgement = {
+  verdict: z.enum(['pass', 'fail', 'inconclusive']),
+  trials: count,
+  confidence: share,
+  logE: z.number().describe('Natural logarithm of the e-value; the guard fails at logThreshold.'),
+  logThreshold: z.number(),
+  summary: z.string(),
+};
+
 const evidence = z
-  .strictObject({
-    guard: z.literal('errorRate'),
-    verdict: z.enum(['pass', 'fail', 'inconclusive']),
-    trials: count,
-    errors: count,
-    max: share.describe('The allowed rate.'),
-    confidence: share,
-    logE: z.number().describe('Natural logarithm of the e-value; the guard fails at logThreshold.'),
-    logThreshold: z.number(),
-    summary: z.string(),
-  })
+  .discriminatedUnion('guard', [
+    z.strictObject({
+      guard: z.literal('errorRate'),
+      errors: count,
+      max: share.describe('The allowed rate.'),
+      ...judgement,
+    }),
+    z.strictObject({
+      guard: z.literal('latency'),
+      slow: count.describe('Attempts that took longer than maxMs.'),
+      quantile: share.describe('The share of attempts that must be within maxMs.'),
+      maxMs: z.number().min(0),
+      ...judgement,
+    }),
+  ])
   .meta({ id: 'GuardEvidence', description: 'What a guard saw and concluded.' });
 
 const smokeRequest = z.strictObject({
@@ -32,7 +45,10 @@ const plan = z
     strategy: z.enum(['canary', 'blue-green']),
     smoke: z.array(smokeRequest),
     stages: z.array(z.strictObject({ weight: z.number(), holdMs: z.number() })),
-    guards: z.strictObject({ errorRate: z.strictObject({ max: share, confidence: share }).nullable() }),
+    guards: z.strictObject({
+      errorRate: z.strictObject({ max: share, confidence: share }).nullable(),
+      latency: z.strictObject({ quantile: share, maxMs: z.number().min(0), confidence: share }).exactOptional(),
+    }),
   })
   .meta({ id: 'RolloutPlan' });
 
@@ -79,7 +95,7 @@ const smokeResult = z
   })
   .meta({ id: 'SmokeResult' });
 
-const counts = z.strictObject({ trials: count, errors: count });
+const counts = z.strictObject({ trials: count, errors: count, slow: count.exactOptional() });
 
 const rolloutObject = z.strictObject({
   id: z.string(),

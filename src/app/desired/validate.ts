@@ -7,7 +7,7 @@ const count = z.int().min(0);
 const ms = z.number().min(0);
 const weights = z.record(z.string(), count);
 const phase = z.enum(PHASES);
-const counts = z.object({ trials: count, errors: count });
+const counts = z.object({ trials: count, errors: count, slow: count.exactOptional() });
 
 const override = <T extends z.ZodType>(value: T) => z.object({ value, base: value });
 
@@ -23,20 +23,24 @@ const plan = z.object({
   strategy: z.enum(['canary', 'blue-green']),
   smoke: z.array(smoke),
   stages: z.array(z.object({ weight: count, holdMs: ms })),
-  guards: z.object({ errorRate: z.object({ max: z.number(), confidence: z.number() }).nullable() }),
+  guards: z.object({
+    errorRate: z.object({ max: z.number(), confidence: z.number() }).nullable(),
+    latency: z.object({ quantile: z.number(), maxMs: ms, confidence: z.number() }).exactOptional(),
+  }),
 });
 
-const evidence = z.object({
-  guard: z.literal('errorRate'),
+const judgement = {
   verdict: z.enum(['pass', 'fail', 'inconclusive']),
   trials: count,
-  errors: count,
-  max: z.number(),
   confidence: z.number(),
   logE: z.number(),
   logThreshold: z.number(),
   summary: z.string(),
-});
+};
+const evidence = z.discriminatedUnion('guard', [
+  z.object({ guard: z.literal('errorRate'), errors: count, max: z.number(), ...judgement }),
+  z.object({ guard: z.literal('latency'), slow: count, quantile: z.number(), maxMs: ms, ...judgement }),
+]);
 
 const position = z.discriminatedUnion('phase', [
   z.object({ phase: z.literal('pending') }),

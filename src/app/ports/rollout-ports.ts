@@ -29,10 +29,12 @@ export function rolloutPorts(core: Core): RolloutPorts {
     },
     counts(service, upstream) {
       const entry = upstreamEntry(service, upstream);
-      if (entry === undefined) return { trials: 0, errors: 0 };
-      // Errors first: what is counted between the two readings may add a trial, but no error without its trial.
-      const errors = readCell(entry.ledger, UPSTREAM.size, UPSTREAM.errors);
-      return { trials: readCell(entry.ledger, UPSTREAM.size, UPSTREAM.trials), errors };
+      if (entry === undefined) return { trials: 0, errors: 0, slow: 0 };
+      const cell = (index: number): number => readCell(entry.ledger, UPSTREAM.size, index);
+      // Trials last: what is counted between the readings may add a trial, but nothing without its trial.
+      const slow = cell(UPSTREAM.slow);
+      const errors = cell(UPSTREAM.errors);
+      return { trials: cell(UPSTREAM.trials), errors, slow };
     },
     drained(service, upstream) {
       const entry = upstreamEntry(service, upstream);
