@@ -145,6 +145,8 @@ export interface Stage {
   /** The candidate's share of new traffic, 0 to 100; stable has the rest. */
   readonly weight: number;
   readonly holdMs: number;
+  /** Attempts on the candidate that the stage needs besides; absent: none. */
+  readonly minRequests?: number;
 }
 
 export interface SmokeRequest {

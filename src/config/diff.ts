@@ -228,7 +228,10 @@ function pinsText(pins: PinsConfig): string {
 
 function stagesText({ stages }: RolloutPlan): string {
   return stages
-    .map(({ weight, holdMs }) => (holdMs === 0 ? `${weight}` : `${weight} for ${formatDuration(holdMs)}`))
+    .map(({ weight, holdMs, minRequests }) => {
+      const held = holdMs === 0 ? `${weight}` : `${weight} for ${formatDuration(holdMs)}`;
+      return minRequests === undefined ? held : `${held} and ${minRequests} requests`;
+    })
     .join(', ');
 }
 

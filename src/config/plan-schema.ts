@@ -45,6 +45,11 @@ const smokeSchema = object({
 const stageSchema = object({
   weight: count(1, 100).describe('The candidate\u2019s share of new traffic, 1 to 100; rising from stage to stage.'),
   hold: duration().prefault('0s').describe('How long before the next stage.'),
+  minRequests: count(1, 1_000_000_000)
+    .optional()
+    .describe(
+      'Requests the candidate must have had in this stage before the next, however long that takes; default none.',
+    ),
 });
 
 const errorRateSchema = object({
@@ -162,7 +167,7 @@ export function mergePlan(plan: PlanSettings, base: RolloutPlan): RolloutPlan {
 }
 
 function canaryStages(plan: PlanSettings, base: RolloutPlan): readonly Stage[] {
-  if (plan.stages !== undefined) return plan.stages.map((stage) => ({ weight: stage.weight, holdMs: stage.hold }));
+  if (plan.stages !== undefined) return plan.stages.map(toStage);
   return base.strategy === 'canary' ? base.stages : DEFAULT_STAGES;
 }
 
@@ -200,6 +205,10 @@ function lacksLatencyMax(guards: PlanSettings['guards'], base: GuardsPlan): bool
   const { latency } = guards;
   if (latency === undefined || latency === 'none') return false;
   return latency.max === undefined && base.latency === undefined;
+}
+
+function toStage({ weight, hold, minRequests }: NonNullable<PlanSettings['stages']>[number]): Stage {
+  return { weight, holdMs: hold, ...(minRequests === undefined ? {} : { minRequests }) };
 }
 
 function toSmoke(smoke: NonNullable<PlanSettings['smoke']>[number]): SmokeRequest {

@@ -71,8 +71,7 @@ function abort(rollout: Rollout, actor: string, at: number): Step {
 function pause(rollout: Rollout, actor: string, at: number): Step {
   const { position } = rollout;
   if (position.phase !== 'progressing') return unchanged(rollout);
-  const { stage, heldMs } = position;
-  const paused = { phase: 'paused' as const, stage, heldMs, reason: 'operator', sinceAt: at };
+  const paused = { ...position, phase: 'paused' as const, reason: 'operator', sinceAt: at };
   return move(rollout, paused, { reason: 'operator', actor, at }, []);
 }
 
@@ -80,8 +79,8 @@ function pause(rollout: Rollout, actor: string, at: number): Step {
 function resume(rollout: Rollout, actor: string, at: number): Step {
   const { position } = rollout;
   if (position.phase !== 'paused') return unchanged(rollout);
-  const { stage, heldMs } = position;
-  return move(rollout, { phase: 'progressing', stage, heldMs }, { reason: 'operator', actor, at }, []);
+  const { reason: _reason, sinceAt: _sinceAt, ...held } = position;
+  return move(rollout, { ...held, phase: 'progressing' }, { reason: 'operator', actor, at }, []);
 }
 
 /** aborted, rolled_back or failed → a new rollout with the same plan, from its beginning and with counts of its own. */

@@ -1,6 +1,6 @@
 import { judge } from './guards.ts';
 import { beginPromotion } from './promotion.ts';
-import type { Counts, GuardEvidence, Rollout } from './rollout.ts';
+import { type Counts, type GuardEvidence, type Rollout, stageRequests } from './rollout.ts';
 import {
   type Cause,
   ITSELF,
@@ -41,19 +41,23 @@ export function tick(rollout: Rollout, seen: Tick, at: number): Step {
 export function advanceTo(rollout: Rollout, stage: number, cause: Cause): Step {
   const plan = rollout.plan.stages[stage];
   if (plan === undefined) return beginPromotion(rollout, cause);
-  return move(rollout, { phase: 'progressing', stage, heldMs: 0 }, cause, [
+  const before = plan.minRequests === undefined ? {} : { trialsBefore: rollout.counts.candidate.trials };
+  return move(rollout, { phase: 'progressing', stage, heldMs: 0, ...before }, cause, [
     { kind: 'enable', upstream: rollout.to },
     stageWeights(rollout, plan.weight),
   ]);
 }
 
-/** The hold of the stage grows; it stands still while paused. */
+/** The hold of the stage grows; it stands still while paused. A stage that needs requests goes on until it has them. */
 function hold(rollout: Rollout, elapsedMs: number, at: number): Step {
   const { position } = rollout;
   if (position.phase !== 'progressing') return within(rollout);
   const heldMs = position.heldMs + elapsedMs;
   const required = rollout.plan.stages[position.stage]?.holdMs ?? 0;
-  if (heldMs >= required) return advanceTo(rollout, position.stage + 1, { reason: 'held', actor: ITSELF, at });
+  const requests = stageRequests(rollout);
+  const isSeen = requests === null || requests.seen >= requests.needed;
+  if (heldMs >= required && isSeen)
+    return advanceTo(rollout, position.stage + 1, { reason: 'held', actor: ITSELF, at });
   return within(heldMs === position.heldMs ? rollout : { ...rollout, position: { ...position, heldMs } });
 }
 

@@ -107,16 +107,13 @@ export interface Rollout {
 export type Position =
   | { readonly phase: 'pending' }
   | { readonly phase: 'checking' }
-  /** `heldMs`: how long stage number `stage` (from 0) has been held; time while the proxy was down does not count. */
-  | { readonly phase: 'progressing'; readonly stage: number; readonly heldMs: number }
+  | ({ readonly phase: 'progressing' } & Held)
   /** `resume`: where `resume` goes back to. Weights stay as they were. */
-  | {
+  | ({
       readonly phase: 'paused';
-      readonly stage: number;
-      readonly heldMs: number;
       readonly reason: string;
       readonly sinceAt: number;
-    }
+    } & Held)
   | { readonly phase: 'promoting'; readonly stage: number }
   | { readonly phase: 'draining'; readonly stage: number; readonly sinceAt: number }
   | {
@@ -125,3 +122,20 @@ export type Position =
       readonly reason: string;
       readonly endedAt: number;
     };
+
+/** How far a stage has come. */
+export interface Held {
+  /** From 0. */
+  readonly stage: number;
+  /** How long it has been held; time while the proxy was down does not count. */
+  readonly heldMs: number;
+  /** Trials of the candidate before it; present where the stage has `minRequests`. */
+  readonly trialsBefore?: number;
+}
+
+/** The attempts on the candidate that its stage has seen, and those that it needs; null where it needs none. */
+export function stageRequests({ position, plan, counts }: Rollout): { seen: number; needed: number } | null {
+  if (position.phase !== 'progressing' && position.phase !== 'paused') return null;
+  const needed = plan.stages[position.stage]?.minRequests;
+  return needed === undefined ? null : { seen: counts.candidate.trials - (position.trialsBefore ?? 0), needed };
+}

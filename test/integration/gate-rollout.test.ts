@@ -54,6 +54,20 @@ describe('a rollout', () => {
     },
   );
 
+  it('stays in a stage until the candidate has had the requests that it needs', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate({ services: services(blue, green) });
+    const stages = [{ weight: 50, minRequests: 20 }, { weight: 100 }];
+    await test.control.startRollout('shop', 'green', { stages, guards: 'none' }, BY);
+    const requests = () => test.control.service('shop').rollout?.counts.candidate.trials ?? 0;
+    for (let n = 0; n < 30; n++) await get(test.url);
+    await until(() => requests() === 15, 'the look at 15 requests');
+    expect(test.control.service('shop').rollout?.position).toMatchObject({ phase: 'progressing', stage: 0 });
+    for (let n = 0; n < 10; n++) await get(test.url);
+    await until(() => phase(test) === 'promoted', 'the promotion');
+  });
+
   it('is rolled back when the candidate answers too slowly, though it never fails', async () => {
     await using blue = await openTarget('blue');
     await using green = await openTarget((_, response) => void setTimeout(() => response.end('green'), 60));

@@ -52,6 +52,36 @@ const IN: Readonly<Record<Phase, Rollout>> = {
   failed: given([start, { type: 'smoke_failed', results: [] }]),
 };
 
+describe('a stage that needs requests', () => {
+  const needy = rollout({
+    ...PLAN,
+    stages: [
+      { weight: 5, holdMs: 1000, minRequests: 10 },
+      { weight: 50, holdMs: 1000, minRequests: 4 },
+      { weight: 100, holdMs: 0 },
+    ],
+  });
+  const seen = (trials: number) => ({ trials, errors: 0, slow: 0 });
+
+  it('goes on past its hold until it has them', () => {
+    const waiting = given([start, smokePassed, tick(5000, seen(9))], needy);
+    expect(waiting.position).toMatchObject({ phase: 'progressing', stage: 0, heldMs: 5000 });
+    expect(given([tick(0, seen(1))], waiting).position).toMatchObject({ phase: 'progressing', stage: 1, heldMs: 0 });
+  });
+
+  it('is held for its time though it has them', () => {
+    expect(given([start, smokePassed, tick(999, seen(500))], needy).position).toMatchObject({ stage: 0 });
+  });
+
+  it('counts those of its own only, also over a pause', () => {
+    const second = given([start, smokePassed, tick(1000, seen(50))], needy);
+    const resumed = given([tick(400, seen(2)), call('pause'), tick(0, seen(1)), call('resume')], second);
+    expect(resumed.position).toEqual({ phase: 'progressing', stage: 1, heldMs: 400, trialsBefore: 50 });
+    expect(given([tick(5000)], resumed).position).toMatchObject({ stage: 1 });
+    expect(given([tick(5000, seen(1))], resumed).position).toMatchObject({ stage: 2 });
+  });
+});
+
 describe('a latency guard', () => {
   const latency = { quantile: 0.99, maxMs: 500, confidence: 0.99 };
   const guarded = rollout({ ...PLAN, guards: { errorRate: null, latency } });

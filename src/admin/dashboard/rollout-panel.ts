@@ -1,4 +1,11 @@
-import { ENDED, type GuardEvidence, type Phase, type Rollout, type Transition } from '../../rollout/rollout.ts';
+import {
+  ENDED,
+  type GuardEvidence,
+  type Phase,
+  type Rollout,
+  stageRequests,
+  type Transition,
+} from '../../rollout/rollout.ts';
 import { reasonOf, remainingHoldMs } from '../views.ts';
 import { formatCount, formatDuration, words } from './format.ts';
 import { type Html, html } from './html.ts';
@@ -36,12 +43,14 @@ export function rolloutPanel(rollout: Rollout, operator: boolean): Html {
 function stageList(rollout: Rollout): Html {
   const current = 'stage' in rollout.position ? rollout.position.stage : -1;
   const done = rollout.position.phase === 'promoted';
-  const items = rollout.plan.stages.map(({ weight, holdMs }, i) => {
+  const requests = stageRequests(rollout);
+  const items = rollout.plan.stages.map(({ weight, holdMs, minRequests }, i) => {
     const state = done || i < current ? 'done' : i === current ? stageState(rollout) : 'ahead';
     const remaining = i === current ? remainingHoldMs(rollout) : null;
     const hold = holdMs === 0 ? 'no hold' : formatDuration(holdMs);
     return html`<li class="${state}" ${i === current && html`aria-current="step"`}><b>${weight} %</b>
-      <span>${remaining === null || holdMs === 0 ? hold : `${formatDuration(remaining)} left of ${hold}`}</span></li>`;
+      <span>${remaining === null || holdMs === 0 ? hold : `${formatDuration(remaining)} left of ${hold}`}</span>
+      ${minRequests !== undefined && html`<span>${i === current && requests !== null ? `${formatCount(requests.seen)} of ` : ''}${formatCount(minRequests)} requests</span>`}</li>`;
   });
   return html`<ol class="stages">${items}</ol>`;
 }

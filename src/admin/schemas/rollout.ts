@@ -44,7 +44,7 @@ const plan = z
   .strictObject({
     strategy: z.enum(['canary', 'blue-green']),
     smoke: z.array(smokeRequest),
-    stages: z.array(z.strictObject({ weight: z.number(), holdMs: z.number() })),
+    stages: z.array(z.strictObject({ weight: z.number(), holdMs: z.number(), minRequests: count.exactOptional() })),
     guards: z.strictObject({
       errorRate: z.strictObject({ max: share, confidence: share }).nullable(),
       latency: z.strictObject({ quantile: share, maxMs: z.number().min(0), confidence: share }).exactOptional(),
@@ -53,13 +53,17 @@ const plan = z
   .meta({ id: 'RolloutPlan' });
 
 const stage = z.int().min(0).describe('From 0.');
-const heldMs = z.number().min(0);
+const held = {
+  stage,
+  heldMs: z.number().min(0),
+  trialsBefore: count.exactOptional().describe('Trials of the candidate before this stage; where it has minRequests.'),
+};
 
 const position = z
   .discriminatedUnion('phase', [
     z.strictObject({ phase: z.enum(['pending', 'checking']) }),
-    z.strictObject({ phase: z.literal('progressing'), stage, heldMs }),
-    z.strictObject({ phase: z.literal('paused'), stage, heldMs, reason: z.string(), sinceAt: at }),
+    z.strictObject({ phase: z.literal('progressing'), ...held }),
+    z.strictObject({ phase: z.literal('paused'), ...held, reason: z.string(), sinceAt: at }),
     z.strictObject({ phase: z.literal('promoting'), stage }),
     z.strictObject({ phase: z.literal('draining'), stage, sinceAt: at }),
     z.strictObject({

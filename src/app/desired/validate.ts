@@ -22,7 +22,7 @@ const smoke = z.object({
 const plan = z.object({
   strategy: z.enum(['canary', 'blue-green']),
   smoke: z.array(smoke),
-  stages: z.array(z.object({ weight: count, holdMs: ms })),
+  stages: z.array(z.object({ weight: count, holdMs: ms, minRequests: count.exactOptional() })),
   guards: z.object({
     errorRate: z.object({ max: z.number(), confidence: z.number() }).nullable(),
     latency: z.object({ quantile: z.number(), maxMs: ms, confidence: z.number() }).exactOptional(),
@@ -42,11 +42,12 @@ const evidence = z.discriminatedUnion('guard', [
   z.object({ guard: z.literal('latency'), slow: count, quantile: z.number(), maxMs: ms, ...judgement }),
 ]);
 
+const held = { stage: count, heldMs: ms, trialsBefore: count.exactOptional() };
 const position = z.discriminatedUnion('phase', [
   z.object({ phase: z.literal('pending') }),
   z.object({ phase: z.literal('checking') }),
-  z.object({ phase: z.literal('progressing'), stage: count, heldMs: ms }),
-  z.object({ phase: z.literal('paused'), stage: count, heldMs: ms, reason: z.string(), sinceAt: ms }),
+  z.object({ phase: z.literal('progressing'), ...held }),
+  z.object({ phase: z.literal('paused'), ...held, reason: z.string(), sinceAt: ms }),
   z.object({ phase: z.literal('promoting'), stage: count }),
   z.object({ phase: z.literal('draining'), stage: count, sinceAt: ms }),
   z.object({

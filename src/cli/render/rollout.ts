@@ -1,5 +1,5 @@
 import { printable } from '../../config/problem.ts';
-import type { Position, Rollout, Transition } from '../../rollout/rollout.ts';
+import { type Position, type Rollout, stageRequests, type Transition } from '../../rollout/rollout.ts';
 import type { Paint } from '../style.ts';
 import { shortDuration } from './numbers.ts';
 
@@ -62,11 +62,14 @@ function positionText(rollout: Rollout): string {
     'heldMs' in position && stage !== undefined
       ? `, held ${shortDuration(position.heldMs)} of ${shortDuration(stage.holdMs)}`
       : '';
-  return `${phase}${at}${held}${reason === null ? '' : `: ${reason}`}`;
+  const requests = stageRequests(rollout);
+  const seen = requests === null ? '' : `, ${requests.seen} of ${requests.needed} requests`;
+  return `${phase}${at}${held}${seen}${reason === null ? '' : `: ${reason}`}`;
 }
 
 function stageLine(rollout: Rollout, stage: Rollout['plan']['stages'][number], index: number, paint: Paint): string {
-  const text = `stage ${index + 1}  ${String(stage.weight).padStart(3)} %  hold ${shortDuration(stage.holdMs)}`;
+  const needed = stage.minRequests === undefined ? '' : ` and ${stage.minRequests} requests`;
+  const text = `stage ${index + 1}  ${String(stage.weight).padStart(3)} %  hold ${shortDuration(stage.holdMs)}${needed}`;
   const { position } = rollout;
   const current = 'stage' in position ? position.stage : -1;
   if (index < current || position.phase === 'promoted') return paint('green', `  ✓ ${text}`);

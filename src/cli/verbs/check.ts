@@ -54,6 +54,7 @@ function serviceLines(service: ServiceConfig): string[] {
   ];
 }
 
-function stageText({ weight, holdMs }: ServiceConfig['rollout']['stages'][number]): string {
-  return holdMs === 0 ? `${weight} %` : `${weight} % for ${shortDuration(holdMs)}`;
+function stageText({ weight, holdMs, minRequests }: ServiceConfig['rollout']['stages'][number]): string {
+  const held = holdMs === 0 ? `${weight} %` : `${weight} % for ${shortDuration(holdMs)}`;
+  return minRequests === undefined ? held : `${held} and ${minRequests} requests`;
 }
