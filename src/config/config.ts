@@ -147,6 +147,8 @@ export interface Stage {
   readonly holdMs: number;
   /** Attempts on the candidate that the stage needs besides; absent: none. */
   readonly minRequests?: number;
+  /** `manual`: the rollout pauses before this stage until somebody resumes it; absent: it does not. */
+  readonly gate?: 'manual';
 }
 
 export interface SmokeRequest {

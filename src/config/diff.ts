@@ -228,8 +228,9 @@ function pinsText(pins: PinsConfig): string {
 
 function stagesText({ stages }: RolloutPlan): string {
   return stages
-    .map(({ weight, holdMs, minRequests }) => {
-      const held = holdMs === 0 ? `${weight}` : `${weight} for ${formatDuration(holdMs)}`;
+    .map(({ weight, holdMs, minRequests, gate }) => {
+      const begun = gate === undefined ? `${weight}` : `gate, ${weight}`;
+      const held = holdMs === 0 ? begun : `${begun} for ${formatDuration(holdMs)}`;
       return minRequests === undefined ? held : `${held} and ${minRequests} requests`;
     })
     .join(', ');

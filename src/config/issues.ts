@@ -77,7 +77,6 @@ const LATER: ReadonlySet<string> = new Set([
   'proxyProtocol',
   'metric',
   'webhook',
-  'gate',
   'gates',
   'checks',
   'flags',

@@ -50,6 +50,10 @@ const stageSchema = object({
     .describe(
       'Requests the candidate must have had in this stage before the next, however long that takes; default none.',
     ),
+  gate: z
+    .literal('manual')
+    .optional()
+    .describe('`manual` pauses the rollout before this stage until it is resumed; not before the first. Default none.'),
 });
 
 const errorRateSchema = object({
@@ -135,6 +139,13 @@ export function checkPlan(plan: PlanSettings, base: RolloutPlan): Finding[] {
   if (lacksLatencyMax(plan.guards, base.guards)) {
     findings.push({ path: ['guards', 'latency'], atKey: true, message: 'needs `max`, such as `max: 500ms`' });
   }
+  if (plan.stages?.[0]?.gate !== undefined) {
+    findings.push({
+      path: ['stages', 0, 'gate'],
+      atKey: true,
+      message: 'nothing comes before the first stage; give it to a later one',
+    });
+  }
   plan.stages?.forEach((stage, i, stages) => {
     const before = stages[i - 1]?.weight ?? 0;
     if (stage.weight <= before) {
@@ -207,8 +218,13 @@ function lacksLatencyMax(guards: PlanSettings['guards'], base: GuardsPlan): bool
   return latency.max === undefined && base.latency === undefined;
 }
 
-function toStage({ weight, hold, minRequests }: NonNullable<PlanSettings['stages']>[number]): Stage {
-  return { weight, holdMs: hold, ...(minRequests === undefined ? {} : { minRequests }) };
+function toStage({ weight, hold, minRequests, gate }: NonNullable<PlanSettings['stages']>[number]): Stage {
+  return {
+    weight,
+    holdMs: hold,
+    ...(minRequests === undefined ? {} : { minRequests }),
+    ...(gate === undefined ? {} : { gate }),
+  };
 }
 
 function toSmoke(smoke: NonNullable<PlanSettings['smoke']>[number]): SmokeRequest {

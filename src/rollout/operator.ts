@@ -1,5 +1,6 @@
 import { TealgateError } from '../platform/errors.ts';
 import { created, createRollout } from './create.ts';
+import { advanceTo } from './progress.ts';
 import { beginPromotion } from './promotion.ts';
 import type { Phase, Rollout } from './rollout.ts';
 import { effectsOf, move, type Step, takeBack, unchanged } from './step.ts';
@@ -75,10 +76,11 @@ function pause(rollout: Rollout, actor: string, at: number): Step {
   return move(rollout, paused, { reason: 'operator', actor, at }, []);
 }
 
-/** paused → progressing: the stage goes on with the hold it had. */
+/** paused → progressing: the stage goes on with the hold it had; at a gate, the next one begins. */
 function resume(rollout: Rollout, actor: string, at: number): Step {
   const { position } = rollout;
   if (position.phase !== 'paused') return unchanged(rollout);
+  if (position.reason === 'gate') return advanceTo(rollout, position.stage + 1, { reason: 'operator', actor, at });
   const { reason: _reason, sinceAt: _sinceAt, ...held } = position;
   return move(rollout, { ...held, phase: 'progressing' }, { reason: 'operator', actor, at }, []);
 }

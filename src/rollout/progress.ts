@@ -1,6 +1,6 @@
 import { judge } from './guards.ts';
 import { beginPromotion } from './promotion.ts';
-import { type Counts, type GuardEvidence, type Rollout, stageRequests } from './rollout.ts';
+import { type Counts, type GuardEvidence, type Held, type Rollout, stageRequests } from './rollout.ts';
 import {
   type Cause,
   ITSELF,
@@ -56,9 +56,17 @@ function hold(rollout: Rollout, elapsedMs: number, at: number): Step {
   const required = rollout.plan.stages[position.stage]?.holdMs ?? 0;
   const requests = stageRequests(rollout);
   const isSeen = requests === null || requests.seen >= requests.needed;
-  if (heldMs >= required && isSeen)
-    return advanceTo(rollout, position.stage + 1, { reason: 'held', actor: ITSELF, at });
+  if (heldMs >= required && isSeen) return leaveStage(rollout, { ...position, heldMs }, at);
   return within(heldMs === position.heldMs ? rollout : { ...rollout, position: { ...position, heldMs } });
+}
+
+/** progressing → paused at the gate of the next stage, if it has one, else on to that stage. */
+function leaveStage(rollout: Rollout, { stage, ...held }: Held, at: number): Step {
+  if (rollout.plan.stages[stage + 1]?.gate === undefined) {
+    return advanceTo(rollout, stage + 1, { reason: 'held', actor: ITSELF, at });
+  }
+  const paused = { ...held, phase: 'paused' as const, stage, reason: 'gate' as const, sinceAt: at };
+  return move(rollout, paused, { reason: 'gate', actor: ITSELF, at }, []);
 }
 
 /** progressing or paused → rolled_back: on evidence, in one step. */

@@ -26,6 +26,7 @@ export type Reason =
   | 'smoke_passed'
   | 'smoke'
   | 'held'
+  | 'gate'
   | 'error_rate'
   | 'latency'
   | 'operator'

@@ -97,6 +97,10 @@ describe('the plan that a call asks for', () => {
       { stages: [{ weight: 50 }, { weight: 5 }] },
       [{ path: 'stages[1].weight', message: '5 is not above the stage before; give more than 50' }],
     ],
+    [
+      { stages: [{ weight: 50, gate: 'manual' }, { weight: 100 }] },
+      [{ path: 'stages[0].gate', message: 'nothing comes before the first stage; give it to a later one' }],
+    ],
     [{ guards: { latency: {} } }, [{ path: 'guards.latency', message: 'needs `max`, such as `max: 500ms`' }]],
     [
       { guards: { latency: { max: '0s', quantile: '100%' } } },

@@ -52,6 +52,44 @@ const IN: Readonly<Record<Phase, Rollout>> = {
   failed: given([start, { type: 'smoke_failed', results: [] }]),
 };
 
+describe('a gate before a stage', () => {
+  const gated = rollout({
+    ...PLAN,
+    stages: [
+      { weight: 5, holdMs: 1000 },
+      { weight: 50, holdMs: 1000, gate: 'manual' },
+      { weight: 100, holdMs: 0 },
+    ],
+  });
+  const before = given([start, smokePassed], gated);
+  const waiting = given([tick(1000)], before);
+
+  it('pauses the rollout in the stage before, and moves no weight', () => {
+    const step = transition(before, tick(1000), AT);
+    expect(step.rollout.position).toEqual({ phase: 'paused', stage: 0, heldMs: 1000, reason: 'gate', sinceAt: AT });
+    expect(step.changes).toEqual([]);
+    expect(step.events).toMatchObject([{ type: 'rollout.paused', data: { reason: 'gate', stage: 0 } }]);
+    expect(given([tick(5000)], waiting).position).toEqual(step.rollout.position);
+  });
+
+  it('lets the stage begin when somebody resumes, once', () => {
+    const step = transition(waiting, call('resume'), AT);
+    expect(step.rollout.position).toEqual({ phase: 'progressing', stage: 1, heldMs: 0 });
+    expect(step.changes).toContainEqual({ kind: 'weights', weights: { blue: 50, green: 50 } });
+    expect(step.rollout.transitions.at(-1)).toMatchObject({ reason: 'operator', actor: 'ci', stage: 1 });
+    expect(transition(step.rollout, call('resume'), AT).rollout).toBe(step.rollout);
+  });
+
+  it('is no refuge from the guards', () => {
+    expect(given([FAILING], waiting).position).toMatchObject({ phase: 'rolled_back', reason: 'error_rate' });
+  });
+
+  it('comes once: a pause by hand in the stage behind it goes on in that stage', () => {
+    const again = given([call('resume'), tick(300), call('pause'), call('resume')], waiting);
+    expect(again.position).toEqual({ phase: 'progressing', stage: 1, heldMs: 300 });
+  });
+});
+
 describe('a stage that needs requests', () => {
   const needy = rollout({
     ...PLAN,

@@ -44,11 +44,11 @@ function stageList(rollout: Rollout): Html {
   const current = 'stage' in rollout.position ? rollout.position.stage : -1;
   const done = rollout.position.phase === 'promoted';
   const requests = stageRequests(rollout);
-  const items = rollout.plan.stages.map(({ weight, holdMs, minRequests }, i) => {
+  const items = rollout.plan.stages.map(({ weight, holdMs, minRequests, gate }, i) => {
     const state = done || i < current ? 'done' : i === current ? stageState(rollout) : 'ahead';
     const remaining = i === current ? remainingHoldMs(rollout) : null;
     const hold = holdMs === 0 ? 'no hold' : formatDuration(holdMs);
-    return html`<li class="${state}" ${i === current && html`aria-current="step"`}><b>${weight} %</b>
+    return html`<li class="${state}" ${i === current && html`aria-current="step"`}><b>${weight} %</b>${gate !== undefined && html`<span>after a gate</span>`}
       <span>${remaining === null || holdMs === 0 ? hold : `${formatDuration(remaining)} left of ${hold}`}</span>
       ${minRequests !== undefined && html`<span>${i === current && requests !== null ? `${formatCount(requests.seen)} of ` : ''}${formatCount(minRequests)} requests</span>`}</li>`;
   });

@@ -44,7 +44,14 @@ const plan = z
   .strictObject({
     strategy: z.enum(['canary', 'blue-green']),
     smoke: z.array(smokeRequest),
-    stages: z.array(z.strictObject({ weight: z.number(), holdMs: z.number(), minRequests: count.exactOptional() })),
+    stages: z.array(
+      z.strictObject({
+        weight: z.number(),
+        holdMs: z.number(),
+        minRequests: count.exactOptional(),
+        gate: z.literal('manual').exactOptional(),
+      }),
+    ),
     guards: z.strictObject({
       errorRate: z.strictObject({ max: share, confidence: share }).nullable(),
       latency: z.strictObject({ quantile: share, maxMs: z.number().min(0), confidence: share }).exactOptional(),

@@ -22,7 +22,14 @@ const smoke = z.object({
 const plan = z.object({
   strategy: z.enum(['canary', 'blue-green']),
   smoke: z.array(smoke),
-  stages: z.array(z.object({ weight: count, holdMs: ms, minRequests: count.exactOptional() })),
+  stages: z.array(
+    z.object({
+      weight: count,
+      holdMs: ms,
+      minRequests: count.exactOptional(),
+      gate: z.literal('manual').exactOptional(),
+    }),
+  ),
   guards: z.object({
     errorRate: z.object({ max: z.number(), confidence: z.number() }).nullable(),
     latency: z.object({ quantile: z.number(), maxMs: ms, confidence: z.number() }).exactOptional(),

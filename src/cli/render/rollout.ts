@@ -47,6 +47,7 @@ export function reasonOf(rollout: Rollout): string | null {
 
 const REASONS: Readonly<Record<string, string>> = {
   operator: 'by an operator',
+  gate: 'the next stage has a gate; `tealgate resume` lets it begin, `tealgate abort` takes it back',
   drained: 'the old side is drained',
 };
 
@@ -69,7 +70,8 @@ function positionText(rollout: Rollout): string {
 
 function stageLine(rollout: Rollout, stage: Rollout['plan']['stages'][number], index: number, paint: Paint): string {
   const needed = stage.minRequests === undefined ? '' : ` and ${stage.minRequests} requests`;
-  const text = `stage ${index + 1}  ${String(stage.weight).padStart(3)} %  hold ${shortDuration(stage.holdMs)}${needed}`;
+  const gate = stage.gate === undefined ? '' : ', after a gate';
+  const text = `stage ${index + 1}  ${String(stage.weight).padStart(3)} %  hold ${shortDuration(stage.holdMs)}${needed}${gate}`;
   const { position } = rollout;
   const current = 'stage' in position ? position.stage : -1;
   if (index < current || position.phase === 'promoted') return paint('green', `  ✓ ${text}`);

@@ -54,7 +54,8 @@ function serviceLines(service: ServiceConfig): string[] {
   ];
 }
 
-function stageText({ weight, holdMs, minRequests }: ServiceConfig['rollout']['stages'][number]): string {
-  const held = holdMs === 0 ? `${weight} %` : `${weight} % for ${shortDuration(holdMs)}`;
+function stageText({ weight, holdMs, minRequests, gate }: ServiceConfig['rollout']['stages'][number]): string {
+  const begun = gate === undefined ? `${weight} %` : `gate, ${weight} %`;
+  const held = holdMs === 0 ? begun : `${begun} for ${shortDuration(holdMs)}`;
   return minRequests === undefined ? held : `${held} and ${minRequests} requests`;
 }
