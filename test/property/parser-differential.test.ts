@@ -4,9 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BodyReader } from '../../src/http1/body-reader.ts';
 import { Head, NO_LENGTH } from '../../src/http1/head.ts';
 import { parseRequestHead } from '../../src/http1/request-parser.ts';
-import { relayableTrailers } from '../../src/http1/trailers.ts';
 import { excerpt } from '../support/inbox.ts';
 import { generateRequest, hasFramingTrailer, Random } from '../support/message-generator.ts';
+import { dataOf, fieldsOf, linesOf, trailersOf } from '../support/readings.ts';
 
 /**
  * Whatever our parser accepts, Node's own (llhttp, strict) must accept with the same method, target, fields and body:
@@ -26,6 +26,7 @@ interface Reading {
   /** `name: value` lines in order, octets as Latin-1. */
   readonly fields: readonly string[];
   readonly body: string;
+  readonly trailers: readonly string[];
 }
 
 interface Accepted {
@@ -46,17 +47,11 @@ function readOurs(bytes: Buffer): Accepted | null {
   const framing = head.chunked ? 'chunked' : head.contentLength === NO_LENGTH ? 'none' : 'length';
   reader.reset(framing, Math.max(head.contentLength, 0));
   const behind = reader.feed(bytes, end, bytes.length);
-  if (behind < 0 || !reader.done || relayableTrailers(reader.trailer) === 'malformed') return null;
-  if (hasFramingTrailer(reader.trailer)) return null;
-  const parts: string[] = [];
-  for (let i = 0; i < reader.runCount; i++) {
-    parts.push(bytes.toString('latin1', reader.runs[2 * i] as number, reader.runs[2 * i + 1] as number)); // runCount runs
-  }
+  if (behind < 0 || !reader.done) return null;
+  const trailers = trailersOf(reader);
+  if (trailers === null || hasFramingTrailer(trailers)) return null;
   const text = (from: number, to: number): string => bytes.toString('latin1', from, to);
-  const fields: string[] = [];
-  for (let i = 0; i < head.count; i++) {
-    fields.push(`${text(head.nameStart(i), head.nameEnd(i))}: ${text(head.valueStart(i), head.valueEnd(i))}`);
-  }
+  const fields = fieldsOf(head);
   const method = text(head.start, head.methodEnd);
   // The target as it was given: of an absolute form, checkTarget has moved its start behind the authority.
   const targetStart = head.methodEnd + 1;
@@ -67,15 +62,15 @@ function readOurs(bytes: Buffer): Accepted | null {
       target: text(targetStart, head.targetEnd),
       version: `1.${head.minor}`,
       fields,
-      body: parts.join(''),
+      body: dataOf(reader, bytes),
+      trailers,
     },
-    last: head.close || head.minor === 0 || head.upgradeToken || closesElsewhere(fields, reader.trailer),
+    last: head.close || head.minor === 0 || head.upgradeToken || closesElsewhere([...fields, ...trailers]),
   };
 }
 
 /** llhttp also heeds `close` in Proxy-Connection, and in trailers; we remove the one and the other. */
-function closesElsewhere(fields: readonly string[], trailer: Buffer): boolean {
-  const lines = [...fields, ...trailer.toString('latin1').split('\r\n')];
+function closesElsewhere(lines: readonly string[]): boolean {
   return lines.some((line) => /^(proxy-)?connection:/i.test(line) && /close/i.test(line));
 }
 
@@ -192,9 +187,7 @@ describe('our request parser against the one of node:http', () => {
       const segment = bytes.subarray(at, at + 1 + random.below(7));
       const end = reader.feed(segment, 0, segment.length);
       expect(end, excerpt(bytes, 2_000)).toBe(segment.length);
-      for (let i = 0; i < reader.runCount; i++) {
-        body += segment.toString('latin1', reader.runs[2 * i] as number, reader.runs[2 * i + 1] as number); // runCount runs
-      }
+      body += dataOf(reader, segment);
       at += segment.length;
     }
     expect(reader.done, excerpt(bytes, 2_000)).toBe(true);
@@ -221,14 +214,12 @@ function isSame(ours: Reading, theirs: Reading | undefined): boolean {
 }
 
 function readingOf(request: IncomingMessage, body: Buffer): Reading {
-  const fields: string[] = [];
-  for (let i = 0; i < request.rawHeaders.length; i += 2)
-    fields.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`);
   return {
     method: request.method ?? '',
     target: request.url ?? '',
     version: request.httpVersion,
-    fields,
+    fields: linesOf(request.rawHeaders),
     body: body.toString('latin1'),
+    trailers: linesOf(request.rawTrailers),
   };
 }

@@ -358,6 +358,6 @@ function mutate(random: Random, bytes: Buffer): Buffer {
 }
 
 /** llhttp refuses framing fields behind a body; we drop them, and frame anew what we send on (RFC 9110 §6.5.1). */
-export function hasFramingTrailer(trailer: Buffer): boolean {
-  return /^(content-length|transfer-encoding):/im.test(trailer.toString('latin1'));
+export function hasFramingTrailer(trailers: readonly string[]): boolean {
+  return trailers.some((line) => /^(content-length|transfer-encoding):/i.test(line));
 }
