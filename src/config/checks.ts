@@ -69,7 +69,11 @@ function tlsWarnings({ tls, upstreams }: ServiceSettings): Finding[] {
 function checkListeners(settings: Settings, clean: Clean): Finding[] {
   const findings: Finding[] = [];
   const admin = adminTcp(settings, clean);
-  settings.listeners.forEach(({ address }, i) => {
+  settings.listeners.forEach(({ address, proxyProtocol, trustedProxies }, i) => {
+    if (proxyProtocol !== false && trustedProxies.length === 0 && clean('listeners', i)) {
+      const message = 'is believed of nobody; name the balancers that send it as `trustedProxies`';
+      findings.push({ path: ['listeners', i, 'proxyProtocol'], message });
+    }
     const path: Path = ['listeners', i, 'address'];
     if (!clean(...path)) return;
     const other = settings.listeners.findIndex((before) => overlaps(before.address, address));

@@ -20,6 +20,7 @@ export interface ListenerConfig {
   readonly host: string;
   readonly port: number;
   readonly trustedProxies: readonly string[];
+  readonly proxyProtocol: 'off' | 'optional' | 'required';
   readonly timeouts: { readonly headMs: number; readonly bodyMs: number; readonly keepAliveMs: number };
   readonly limits: {
     readonly headBytes: number;

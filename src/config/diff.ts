@@ -108,6 +108,7 @@ function listenerLines(before: readonly ListenerConfig[], after: readonly Listen
   return keyed('listener', byAddress(before), byAddress(after), (was, is) => [
     ...tlsLines(was.tls, is.tls),
     ...listed('trusted proxy', was.trustedProxies, is.trustedProxies),
+    ...changed('PROXY protocol', was.proxyProtocol, is.proxyProtocol, RESTART),
     ...changed('head timeout', ...durations(was.timeouts.headMs, is.timeouts.headMs)),
     ...changed('body timeout', ...durations(was.timeouts.bodyMs, is.timeouts.bodyMs)),
     ...changed('keep-alive timeout', ...durations(was.timeouts.keepAliveMs, is.timeouts.keepAliveMs)),

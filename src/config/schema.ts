@@ -19,6 +19,12 @@ const listenerSchema = object({
     .array(text(parseNetwork))
     .prefault([])
     .describe('Networks whose `Forwarded` and `X-Forwarded-*` fields are believed.'),
+  proxyProtocol: z
+    .union([z.boolean(), z.literal('required')], { error: 'give true, false or required' })
+    .prefault(false)
+    .describe(
+      'Trusted proxies may begin a connection with a PROXY protocol header; `required`: no connection without one.',
+    ),
   timeouts: object({
     head: duration({ minMs: 1 }).prefault('10s').describe('For a whole request head.'),
     body: duration({ minMs: 1 }).prefault('30s').describe('Without a byte of a request body.'),

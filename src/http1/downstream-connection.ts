@@ -60,7 +60,8 @@ export class DownstreamConnection implements Timed {
   carrier: Socket;
   readonly options: DownstreamOptions;
   readonly reader = new BodyReader();
-  readonly remoteAddress: string;
+  /** The client's; of its proxy where nobody said more. */
+  remoteAddress: string;
   /** Free for the handler: what it derives once per connection. */
   context: unknown = null;
   /** `performance.now()` when the first octet of the current request arrived. */

@@ -9,6 +9,7 @@ import { Exchange } from './exchange.ts';
 import type { ForwardingFields } from './forwarding.ts';
 import { httpDate } from './http-date.ts';
 import { PinJar } from './pins.ts';
+import { Repetition } from './repetition.ts';
 import { renderReply } from './replies.ts';
 import { createPicker, type RoutingTable, type Service } from './routing-table.ts';
 import { UpgradeLane } from './upgrades.ts';
@@ -24,6 +25,9 @@ export interface ConnectionContext {
   readonly bodyBytes: number;
   readonly onClosed: () => void;
 }
+
+/** Puts a line into the log. */
+export type Warn = (event: string, message: string, fields: Record<string, unknown>) => void;
 
 /**
  * One worker's data plane: what all its exchanges share. Requests come in from any lane; each becomes an exchange that
@@ -47,6 +51,8 @@ export class Gateway implements RequestHandler {
 
   #table: RoutingTable;
   readonly #onFuse: (service: Service) => void;
+  readonly #warn: Warn;
+  readonly #proxyRefusals = new Repetition();
   readonly #idPrefix: string;
   #requests = 0;
 
@@ -59,6 +65,7 @@ export class Gateway implements RequestHandler {
     /** Random, the same in all workers of a process. */
     instance: string;
     onFuse: (service: Service) => void;
+    warn: Warn;
   }) {
     this.#table = options.table;
     this.deadlines = options.deadlines;
@@ -66,6 +73,7 @@ export class Gateway implements RequestHandler {
     this.accessLog = options.accessLog;
     this.pseudonym = `tealgate-${options.instance}`;
     this.#onFuse = options.onFuse;
+    this.#warn = options.warn;
     this.#idPrefix = `${options.instance}-${options.worker.toString(36)}${(Date.now() % 0x7fffffff).toString(36)}-`;
     this.jar = new PinJar(this.#idPrefix);
     this.upgrades = new UpgradeLane();
@@ -121,18 +129,33 @@ export class Gateway implements RequestHandler {
   }
 
   onRefused(connection: DownstreamConnection, status: number, detail: string): void {
+    connection.write(renderReply({ status, detail, error: null, close: true, head: false }, httpDate()));
+    this.#reject(connection.remoteAddress, status, performance.now() - connection.receivedAtMs);
+    connection.finish(false);
+  }
+
+  /** A connection that did not say whom it carries, or may not: it was closed without an answer. */
+  onProxyRefused(client: string, why: string): void {
+    this.#reject(client, 0, 0);
+    const count = this.#proxyRefusals.note(performance.now());
+    if (count === 0) return;
+    const message = `a connection was closed: its PROXY protocol header is ${why}`;
+    this.#warn('proxy_protocol.refused', message, { client, why, count });
+  }
+
+  /** Something that never became a request, but counts as one. `status`: 0 for no answer. */
+  #reject(client: string, status: number, durationMs: number): void {
     countAccepted(this.unrouted);
     countOutcome(this.unrouted, 'rejected');
-    connection.write(renderReply({ status, detail, error: null, close: true, head: false }, httpDate()));
     this.accessLog?.write({
       requestId: this.newRequestId(),
-      client: connection.remoteAddress,
+      client,
       method: '-',
       host: '',
       path: '',
       status,
       bytes: 0,
-      durationMs: performance.now() - connection.receivedAtMs,
+      durationMs,
       upstreamMs: 0,
       service: '',
       upstream: '',
@@ -140,7 +163,6 @@ export class Gateway implements RequestHandler {
       retries: 0,
       outcome: 'rejected',
     });
-    connection.finish(false);
   }
 
   onConnectionClosed(connection: DownstreamConnection): void {

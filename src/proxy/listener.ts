@@ -3,6 +3,7 @@ import { DownstreamConnection } from '../http1/downstream-connection.ts';
 import { createTrust, ForwardingFields } from './forwarding.ts';
 import type { ConnectionContext, Gateway } from './gateway.ts';
 import type { ListenerOptions, TlsOptions } from './messages.ts';
+import { ProxyEntrance, type ProxyProtocol } from './proxy-entrance.ts';
 import { TlsEntrance } from './tls-entrance.ts';
 
 /** One address that this worker accepts clients on. */
@@ -10,6 +11,10 @@ export class Listener {
   readonly options: ListenerOptions;
   readonly connections = new Set<DownstreamConnection>();
   readonly #tls: TlsEntrance | null;
+  /** Stands before TLS. */
+  readonly #proxied: ProxyEntrance | null;
+  /** Whom TCP sockets carry, where a proxy said so. */
+  readonly #clients = new WeakMap<Socket, string>();
   readonly #server: Server;
   readonly #gateway: Gateway;
   readonly #trust: ReturnType<typeof createTrust>;
@@ -21,9 +26,8 @@ export class Listener {
     this.#gateway = gateway;
     this.#trust = createTrust(options.trustedProxies);
     this.#tls = options.tls === undefined ? null : this.#entrance(options.tls, ticketKeys);
-    this.#server =
-      this.#tls?.server ??
-      createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, socket));
+    this.#proxied = options.proxyProtocol === undefined ? null : this.#proxyEntrance(options.proxyProtocol);
+    this.#server = this.#createServer();
     this.#server.maxConnections = options.limits.connections;
   }
 
@@ -33,7 +37,7 @@ export class Listener {
 
   /** Neither a connection nor one that is about to be. */
   get empty(): boolean {
-    return this.connections.size === 0 && (this.#tls?.handshaking ?? 0) === 0;
+    return this.connections.size === 0 && (this.#tls?.handshaking ?? 0) === 0 && (this.#proxied?.size ?? 0) === 0;
   }
 
   /** Takes over the certificates; the rest stays as it is. Throws for one that cannot be used, and changes nothing. */
@@ -62,11 +66,13 @@ export class Listener {
 
   /** Closes the connections that carry no request. */
   closeIdle(): void {
+    this.#proxied?.abandon();
     this.#tls?.abandon();
     for (const connection of this.connections) if (connection.idle) connection.close();
   }
 
   closeAll(): void {
+    this.#proxied?.abandon();
     this.#tls?.abandon();
     for (const connection of this.connections) connection.close();
   }
@@ -80,6 +86,42 @@ export class Listener {
     });
   }
 
+  #createServer(): Server {
+    const proxied = this.#proxied;
+    if (proxied === null && this.#tls !== null) return this.#tls.server;
+    const options = { allowHalfOpen: true, noDelay: true };
+    if (proxied !== null) return createServer(options, (socket) => proxied.take(socket));
+    return createServer(options, (socket) => this.#accept(socket, socket));
+  }
+
+  #proxyEntrance(mode: ProxyProtocol): ProxyEntrance {
+    const { timeouts, limits } = this.options;
+    const gateway = this.#gateway;
+    return new ProxyEntrance({
+      mode,
+      trust: this.#trust,
+      headMs: timeouts.headMs,
+      headBytes: limits.headBytes,
+      deadlines: gateway.deadlines,
+      onPassed: (socket, client) => {
+        if (client !== null) this.#clients.set(socket, client);
+        this.#enter(socket);
+      },
+      onRefused: (peer, why) => gateway.onProxyRefused(peer, why),
+    });
+  }
+
+  /** A paused TCP socket whose next octets are the client's. */
+  #enter(socket: Socket): void {
+    if (this.#tls === null) {
+      this.#accept(socket, socket);
+      socket.resume();
+      return;
+    }
+    socket.allowHalfOpen = false; // as for those that the TLS server accepts itself
+    this.#tls.server.emit('connection', socket);
+  }
+
   #accept(socket: Socket, carrier: Socket): void {
     if (socket.remoteAddress === undefined) {
       socket.destroy(); // gone before we looked
@@ -88,6 +130,8 @@ export class Listener {
     const gateway = this.#gateway;
     const connection = new DownstreamConnection(socket, this.options, gateway, gateway.deadlines);
     connection.carrier = carrier;
+    const client = this.#proxied === null ? undefined : this.#clients.get(carrier);
+    if (client !== undefined) connection.remoteAddress = client;
     const secure = this.#tls !== null;
     const context: ConnectionContext = {
       exchange: null,

@@ -1,4 +1,5 @@
 import type { RoutingSnapshot } from '../traffic/snapshot.ts';
+import type { ProxyProtocol } from './proxy-entrance.ts';
 
 /** How the control plane starts a worker thread (`workerData`). */
 export interface WorkerStart {
@@ -33,6 +34,8 @@ export interface ListenerOptions {
   };
   /** CIDR blocks or addresses whose forwarding fields are believed. */
   readonly trustedProxies: readonly string[];
+  /** Connections tell whom they carry; without it none does. */
+  readonly proxyProtocol?: ProxyProtocol;
   /** HTTP over TLS; without it plain. */
   readonly tls?: TlsOptions;
 }

@@ -32,6 +32,7 @@ const gateway = new Gateway({
   accessLog,
   instance: start.instance ?? randomBytes(4).toString('hex'),
   onFuse: (service) => send({ type: 'fuse', service: service.route.name, fuseId: service.fuse?.fuse.id ?? 0 }),
+  warn: (event, message, fields) => send({ type: 'log', level: 'warn', event, message, fields }),
 });
 const ticketKeys = Buffer.from(start.ticketKeys ?? randomBytes(48));
 const listeners = new Map<number, Listener>();

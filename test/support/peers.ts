@@ -61,6 +61,24 @@ backend b
 `,
 };
 
+/** Passes connections on as they are, with what the given options of a server say of them. */
+const haproxySender = (options: string): Peer => ({
+  ...HAPROXY,
+  config: (port, targetPort) => `
+defaults
+  mode tcp
+  timeout connect 1s
+  timeout client 8s
+  timeout server 8s
+frontend f
+  bind 127.0.0.1:${port}
+  default_backend b
+backend b
+  server s 127.0.0.1:${targetPort} ${options}
+`,
+});
+
+export const startHaproxySender = (options: string): Promise<Sut> => startPeer(haproxySender(options));
 export const startNginx = (): Promise<Sut> => startPeer(NGINX);
 export const startHaproxy = (): Promise<Sut> => startPeer(HAPROXY);
 

@@ -35,16 +35,23 @@ export interface SecureClient {
   readonly socket: TLSSocket;
 }
 
+export interface SecureOptions extends ConnectionOptions {
+  /** Sent before the handshake. */
+  readonly preface?: string | Buffer;
+  readonly localAddress?: string;
+}
+
 /** Opens raw clients over TLS for a test and closes them after it. */
 export class SecureClients {
   readonly #open: Socket[] = [];
 
   /** Resolves when the handshake is done and the server's certificate was found good; rejects when it is not. */
-  async open(port: number, options: ConnectionOptions = {}): Promise<SecureClient> {
-    const carrier = connectTcp({ port, host: '127.0.0.1', allowHalfOpen: true });
+  async open(port: number, { preface, localAddress, ...options }: SecureOptions = {}): Promise<SecureClient> {
+    const carrier = connectTcp({ port, host: '127.0.0.1', allowHalfOpen: true, ...(localAddress && { localAddress }) });
     this.#open.push(carrier);
     const { promise, resolve: done, reject } = Promise.withResolvers<void>();
     carrier.on('error', reject);
+    if (preface !== undefined) carrier.write(preface, 'latin1');
     const socket = connect({
       ca: ROOT,
       servername: 'gate.test',

@@ -9,6 +9,7 @@ function listener(host: string, port: number): ListenerConfig {
     host,
     port,
     trustedProxies: [],
+    proxyProtocol: 'off',
     timeouts: { headMs: 1, bodyMs: 1, keepAliveMs: 1 },
     limits: { headBytes: 1, fields: 1, bodyBytes: 1, connections: 1 },
     tls: null,

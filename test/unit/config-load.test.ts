@@ -21,6 +21,7 @@ describe('what a configuration becomes', () => {
           host: '127.0.0.1',
           port: 8080,
           trustedProxies: [],
+          proxyProtocol: 'off',
           timeouts: { headMs: 10_000, bodyMs: 30_000, keepAliveMs: 65_000 },
           limits: { headBytes: 16_384, fields: 100, bodyBytes: Number.POSITIVE_INFINITY, connections: 10_000 },
           tls: null,

@@ -124,6 +124,14 @@ describe('what is refused, where and with what mend', () => {
       ['5:29 listeners[0].http2: is not supported yet; remove it'],
     ],
     [
+      'PROXY protocol headers that nobody may send',
+      top('listeners: [{address: ":1", proxyProtocol: true}, {address: ":2", proxyProtocol: maybe}]'),
+      [
+        '5:44 listeners[0].proxyProtocol: is believed of nobody; name the balancers that send it as `trustedProxies`',
+        '5:82 listeners[1].proxyProtocol: give true, false or required',
+      ],
+    ],
+    [
       'networks that are none',
       top('listeners: [{address: ":1", trustedProxies: [10.0.0.0/33, foo]}]'),
       [

@@ -15,11 +15,20 @@ export function assignListeners(configs: readonly ListenerConfig[], known: reado
     const configured = `${config.host} ${config.port}`;
     const at = left.findIndex((listener) => listener.configured === configured);
     const [before] = at < 0 ? [] : left.splice(at, 1);
-    const { timeouts, limits, trustedProxies, host, tls } = config;
+    const { timeouts, limits, trustedProxies, proxyProtocol, host, tls } = config;
     const id = before?.options.id ?? ++lastId;
     const port = before?.options.port ?? config.port;
-    const options = { id, host, port, timeouts, limits, trustedProxies };
-    return { configured, options: tls === null ? options : { ...options, tls: toTlsOptions(tls) } };
+    const options: ListenerOptions = {
+      id,
+      host,
+      port,
+      timeouts,
+      limits,
+      trustedProxies,
+      ...(proxyProtocol === 'off' ? {} : { proxyProtocol }),
+      ...(tls === null ? {} : { tls: toTlsOptions(tls) }),
+    };
+    return { configured, options };
   });
 }
 
