@@ -1,3 +1,4 @@
+import type { Stage } from '../../config/config.ts';
 import {
   ENDED,
   type GuardEvidence,
@@ -24,6 +25,8 @@ const TONES: Readonly<Record<Phase, Tone>> = {
   failed: 'bad',
 };
 
+const AT_GATE = 'The next stage has a gate: Resume lets it begin, Abort takes everything back.';
+
 /** The newest rollout of a service: where it is, what speaks for and against it, what happened. */
 export function rolloutPanel(rollout: Rollout, operator: boolean): Html {
   const { id, from, to, plan, position, actor, service } = rollout;
@@ -31,7 +34,7 @@ export function rolloutPanel(rollout: Rollout, operator: boolean): Html {
   return html`<section class="rollout" aria-label="Rollout of ${service}">
     <h3>Rollout <code>${id}</code> <span class="route">${from} → ${to}</span> ${badge(words(position.phase), TONES[position.phase])}
       <span class="faint">${plan.strategy}, started ${time(rollout.startedAt)} by ${actor}</span></h3>
-    ${reason !== null && html`<p class="reason">${words(reason)}</p>`}
+    ${reason !== null && html`<p class="reason">${reason === 'gate' ? AT_GATE : words(reason)}</p>`}
     ${stageList(rollout)}
     ${rollout.guards.map(guard)}
     ${candidateCounts(rollout)}
@@ -43,16 +46,32 @@ export function rolloutPanel(rollout: Rollout, operator: boolean): Html {
 function stageList(rollout: Rollout): Html {
   const current = 'stage' in rollout.position ? rollout.position.stage : -1;
   const done = rollout.position.phase === 'promoted';
-  const requests = stageRequests(rollout);
-  const items = rollout.plan.stages.map(({ weight, holdMs, minRequests, gate }, i) => {
+  const items = rollout.plan.stages.map((stage, i) => {
     const state = done || i < current ? 'done' : i === current ? stageState(rollout) : 'ahead';
-    const remaining = i === current ? remainingHoldMs(rollout) : null;
-    const hold = holdMs === 0 ? 'no hold' : formatDuration(holdMs);
-    return html`<li class="${state}" ${i === current && html`aria-current="step"`}><b>${weight} %</b>${gate !== undefined && html`<span>after a gate</span>`}
-      <span>${remaining === null || holdMs === 0 ? hold : `${formatDuration(remaining)} left of ${hold}`}</span>
-      ${minRequests !== undefined && html`<span>${i === current && requests !== null ? `${formatCount(requests.seen)} of ` : ''}${formatCount(minRequests)} requests</span>`}</li>`;
+    const text = i === current ? currentStageText(rollout, stage) : stageText(stage);
+    return html`<li class="${state}" ${i === current && html`aria-current="step"`}><b>${stage.weight} %</b>
+      <span>${text}</span></li>`;
   });
   return html`<ol class="stages">${items}</ol>`;
+}
+
+function stageText({ holdMs, minRequests, gate }: Stage): string {
+  const parts = [holdMs === 0 ? 'no hold' : formatDuration(holdMs)];
+  if (minRequests !== undefined) parts.push(`${formatCount(minRequests)} requests`);
+  if (gate !== undefined) parts.push('after a gate');
+  return parts.join(', ');
+}
+
+/** What is left of it. */
+function currentStageText(rollout: Rollout, stage: Stage): string {
+  const remaining = remainingHoldMs(rollout);
+  const requests = stageRequests(rollout);
+  if (remaining === null) return stageText(stage);
+  const hold = formatDuration(stage.holdMs);
+  const parts = [stage.holdMs === 0 ? 'no hold' : `${formatDuration(remaining)} left of ${hold}`];
+  if (requests !== null)
+    parts.push(`${formatCount(requests.seen)} requests of at least ${formatCount(requests.needed)}`);
+  return parts.join(', ');
 }
 
 function stageState({ position }: Rollout): string {
