@@ -23,8 +23,16 @@ export interface ControlPlane {
   /** Resolves when the upstream has no request and no upgrade left (cut at the drain deadline at the latest). */
   waitDrained(service: string, upstream: string, signal: AbortSignal): Promise<void>;
 
-  /** `plan`: any keys of the configured plan to override, in configuration form (durations as strings). */
-  startRollout(service: string, to: string, plan: unknown, by: Command): Promise<Rollout>;
+  /**
+   * `plan`: any keys of the configured plan to override, in configuration form (durations as strings). `replace`: a
+   * rollout that runs is aborted for this one, in one step.
+   */
+  startRollout(
+    service: string,
+    to: string,
+    plan: unknown,
+    by: Command & { readonly replace?: boolean },
+  ): Promise<Rollout>;
   /** Repeating a call that has already taken effect answers with the rollout as it is. */
   operateRollout(service: string, action: RolloutAction, by: Command): Promise<Rollout>;
   /** Switches back to the upstream that was stable before the last promoted rollout. */

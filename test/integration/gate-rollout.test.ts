@@ -54,6 +54,27 @@ describe('a rollout', () => {
     },
   );
 
+  it('gives way to a newer one that is to replace it, and to no other', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate({ services: services(blue, green) });
+    const stages = [{ weight: 20, hold: '1h' }, { weight: 100 }];
+    const first = await test.control.startRollout('shop', 'green', { stages }, BY);
+    await until(() => phase(test) === 'progressing', 'the first stage');
+    await expect(test.control.startRollout('shop', 'green', { stages }, BY)).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    const next = { stages: [{ weight: 40, hold: '1h' }] };
+    const second = await test.control.startRollout('shop', 'green', next, { ...BY, replace: true });
+    await until(() => phase(test) === 'progressing', 'the first stage of the second');
+    const { rollouts, upstreams } = test.control.service('shop');
+    expect(rollouts.map(({ id, position }) => [id, position.phase])).toEqual([
+      [second.id, 'progressing'],
+      [first.id, 'aborted'],
+    ]);
+    expect(upstreams).toMatchObject({ blue: { weight: 60 }, green: { weight: 40, admin: 'enabled' } });
+  });
+
   it('stays in a stage until the candidate has had the requests that it needs', async () => {
     await using blue = await openTarget('blue');
     await using green = await openTarget('green');

@@ -25,8 +25,8 @@ export const rolloutRoutes: readonly Route[] = [
     body: startRolloutBody,
     success: { status: 201, description: 'It runs.', schema: rolloutAnswer },
     errors: [404, 409, 412],
-    async handle({ control, params: { service }, body: { to, ...plan }, command }) {
-      const rollout = await control.startRollout(service, to, plan, command(service));
+    async handle({ control, params: { service }, body: { to, replace = false, ...plan }, command }) {
+      const rollout = await control.startRollout(service, to, plan, { ...command(service), replace });
       return json(rolloutView(rollout), 201, {
         location: `/v1/services/${encodeURIComponent(service)}/rollouts/current`,
       });

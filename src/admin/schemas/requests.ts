@@ -50,11 +50,16 @@ export const targetsBody = z
   .union([z.strictObject({ targets: urls }), urls.transform((targets) => ({ targets }))])
   .meta({ id: 'Targets', examples: [{ targets: ['http://127.0.0.1:4001'] }] });
 
-export const startRolloutBody = z.looseObject({ to: upstreamName('The candidate: the upstream to introduce.') }).meta({
-  id: 'StartRollout',
-  description: 'The candidate, and any keys of the configured plan to override, written as in the configuration.',
-  examples: [{ to: 'green', stages: [{ weight: 10, hold: '5m' }, { weight: 100 }] }],
-});
+export const startRolloutBody = z
+  .looseObject({
+    to: upstreamName('The candidate: the upstream to introduce.'),
+    replace: z.boolean().exactOptional().describe('Aborts a rollout that runs, and starts this one in the same step.'),
+  })
+  .meta({
+    id: 'StartRollout',
+    description: 'The candidate, and any keys of the configured plan to override, written as in the configuration.',
+    examples: [{ to: 'green', stages: [{ weight: 10, hold: '5m' }, { weight: 100 }] }],
+  });
 
 /** For calls that need no body: none, or an empty object. */
 export const emptyBody = z.strictObject({}).optional();

@@ -4,7 +4,7 @@ import { created, createRollout } from '../../rollout/create.ts';
 import { operate, undoTarget } from '../../rollout/operate.ts';
 import type { Applied, Command, RolloutAction } from '../control-plane.ts';
 import type { Core, ServiceProposal, ServiceState } from '../core.ts';
-import { own } from '../desired/effective.ts';
+import { effectiveService, own } from '../desired/effective.ts';
 import { newestRollout, runningRollout } from '../desired/rollouts.ts';
 import { proposeUpdate } from '../rollout-proposal.ts';
 import { expectReachable } from './reachable.ts';
@@ -16,19 +16,33 @@ export async function startRollout(
   service: string,
   to: string,
   plan: RolloutPlan,
-  by: Command,
+  by: Command & { readonly replace?: boolean },
 ): Promise<Applied> {
-  const decide = (state: ServiceState): ServiceProposal => {
-    expectStartable(state, to);
+  const decide = (current: ServiceState): ServiceProposal => {
     const at = core.parts.clock.wallMs();
+    const stopped = by.replace === true ? stopRunning(current, by.actor, at) : null;
+    const state = stopped === null ? current : after(current, stopped);
+    expectStartable(state, to);
     const taken = state.desired.rollouts.map(({ id }) => id);
     const from = state.effective.stable;
-    return proposeUpdate(state, created(createRollout({ service, from, to, plan, actor: by.actor, at, taken })), at);
+    const rollout = createRollout({ service, from, to, plan, actor: by.actor, at, taken });
+    const proposal = proposeUpdate(state, created(rollout), at);
+    return { ...proposal, events: [...(stopped?.events ?? []), ...(proposal.events ?? [])] };
   };
   const state = core.service(service);
   decide(state);
   await expectReachable(core, state, to);
   return core.changeService(service, by, decide);
+}
+
+/** Aborts what runs, to make room in the same commit; null when nothing does. Throws `conflict` once it is promoting. */
+function stopRunning(state: ServiceState, actor: string, at: number): ServiceProposal | null {
+  const running = runningRollout(state.desired);
+  return running === null ? null : proposeUpdate(state, operate(running, 'abort', actor, at), at);
+}
+
+function after(state: ServiceState, { desired }: ServiceProposal): ServiceState {
+  return { ...state, desired, effective: effectiveService(state.config, desired) };
 }
 
 /** Promote, abort, pause, resume or retry the newest rollout. */
@@ -74,7 +88,7 @@ function expectStartable(state: ServiceState, to: string): void {
   const running = runningRollout(state.desired);
   if (running !== null) {
     const { phase } = running.position;
-    const message = `a rollout of ${state.name} to ${running.to} is ${phase} already; promote or abort it first, or wait until it has ended`;
+    const message = `a rollout of ${state.name} to ${running.to} is ${phase} already; promote or abort it first, replace it, or wait until it has ended`;
     throw new TealgateError('conflict', message, { details: { rollout: running.id, phase } });
   }
   const { stable, upstreams } = state.effective;

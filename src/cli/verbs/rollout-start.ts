@@ -12,6 +12,7 @@ export interface RolloutStartOptions {
   readonly stage?: readonly string[];
   readonly strategy?: string;
   readonly plan?: string;
+  readonly replace?: boolean;
   readonly wait?: boolean;
   readonly timeout?: string;
 }
@@ -33,6 +34,7 @@ export async function rolloutStart(ctx: Context, service: string, options: Rollo
 
 function planOptions(options: RolloutStartOptions): Record<string, unknown> {
   return {
+    ...(options.replace === true ? { replace: true } : {}),
     ...(options.strategy === undefined ? {} : { strategy: options.strategy }),
     ...(options.stage === undefined ? {} : { stages: options.stage.map(stageArgument) }),
   };
