@@ -106,7 +106,7 @@ function open(config: Config, { log, sink, owned }: Base, at: number): Compositi
   const parts = compose({ config, state, clock: systemClock, log, sink });
   owned.defer(() => parts.health.close());
   owned.defer(async () => {
-    await parts.pool.stop(0);
+    await parts.pool.stop({ cutAtMs: 0, spreadMs: 0 });
   });
   return parts;
 }

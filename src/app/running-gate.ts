@@ -74,12 +74,15 @@ export class RunningGate implements Gate {
    */
   private async shutDown(): Promise<Stopped> {
     const { parts, readiness, running, owned, log, sink } = this.inside;
-    const { readinessDelayMs, drainTimeoutMs } = parts.core.current().config.shutdown;
+    const { readinessDelayMs, drainTimeoutMs, closeSpreadMs } = parts.core.current().config.shutdown;
     readiness.ready = false;
     log.info({ event: 'stopping', readinessDelayMs, drainTimeoutMs }, 'stopping');
     if (readinessDelayMs > 0) await sleep(readinessDelayMs);
     running.abort();
-    const stopped = await parts.pool.stop(parts.clock.monotonicMs() + drainTimeoutMs);
+    const stopped = await parts.pool.stop({
+      cutAtMs: parts.clock.monotonicMs() + drainTimeoutMs,
+      spreadMs: closeSpreadMs,
+    });
     await owned.disposeAsync();
     log.info({ event: 'stopped', result: stopped }, 'stopped');
     await sink.flush();

@@ -29,7 +29,11 @@ export function buildConfig(settings: Settings, { directory, tls, targetTls }: S
     store: { path: settings.store.path === ':memory:' ? ':memory:' : resolve(directory, settings.store.path) },
     workers: settings.workers === 'auto' ? availableParallelism() : settings.workers,
     accessLog: settings.accessLog,
-    shutdown: { readinessDelayMs: settings.shutdown.readinessDelay, drainTimeoutMs: settings.shutdown.drainTimeout },
+    shutdown: {
+      readinessDelayMs: settings.shutdown.readinessDelay,
+      drainTimeoutMs: settings.shutdown.drainTimeout,
+      closeSpreadMs: settings.shutdown.closeSpread,
+    },
     services: mapValues(settings.services, (service, name) =>
       toService(service, name, targetTls.get(name) ?? TRUST_SYSTEM),
     ),

@@ -11,7 +11,11 @@ export interface Config {
   /** Access log lines on stdout; default true. */
   readonly accessLog: boolean;
   /** What happens on SIGTERM, in order. `readinessDelay`: /readyz fails this long before listeners close (default 0). */
-  readonly shutdown: { readonly readinessDelayMs: number; readonly drainTimeoutMs: number };
+  readonly shutdown: {
+    readonly readinessDelayMs: number;
+    readonly drainTimeoutMs: number;
+    readonly closeSpreadMs: number;
+  };
   readonly services: Readonly<Record<string, ServiceConfig>>;
 }
 

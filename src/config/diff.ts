@@ -38,6 +38,7 @@ export function describeChanges(before: Config, after: Config): readonly string[
       ...durations(before.shutdown.readinessDelayMs, after.shutdown.readinessDelayMs),
     ),
     ...changed('shutdown: drain timeout', ...durations(before.shutdown.drainTimeoutMs, after.shutdown.drainTimeoutMs)),
+    ...changed('shutdown: close spread', ...durations(before.shutdown.closeSpreadMs, after.shutdown.closeSpreadMs)),
     ...keyed('service', before.services, after.services, serviceLines),
   ];
 }

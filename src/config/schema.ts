@@ -171,6 +171,9 @@ export const configSchema = object({
   shutdown: object({
     readinessDelay: duration().prefault('0s').describe('`/readyz` fails this long before listeners close.'),
     drainTimeout: duration().prefault('30s').describe('Requests still in flight then are cut.'),
+    closeSpread: duration()
+      .prefault('10s')
+      .describe('Longest time over which keep-alive clients are let go; few are let go within a second.'),
   })
     .prefault({})
     .describe('What happens on SIGTERM, in this order.'),

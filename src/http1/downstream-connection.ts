@@ -62,6 +62,10 @@ export class DownstreamConnection implements Timed {
   readonly reader = new BodyReader();
   /** The client's; of its proxy where nobody said more. */
   remoteAddress: string;
+  /** Set by a shutdown: from then on every response closes the connection; `performance.now()` time. */
+  tellAtMs = Number.POSITIVE_INFINITY;
+  /** Set by a shutdown: then it is closed if it is idle. */
+  closeAtMs = Number.POSITIVE_INFINITY;
   /** Free for the handler: what it derives once per connection. */
   context: unknown = null;
   /** `performance.now()` when the first octet of the current request arrived. */

@@ -299,7 +299,8 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   }
 
   #endsAfterThis(request: RequestFacts): boolean {
-    return request.http10 || request.close || this.#gateway.draining || !this.#up.done;
+    const leaving = this.#gateway.draining && performance.now() >= this.#client.tellAtMs;
+    return request.http10 || request.close || leaving || !this.#up.done;
   }
 
   /** 1xx for clients that know them; a 100 only if it was asked for and we have not sent one (RFC 9110 §15.2). */

@@ -44,7 +44,7 @@ export class Gateway implements RequestHandler {
   /** Our name in Via, unique to this process so that a loop is recognised (RFC 9110 §7.6.3). */
   readonly pseudonym: string;
   readonly unrouted: Float64Array;
-  /** Shutdown has begun: every response closes its connection. */
+  /** Shutdown has begun: each client is told to close in its turn, see farewell.ts. */
   draining = false;
   /** When shutdown cuts what is left, in `performance.now()` time; Infinity before it begins. */
   cutAtMs = Number.POSITIVE_INFINITY;
@@ -92,7 +92,7 @@ export class Gateway implements RequestHandler {
     this.upgrades.onTableChanged();
   }
 
-  /** Shutdown: every response closes its connection from now on, and what is left at `cutAtMs` is cut. */
+  /** Shutdown: what is left at `cutAtMs` is cut. */
   drain(cutAtMs: number): void {
     this.draining = true;
     this.cutAtMs = cutAtMs;

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { DownstreamConnection } from '../http1/downstream-connection.ts';
+import type { Farewells } from './farewell.ts';
 import { createTrust, ForwardingFields } from './forwarding.ts';
 import type { ConnectionContext, Gateway } from './gateway.ts';
 import type { ListenerOptions, TlsOptions } from './messages.ts';
@@ -19,6 +20,8 @@ export class Listener {
   readonly #gateway: Gateway;
   readonly #trust: ReturnType<typeof createTrust>;
   #port = 0;
+  /** Set by a shutdown. */
+  #farewells: Farewells | null = null;
 
   /** `ticketKeys`: see {@link TlsEntrance}; used where the options have TLS. Throws for a certificate that cannot be used. */
   constructor(options: ListenerOptions, gateway: Gateway, ticketKeys: Buffer) {
@@ -66,15 +69,39 @@ export class Listener {
 
   /** Closes the connections that carry no request. */
   closeIdle(): void {
-    this.#proxied?.abandon();
-    this.#tls?.abandon();
+    this.#abandon();
     for (const connection of this.connections) if (connection.idle) connection.close();
   }
 
+  /** Shutdown: tells every client when to go. */
+  dismiss(farewells: Farewells): void {
+    this.#farewells = farewells;
+    for (const connection of this.connections) this.#sayFarewell(connection, Math.random());
+  }
+
+  /** Closes the connections whose time has come and that carry no request. */
+  sweep(nowMs: number): void {
+    if (nowMs >= (this.#farewells?.endMs ?? Number.POSITIVE_INFINITY)) this.#abandon();
+    for (const connection of this.connections) {
+      if (nowMs >= connection.closeAtMs && connection.idle) connection.close();
+    }
+  }
+
   closeAll(): void {
+    this.#abandon();
+    for (const connection of this.connections) connection.close();
+  }
+
+  #abandon(): void {
     this.#proxied?.abandon();
     this.#tls?.abandon();
-    for (const connection of this.connections) connection.close();
+  }
+
+  #sayFarewell(connection: DownstreamConnection, place: number): void {
+    if (this.#farewells === null) return;
+    const { tellAtMs, closeAtMs } = this.#farewells.at(place);
+    connection.tellAtMs = tellAtMs;
+    connection.closeAtMs = closeAtMs;
   }
 
   #entrance(tls: TlsOptions, ticketKeys: Buffer): TlsEntrance {
@@ -147,5 +174,6 @@ export class Listener {
     };
     connection.context = context;
     this.connections.add(connection);
+    this.#sayFarewell(connection, 0); // its handshake lasted into the shutdown: its first response is the last
   }
 }

@@ -65,10 +65,10 @@ export type ToWorker =
    */
   | { readonly type: 'listeners'; readonly listeners: readonly ListenerOptions[] }
   /**
-   * Stop: close listeners, tell keep-alive clients `Connection: close`, let requests finish, cut what is left at
-   * `cutAtMs` (monotonicMs). Answered with `drained` when nothing is left.
+   * Stop: close listeners, tell keep-alive clients to close, spread over at most `spreadMs`, let requests finish, cut
+   * what is left at `cutAtMs` (monotonicMs). Answered with `drained` when nothing is left.
    */
-  | { readonly type: 'drain'; readonly cutAtMs: number };
+  | { readonly type: 'drain'; readonly cutAtMs: number; readonly spreadMs: number };
 
 /** Worker to control plane. */
 export type FromWorker =

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Deadlines } from '../http1/deadlines.ts';
 import { monotonicMs } from '../platform/clock.ts';
 import { AccessLog } from './access-log.ts';
+import { Farewells, farewellWindow } from './farewell.ts';
 import { Gateway } from './gateway.ts';
 import { Listener } from './listener.ts';
 import type { FromWorker, ListenerOptions, ToWorker, WorkerStart } from './messages.ts';
@@ -10,8 +11,6 @@ import { RoutingTable, type TableOptions } from './routing-table.ts';
 
 /** How late a deadline may be met. */
 const SWEEP_MS = 100;
-/** On shutdown, how long a client that keeps its connection busy has to send one more request and be told to close. */
-const IDLE_GRACE_MS = 1000;
 /** What was cut at the deadline gets this long to send the end of its answer. */
 const CUT_GRACE_MS = 300;
 
@@ -39,7 +38,6 @@ const listeners = new Map<number, Listener>();
 /** Taken out by a reload; their connections live on. */
 const removed: Listener[] = [];
 let drained = false;
-let idleCloseAtMs = Number.POSITIVE_INFINITY;
 
 install(start.snapshot);
 await listen(start.listeners);
@@ -57,7 +55,7 @@ function onMessage(message: ToWorker): void {
       void listen(message.listeners);
       return;
     case 'drain':
-      drain(message.cutAtMs - clockOffsetMs);
+      drain(message.cutAtMs - clockOffsetMs, message.spreadMs);
       return;
   }
 }
@@ -101,18 +99,21 @@ async function open(options: ListenerOptions): Promise<void> {
   }
 }
 
-function drain(cutAtMs: number): void {
+function drain(cutAtMs: number, spreadMs: number): void {
   gateway.drain(cutAtMs);
   for (const listener of listeners.values()) listener.close();
+  const everyListener = [...listeners.values(), ...removed];
+  const connections = everyListener.reduce((sum, listener) => sum + listener.connections.size, 0);
   const nowMs = performance.now();
-  idleCloseAtMs = nowMs + Math.min(IDLE_GRACE_MS, Math.max(cutAtMs - nowMs, 0) / 3);
+  const farewells = new Farewells(nowMs, farewellWindow(spreadMs, connections, cutAtMs - nowMs));
+  for (const listener of everyListener) listener.dismiss(farewells);
 }
 
 function sweep(): void {
   const nowMs = performance.now();
   gateway.sweep(nowMs);
   const everyListener = [...listeners.values(), ...removed];
-  if (nowMs >= idleCloseAtMs) for (const listener of everyListener) listener.closeIdle();
+  if (gateway.draining) for (const listener of everyListener) listener.sweep(nowMs);
   if (nowMs >= gateway.cutAtMs + CUT_GRACE_MS) for (const listener of everyListener) listener.closeAll();
   if (++sweeps % (1000 / SWEEP_MS) === 0) {
     gateway.table.refillBudgets();

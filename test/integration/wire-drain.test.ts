@@ -1,4 +1,3 @@
-import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { monotonicMs } from '../../src/platform/clock.ts';
 import { useBench } from '../support/bench.ts';
@@ -8,6 +7,7 @@ import { head, value } from '../support/message.ts';
 import { RawClient } from '../support/raw-client.ts';
 import type { ServiceSpec } from '../support/routes.ts';
 import { echo, type ScriptedTarget, type TargetScript } from '../support/scripted-target.ts';
+import { refuses } from '../support/sockets.ts';
 import { WorkerGate } from '../support/worker-gate.ts';
 
 const bench = useBench();
@@ -282,11 +282,9 @@ describe('the drain of a worker', () => {
       await busy.readFinal();
       slow.write(get('/slow'));
       await target.request(2);
-      gate.post({ type: 'drain', cutAtMs: monotonicMs() + 10_000 });
+      gate.post({ type: 'drain', cutAtMs: monotonicMs() + 10_000, spreadMs: 10_000 });
       while (!(await refuses(gate.port)));
-      busy.write(get('/3'));
-      const last = await busy.readFinal();
-      expect([last.status, value(last, 'connection')]).toEqual([200, 'close']);
+      const answered = await useUntilTold(busy);
       await busy.readUntilClosed();
       await idle.readUntilClosed();
       expect(idle.rest).toHaveLength(0);
@@ -294,8 +292,57 @@ describe('the drain of a worker', () => {
       const answer = await slow.readFinal();
       expect([answer.body.bytes.toString(), value(answer, 'connection')]).toEqual(['GET /slow', 'close']);
       await gate.drained();
-      expect(await gate.settled('shop')).toMatchObject({ accepted: 4, outcomes: { ok: 4 } });
+      const ok = answered + 3;
+      expect(await gate.settled('shop')).toMatchObject({ accepted: ok, outcomes: { ok } });
       expect(gate.complaints).toEqual([]);
+    } finally {
+      await gate.stop();
+    }
+  });
+
+  it('S17: tells clients one after another, loses no request of those that heed it, and closes idle ones last', async () => {
+    const target = await bench.target();
+    const gate = await WorkerGate.start({ services: { shop: { upstreams: { blue: { targets: [target.port] } } } } });
+    try {
+      const connect = (): Promise<RawClient> => RawClient.connect(gate.port);
+      const busy = await Promise.all(Array.from({ length: 30 }, connect));
+      const idle = await Promise.all(Array.from({ length: 30 }, connect));
+      for (const client of idle) client.write(get('/idle'));
+      for (const client of idle) await client.readFinal();
+      gate.post({ type: 'drain', cutAtMs: monotonicMs() + 30_000, spreadMs: 10_000 });
+      // Whoever uses its connection is told before it is closed, so that none of these fails.
+      const using = Promise.all(busy.map(useUntilTold));
+      const left = (): number => idle.filter(({ closed }) => !closed).length;
+      await eventually('the first idle one is closed', () => left() < idle.length);
+      expect(left()).toBeGreaterThan(0);
+      const requests = (await using).reduce((sum, each) => sum + each, 0);
+      await gate.drained();
+      await eventually('all idle ones are closed', () => left() === 0);
+      for (const client of idle) expect(client.rest).toHaveLength(0);
+      const ok = requests + idle.length;
+      expect(await gate.settled('shop')).toMatchObject({ accepted: ok, outcomes: { ok } });
+    } finally {
+      await gate.stop();
+    }
+  });
+
+  it('lets all clients go at once when that is wanted', async () => {
+    const target = await bench.target();
+    const gate = await WorkerGate.start({ services: { shop: { upstreams: { blue: { targets: [target.port] } } } } });
+    try {
+      const [idle, busy] = [await RawClient.connect(gate.port), await RawClient.connect(gate.port)];
+      const release = Promise.withResolvers<void>();
+      target.script = async (request) => {
+        await release.promise;
+        await echo(request);
+      };
+      busy.write(get('/slow'));
+      await target.request();
+      gate.post({ type: 'drain', cutAtMs: monotonicMs() + 30_000, spreadMs: 0 });
+      await idle.readUntilClosed();
+      release.resolve();
+      expect(value(await busy.readFinal(), 'connection')).toBe('close');
+      await gate.drained();
     } finally {
       await gate.stop();
     }
@@ -323,7 +370,7 @@ describe('the drain of a worker', () => {
       await stream.peekHead();
       waiting.write(get('/never'));
       await target.request(2);
-      gate.post({ type: 'drain', cutAtMs: monotonicMs() + 600 });
+      gate.post({ type: 'drain', cutAtMs: monotonicMs() + 600, spreadMs: 10_000 });
       expect((await waiting.readFinal()).status).toBe(504);
       expect((await stream.readCut())?.body.complete).toBe(false);
       await webSocket.readUntilClosed();
@@ -337,13 +384,13 @@ describe('the drain of a worker', () => {
   });
 });
 
-/** Nothing listens on this port. */
-async function refuses(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  const refused = await new Promise<boolean>((resolve) => {
-    socket.once('connect', () => resolve(false));
-    socket.on('error', () => resolve(true));
-  });
-  socket.destroy();
-  return refused;
+/** Sends one request after another until an answer says to close; returns how many were answered. */
+async function useUntilTold(client: RawClient): Promise<number> {
+  for (let answered = 1; ; answered++) {
+    client.write(get(`/${answered}`));
+    const answer = await client.readFinal();
+    expect(answer.status).toBe(200);
+    if (value(answer, 'connection') === 'close') return answered;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }

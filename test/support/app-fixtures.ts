@@ -62,7 +62,7 @@ export function configOf(...services: ServiceConfig[]): Config {
     store: { path: ':memory:' },
     workers: 1,
     accessLog: false,
-    shutdown: { readinessDelayMs: 0, drainTimeoutMs: 1000 },
+    shutdown: { readinessDelayMs: 0, drainTimeoutMs: 1000, closeSpreadMs: 1000 },
     services: Object.fromEntries(services.map((service) => [service.name, service])),
   };
 }

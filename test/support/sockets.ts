@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import { RawClient } from './raw-client.ts';
 import { ScriptedTarget, type TargetScript } from './scripted-target.ts';
@@ -29,4 +30,15 @@ export class Sockets {
     await Promise.all(targets.map((target) => target.close()));
     return targets.flatMap((target) => target.violations);
   }
+}
+
+/** Nothing listens on this port. */
+export async function refuses(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  const refused = await new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(false));
+    socket.on('error', () => resolve(true));
+  });
+  socket.destroy();
+  return refused;
 }

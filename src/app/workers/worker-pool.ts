@@ -9,6 +9,7 @@ import { assignListeners, type KnownListener, withPorts } from './listener-optio
 import { probeAddress } from './probe-address.ts';
 import {
   type BoundAddress,
+  type DrainLimits,
   startThread,
   type WorkerExit,
   type WorkerReport,
@@ -28,7 +29,7 @@ export interface WorkerPool {
   addresses(): readonly BoundAddress[];
   status(): Overview['workers'];
   /** `cut`: something was left at `cutAtMs` (monotonic). Ends every worker in either case; at once when that is past. */
-  stop(cutAtMs: number): Promise<'drained' | 'cut'>;
+  stop(limits: DrainLimits): Promise<'drained' | 'cut'>;
 }
 
 export interface WorkerPoolOptions {
@@ -181,13 +182,13 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
     },
     addresses: () => known.map(({ options: { id, host, port } }) => ({ id, host, port })),
     status: () => slots.map(({ index, state, restarts }) => ({ index, state, restarts })),
-    async stop(cutAtMs) {
+    async stop({ cutAtMs, spreadMs }) {
       ending.abort();
       const leftMs = cutAtMs - clock.monotonicMs();
       if (leftMs > 0)
         await within(
           leftMs + CUT_GRACE_MS,
-          threads().map((thread) => thread.drain(cutAtMs)),
+          threads().map((thread) => thread.drain({ cutAtMs, spreadMs })),
         );
       const stopped = clock.monotonicMs() < cutAtMs ? 'drained' : 'cut';
       await end();

@@ -19,8 +19,15 @@ export interface WorkerThread {
   /** Resolves when it listens on these and no others. Rejects as `listening` does. */
   listen(listeners: readonly ListenerOptions[]): Promise<readonly BoundAddress[]>;
   /** Resolves when nothing is left in it, or it has ended. */
-  drain(cutAtMs: number): Promise<void>;
+  drain(limits: DrainLimits): Promise<void>;
   terminate(): Promise<void>;
+}
+
+export interface DrainLimits {
+  /** What is left then is cut; monotonic. */
+  readonly cutAtMs: number;
+  /** Longest time over which idle clients are let go. */
+  readonly spreadMs: number;
 }
 
 export interface WorkerExit {
@@ -100,8 +107,8 @@ export function startThread(start: WorkerStart, onReport: (report: WorkerReport)
       post({ type: 'listeners', listeners });
       return observed(listening.promise);
     },
-    drain(cutAtMs) {
-      post({ type: 'drain', cutAtMs });
+    drain(limits) {
+      post({ type: 'drain', ...limits });
       return drained;
     },
     async terminate() {
