@@ -18,7 +18,8 @@ export function createFuses(limits: FuseLimits): Fuses {
   return {
     of({ id, service, position, plan }) {
       const guard = plan.guards.errorRate;
-      if (guard === null || (position.phase !== 'progressing' && position.phase !== 'paused')) return null;
+      if (guard === null || guard.dryRun === true || (position.phase !== 'progressing' && position.phase !== 'paused'))
+        return null;
       const key = `${id}/${position.stage}`;
       const before = armed.get(service);
       if (before?.key === key) return before.fuse;

@@ -178,10 +178,14 @@ export interface LatencyGuard {
   readonly quantile: number;
   readonly maxMs: number;
   readonly confidence: number;
+  /** Observes only: its verdict is told and moves nothing. */
+  readonly dryRun?: true;
 }
 
 /** Trips when the evidence that the candidate's true error rate exceeds `max` reaches `confidence`. Both 0 to 1. */
 export interface ErrorRateGuard {
   readonly max: number;
   readonly confidence: number;
+  /** Observes only: its verdict is told and moves nothing. */
+  readonly dryRun?: true;
 }

@@ -240,14 +240,16 @@ function stagesText({ stages }: RolloutPlan): string {
 
 function guardsText({ errorRate, latency }: GuardsPlan): string {
   const texts: string[] = [];
-  if (errorRate !== null) {
-    texts.push(`error rate up to ${formatPercent(errorRate.max)} at confidence ${formatPercent(errorRate.confidence)}`);
-  }
+  if (errorRate !== null) texts.push(`error rate up to ${formatPercent(errorRate.max)}${strictness(errorRate)}`);
   if (latency !== undefined) {
-    const share = formatPercent(latency.quantile);
-    texts.push(`${share} within ${formatDuration(latency.maxMs)} at confidence ${formatPercent(latency.confidence)}`);
+    const bound = `${formatPercent(latency.quantile)} within ${formatDuration(latency.maxMs)}`;
+    texts.push(`${bound}${strictness(latency)}`);
   }
   return texts.length === 0 ? 'none' : texts.join(', ');
+}
+
+function strictness({ confidence, dryRun }: { readonly confidence: number; readonly dryRun?: true }): string {
+  return ` at confidence ${formatPercent(confidence)}${dryRun === true ? ' (dry run)' : ''}`;
 }
 
 function smokeText({ method, path, expect }: SmokeRequest): string {

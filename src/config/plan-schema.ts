@@ -56,6 +56,8 @@ const stageSchema = object({
     .describe('`manual` pauses the rollout before this stage until it is resumed; not before the first. Default none.'),
 });
 
+const dryRun = z.boolean().optional().describe('`true` tells the verdict and moves nothing; default `false`.');
+
 const errorRateSchema = object({
   max: percent((share) => share > 0 && share < 1, 'above 0% and below 100%')
     .optional()
@@ -63,6 +65,7 @@ const errorRateSchema = object({
   confidence: percent((share) => share >= 0.5 && share < 1, 'from 50% to below 100%')
     .optional()
     .describe('Evidence needed that it is higher; default `99%`.'),
+  dryRun,
 });
 
 const latencySchema = object({
@@ -73,6 +76,7 @@ const latencySchema = object({
   confidence: percent((share) => share >= 0.5 && share < 1, 'from 50% to below 100%')
     .optional()
     .describe('Evidence needed that fewer are; default `99%`.'),
+  dryRun,
 });
 
 /** Every key is optional here: what is left out comes from the plan beneath (`mergePlan`). */
@@ -199,7 +203,8 @@ function mergeErrorRate(errorRate: GuardMap['errorRate'], base: ErrorRateGuard |
   if (errorRate === undefined) return base;
   if (errorRate === 'none') return null;
   const under = base ?? DEFAULT_ERROR_RATE;
-  return { max: errorRate.max ?? under.max, confidence: errorRate.confidence ?? under.confidence };
+  const { max = under.max, confidence = under.confidence } = errorRate;
+  return { max, confidence, ...mergeDryRun(errorRate.dryRun, base?.dryRun) };
 }
 
 function mergeLatency(latency: GuardMap['latency'], base: LatencyGuard | undefined): LatencyGuard | null {
@@ -208,7 +213,12 @@ function mergeLatency(latency: GuardMap['latency'], base: LatencyGuard | undefin
   const maxMs = latency.max ?? base?.maxMs;
   if (maxMs === undefined) return null; // refused by checkPlan
   const under = base ?? DEFAULT_LATENCY;
-  return { quantile: latency.quantile ?? under.quantile, maxMs, confidence: latency.confidence ?? under.confidence };
+  const { quantile = under.quantile, confidence = under.confidence } = latency;
+  return { quantile, maxMs, confidence, ...mergeDryRun(latency.dryRun, base?.dryRun) };
+}
+
+function mergeDryRun(given: boolean | undefined, base: true | undefined): { dryRun?: true } {
+  return (given ?? base ?? false) ? { dryRun: true } : {};
 }
 
 function lacksLatencyMax(guards: PlanSettings['guards'], base: GuardsPlan): boolean {

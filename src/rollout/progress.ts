@@ -31,7 +31,7 @@ export function tick(rollout: Rollout, seen: Tick, at: number): Step {
   const { phase } = rollout.position;
   if (phase !== 'progressing' && phase !== 'paused') return unchanged(rollout);
   const { rollout: judged, events } = judge(rollout, seen.candidate, seen.stable);
-  const failed = judged.guards.find((guard) => guard.verdict === 'fail');
+  const failed = judged.guards.find(({ verdict, dryRun }) => verdict === 'fail' && dryRun !== true);
   const step =
     failed !== undefined ? rollBack(judged, REASONS[failed.guard], at) : hold(judged, Math.max(0, seen.elapsedMs), at);
   return { ...step, events: [...events, ...step.events] };

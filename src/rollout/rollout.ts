@@ -51,6 +51,8 @@ export interface Judgement {
   readonly verdict: Verdict;
   readonly trials: number;
   readonly confidence: number;
+  /** The guard observes only. */
+  readonly dryRun?: true;
   /** Natural logarithm of the e-value; the guard fails at ln(1/(1-confidence)). */
   readonly logE: number;
   readonly logThreshold: number;

@@ -13,7 +13,7 @@ export function errorRateVerdict({ trials, errors }: Counts, guard: ErrorRateGua
   const allowed = `the allowed ${percent(max)}`;
   const observed = `${errors} of ${trials} attempts failed (${percent(errors / trials)})`;
   const summary = trials === 0 ? `no attempts yet to hold against ${allowed}` : summarise(observed, allowed, judged);
-  return { guard: 'errorRate', errors, max, ...judged, summary };
+  return { guard: 'errorRate', errors, max, ...judged, ...observing(guard), summary };
 }
 
 /**
@@ -29,7 +29,7 @@ export function latencyVerdict({ trials, slow = 0 }: Counts, guard: LatencyGuard
   const allowed = `the allowed ${percent(max)}`;
   const observed = `${slow} of ${trials} attempts took longer than ${maxMs} ms (${percent(slow / trials)})`;
   const summary = trials === 0 ? `no attempts yet to hold against ${maxMs} ms` : summarise(observed, allowed, judged);
-  return { guard: 'latency', slow, quantile, maxMs, ...judged, summary };
+  return { guard: 'latency', slow, quantile, maxMs, ...judged, ...observing(guard), summary };
 }
 
 /**
@@ -48,6 +48,10 @@ export function fuseLimits(guard: ErrorRateGuard, size = 256): readonly number[]
     limits.push(least);
   }
   return limits;
+}
+
+function observing({ dryRun }: { readonly dryRun?: true }): { readonly dryRun?: true } {
+  return dryRun === undefined ? {} : { dryRun };
 }
 
 function judgeRate(

@@ -54,6 +54,23 @@ describe('a rollout', () => {
     },
   );
 
+  it('is not rolled back by a guard that only observes, nor stopped in the workers', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget((_, response) => response.writeHead(500).end('broken'));
+    await using test = await openGate({ services: services(blue, green) });
+    const plan = { stages: [{ weight: 50, hold: '1h' }], guards: { errorRate: { dryRun: true } } };
+    await test.control.startRollout('shop', 'green', plan, BY);
+    await until(() => phase(test) === 'progressing', 'the first stage');
+    for (let n = 0; n < 100; n++) await get(test.url);
+    const counts = () => test.control.service('shop').rollout?.counts.candidate;
+    await until(() => counts()?.trials === 50, 'the look at 50 requests');
+    expect(green.requests).toBe(50);
+    const { rollout, upstreams } = test.control.service('shop');
+    expect(rollout?.position).toMatchObject({ phase: 'progressing', stage: 0 });
+    expect(rollout?.guards).toMatchObject([{ guard: 'errorRate', verdict: 'fail', dryRun: true, errors: 50 }]);
+    expect(upstreams).toMatchObject({ green: { weight: 50 } });
+  });
+
   it('gives way to a newer one that is to replace it, and to no other', async () => {
     await using blue = await openTarget('blue');
     await using green = await openTarget('green');

@@ -60,6 +60,20 @@ describe('the plan that a call asks for', () => {
     expect(parsePlan({ guards: { latency: 'none' } }, base).guards).toEqual({ errorRate: canary.guards.errorRate });
   });
 
+  it('lets a guard observe only, until it is told otherwise', () => {
+    const base = parsePlan({ guards: { errorRate: { dryRun: true }, latency: { max: '1s', dryRun: true } } }, canary);
+    expect(base.guards.errorRate).toEqual({ ...canary.guards.errorRate, dryRun: true });
+    expect(parsePlan({ guards: { errorRate: { max: '2%' } } }, base).guards).toMatchObject({
+      errorRate: { max: 0.02, dryRun: true },
+      latency: { dryRun: true },
+    });
+    expect(parsePlan({ guards: { latency: { dryRun: false } } }, base).guards.latency).toEqual({
+      quantile: 0.99,
+      maxMs: 1000,
+      confidence: 0.99,
+    });
+  });
+
   it('turns guards off, and on again with the default values', () => {
     const off = parsePlan({ guards: 'none' }, canary);
     expect(off.guards).toEqual({ errorRate: null });

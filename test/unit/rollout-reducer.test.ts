@@ -52,6 +52,31 @@ const IN: Readonly<Record<Phase, Rollout>> = {
   failed: given([start, { type: 'smoke_failed', results: [] }]),
 };
 
+describe('a guard that only observes', () => {
+  const observing = { max: 0.01, confidence: 0.99, dryRun: true } as const;
+  const latency = { quantile: 0.99, maxMs: 500, confidence: 0.99 };
+
+  it('tells its verdict and moves nothing', () => {
+    const step = transition(
+      given([start, smokePassed], rollout({ ...PLAN, guards: { errorRate: observing } })),
+      FAILING,
+      AT,
+    );
+    expect(step.rollout.position).toMatchObject({ phase: 'progressing', stage: 0 });
+    expect(step.rollout.guards).toMatchObject([{ guard: 'errorRate', verdict: 'fail', dryRun: true }]);
+    expect(step.events).toMatchObject([
+      { type: 'rollout.verdict', data: { evidence: { verdict: 'fail', dryRun: true } } },
+    ]);
+    expect(step.changes).toEqual([]);
+  });
+
+  it('leaves the others their say', () => {
+    const both = rollout({ ...PLAN, guards: { errorRate: observing, latency } });
+    const seen = tick(50, { trials: 9, errors: 9, slow: 9 });
+    expect(given([start, smokePassed, seen], both).position).toMatchObject({ phase: 'rolled_back', reason: 'latency' });
+  });
+});
+
 describe('a gate before a stage', () => {
   const gated = rollout({
     ...PLAN,

@@ -80,10 +80,10 @@ function stageState({ position }: Rollout): string {
 }
 
 /** The evidence against the candidate, as far as it has come towards the threshold of a rollback. */
-function guard({ guard, verdict, summary, logE, logThreshold }: GuardEvidence): Html {
+function guard({ guard, verdict, summary, logE, logThreshold, dryRun }: GuardEvidence): Html {
   const share = Math.min(1, Math.max(0, logE / logThreshold)) * 100;
   const tone: Tone = verdict === 'fail' ? 'bad' : share > 50 ? 'warn' : 'good';
-  const label = `Evidence ${logE.toFixed(2)} of ${logThreshold.toFixed(2)} at which it is rolled back`;
+  const label = `Evidence ${logE.toFixed(2)} of ${logThreshold.toFixed(2)} at which it ${dryRun === true ? 'would be' : 'is'} rolled back`;
   return html`<div class="guard"><span class="name">${guard === 'errorRate' ? 'error rate' : guard}</span>
     ${badge(verdict, verdict === 'fail' ? 'bad' : verdict === 'pass' ? 'good' : 'quiet')}
     <svg viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="${label}"><rect class="track" width="100" height="6"/><rect class="${tone}" width="${share}" height="6"/></svg>

@@ -5,12 +5,15 @@ const count = z.int().min(0);
 const at = z.number().describe('Milliseconds since the Unix epoch.');
 const share = z.number().min(0).max(1);
 
+const dryRun = z.literal(true).exactOptional().describe('Its verdict moves nothing.');
+
 const judgement = {
   verdict: z.enum(['pass', 'fail', 'inconclusive']),
   trials: count,
   confidence: share,
   logE: z.number().describe('Natural logarithm of the e-value; the guard fails at logThreshold.'),
   logThreshold: z.number(),
+  dryRun,
   summary: z.string(),
 };
 
@@ -53,8 +56,8 @@ const plan = z
       }),
     ),
     guards: z.strictObject({
-      errorRate: z.strictObject({ max: share, confidence: share }).nullable(),
-      latency: z.strictObject({ quantile: share, maxMs: z.number().min(0), confidence: share }).exactOptional(),
+      errorRate: z.strictObject({ max: share, confidence: share, dryRun }).nullable(),
+      latency: z.strictObject({ quantile: share, maxMs: z.number().min(0), confidence: share, dryRun }).exactOptional(),
     }),
   })
   .meta({ id: 'RolloutPlan' });

@@ -19,6 +19,8 @@ const smoke = z.object({
   timeoutMs: ms,
 });
 
+const dryRun = z.literal(true).exactOptional();
+
 const plan = z.object({
   strategy: z.enum(['canary', 'blue-green']),
   smoke: z.array(smoke),
@@ -31,8 +33,8 @@ const plan = z.object({
     }),
   ),
   guards: z.object({
-    errorRate: z.object({ max: z.number(), confidence: z.number() }).nullable(),
-    latency: z.object({ quantile: z.number(), maxMs: ms, confidence: z.number() }).exactOptional(),
+    errorRate: z.object({ max: z.number(), confidence: z.number(), dryRun }).nullable(),
+    latency: z.object({ quantile: z.number(), maxMs: ms, confidence: z.number(), dryRun }).exactOptional(),
   }),
 });
 
@@ -42,6 +44,7 @@ const judgement = {
   confidence: z.number(),
   logE: z.number(),
   logThreshold: z.number(),
+  dryRun,
   summary: z.string(),
 };
 const evidence = z.discriminatedUnion('guard', [

@@ -24,7 +24,8 @@ export function rolloutLines(rollout: Rollout, paint: Paint): string[] {
     ...rollout.plan.stages.map((stage, i) => stageLine(rollout, stage, i, paint)),
     `  candidate  ${candidate.trials} requests, ${candidate.errors} failed`,
     ...rollout.guards.map(
-      (guard) => `  ${guard.guard}  ${paint(verdictFormat(guard.verdict), guard.verdict)}  ${printable(guard.summary)}`,
+      (guard) =>
+        `  ${guard.guard}${guard.dryRun === true ? ' (dry run)' : ''}  ${paint(verdictFormat(guard.verdict), guard.verdict)}  ${printable(guard.summary)}`,
     ),
     ...rollout.transitions.map((transition) => paint('dim', `  ${transitionLine(transition)}`)),
   ];
