@@ -9,7 +9,10 @@ export interface Farewell {
 /** Few clients are no crowd: the window is this long for them, and grows with each connection. */
 const LEAST_WINDOW_MS = 1000;
 const WINDOW_PER_CONNECTION_MS = 1;
-/** Shares of the window. Busy clients are told within the first part; idle ones are closed within the last. */
+/**
+ * Busy clients are told within this share of what the window exceeds the least one by, so that few are told at once; idle
+ * ones are closed within the last part of the window.
+ */
 const TELLING = 1 / 2;
 const CLOSING = 1 / 3;
 
@@ -38,7 +41,7 @@ export class Farewells {
   /** For one connection; `place` in the crowd, 0 to 1. */
   at(place: number): Farewell {
     return {
-      tellAtMs: this.#startMs + this.#windowMs * TELLING * place,
+      tellAtMs: this.#startMs + Math.max(this.#windowMs - LEAST_WINDOW_MS, 0) * TELLING * place,
       closeAtMs: this.endMs - this.#windowMs * CLOSING * (1 - place),
     };
   }

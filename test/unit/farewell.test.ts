@@ -15,11 +15,18 @@ describe('the window in which clients are let go', () => {
 });
 
 describe('farewells', () => {
-  it('tell clients within the first half of the window and close idle ones within its last third', () => {
+  it('tell a crowd within the first half of its window and close idle ones within the last third', () => {
+    const farewells = new Farewells(1_000, 7_000);
+    expect(farewells.at(0)).toMatchObject({ tellAtMs: 1_000 });
+    expect(farewells.at(0.5)).toMatchObject({ tellAtMs: 2_500 });
+    expect(farewells.at(1)).toEqual({ tellAtMs: 4_000, closeAtMs: 8_000 });
+    expect(farewells.endMs).toBe(8_000);
+  });
+
+  it('tell few clients with the next answer, and close idle ones one after another', () => {
     const farewells = new Farewells(1_000, 600);
     expect(farewells.at(0)).toEqual({ tellAtMs: 1_000, closeAtMs: 1_400 });
-    expect(farewells.at(0.5)).toEqual({ tellAtMs: 1_150, closeAtMs: 1_500 });
-    expect(farewells.at(1)).toEqual({ tellAtMs: 1_300, closeAtMs: 1_600 });
-    expect(farewells.endMs).toBe(1_600);
+    expect(farewells.at(0.5)).toEqual({ tellAtMs: 1_000, closeAtMs: 1_500 });
+    expect(farewells.at(1)).toEqual({ tellAtMs: 1_000, closeAtMs: 1_600 });
   });
 });
