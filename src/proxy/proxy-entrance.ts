@@ -37,9 +37,15 @@ export class ProxyEntrance {
   }
 
   take(socket: Socket): void {
+    if (socket.remoteAddress === undefined) {
+      // Gone before we looked, as a balancer's checks often are: that is no fault.
+      socket.on('error', noop);
+      socket.destroy();
+      return;
+    }
     socket.pause();
     const { trust, mode, onPassed } = this.options;
-    const peer = plainAddress(socket.remoteAddress ?? '');
+    const peer = plainAddress(socket.remoteAddress);
     if (isTrusted(trust, peer)) {
       const arrival = new Arrival(socket, peer, this.options, () => this.#arriving.delete(arrival));
       this.#arriving.add(arrival);
