@@ -1,4 +1,4 @@
-import type { Config, ServiceConfig } from '../config/config.ts';
+import type { Config, PreviewConfig, ServiceConfig } from '../config/config.ts';
 import { parseTargetUrl } from '../config/target-url.ts';
 import { TRUST_SYSTEM } from '../platform/tls.ts';
 import type { Rollout } from '../rollout/rollout.ts';
@@ -6,6 +6,7 @@ import { eligibleTargets, type Standing } from '../traffic/outliers.ts';
 import type {
   Fuse,
   PinPolicy,
+  PreviewRoute,
   RoutingSnapshot,
   ServiceRoute,
   TargetRoute,
@@ -92,10 +93,23 @@ function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: Servic
     // What all services share is not sent with each: the workers would take it for settings of its own.
     ...(config.tls === TRUST_SYSTEM ? {} : { tls: config.tls }),
     expose: config.expose,
+    ...(config.preview === null ? {} : { preview: previewRoute(config.preview, effective, rollout) }),
     fuse: judged ? input.fuse(rollout) : null,
     slowMs: (judged ? rollout.plan.guards.latency?.maxMs : undefined) ?? 0,
     ledger: entry.ledger,
   };
+}
+
+/** The candidate of the rollout under way; without one, the one upstream beside stable, if it is just one. */
+function previewRoute(
+  preview: PreviewConfig,
+  effective: EffectiveService | undefined,
+  rollout: Rollout | null,
+): PreviewRoute {
+  const others = Object.keys(effective?.upstreams ?? {}).filter((name) => name !== effective?.stable);
+  const only = others.length === 1 ? (others[0] ?? null) : null;
+  const candidate = rollout !== null && rollout.to !== effective?.stable ? rollout.to : only;
+  return { candidate, ...preview };
 }
 
 /** One worker's part: rounded up, so that each has one. */

@@ -87,6 +87,7 @@ function toService(service: ServiceSettings, name: string, tls: TargetTls): Serv
     slowStartMs: service.slowStart,
     tls,
     expose: service.expose,
+    preview: service.preview,
     rollout: mergePlan(service.rollout, DEFAULT_PLAN),
   };
 }

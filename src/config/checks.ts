@@ -1,4 +1,5 @@
 import { type Address, formatAddress, isLoopback, overlaps } from './address.ts';
+import type { PreviewConfig } from './config.ts';
 import { checkOutliers } from './outliers-schema.ts';
 import { checkPlan, DEFAULT_PLAN, planWarnings } from './plan-schema.ts';
 import type { Finding, Path } from './problem.ts';
@@ -153,6 +154,23 @@ function checkRoutes(settings: Settings, clean: Clean): Finding[] {
       }
     }
   }
+  return [...findings, ...checkPreviewHosts(settings, clean, owners)];
+}
+
+/** A preview host belongs to one service, and means the candidate alone. */
+function checkPreviewHosts(settings: Settings, clean: Clean, owners: Map<string, string>): Finding[] {
+  const findings: Finding[] = [];
+  for (const [name, { preview, paths }] of Object.entries(settings.services)) {
+    if (preview === null || !clean('services', name, 'preview') || !clean('services', name, 'paths')) continue;
+    for (const [i, host] of preview.hosts.entries()) {
+      const taken = paths.map((prefix) => `${host} ${prefix}`).find((route) => owners.has(route));
+      if (taken !== undefined) {
+        const message = `${host} belongs to service ${owners.get(taken)}; give the preview a host of its own`;
+        findings.push({ path: ['services', name, 'preview', 'hosts', i], message });
+      }
+      for (const prefix of paths) owners.set(`${host} ${prefix}`, name);
+    }
+  }
   return findings;
 }
 
@@ -191,6 +209,9 @@ function checkService(service: ServiceSettings, admin: Address | null, clean: Cl
       });
     }
   }
+  if (clean('preview') && service.preview !== null && asksForNothing(service.preview)) {
+    findings.push({ path: ['preview'], message: 'asks for nothing; give `header`, `cookie` or `hosts`, or none' });
+  }
   if (clean('outliers')) {
     findings.push(
       ...checkOutliers(service.outliers).map((finding) => ({ ...finding, path: ['outliers', ...finding.path] })),
@@ -206,6 +227,10 @@ function checkService(service: ServiceSettings, admin: Address | null, clean: Cl
     );
   }
   return findings;
+}
+
+function asksForNothing({ header, cookie, hosts }: PreviewConfig): boolean {
+  return header === null && cookie === null && hosts.length === 0;
 }
 
 function checkWeights(service: ServiceSettings): Finding[] {

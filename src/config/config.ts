@@ -94,8 +94,22 @@ export interface ServiceConfig {
   /** For `https:` targets. */
   readonly tls: TargetTls;
   readonly expose: boolean;
+  /** How a request asks for an upstream by itself; null: it cannot. */
+  readonly preview: PreviewConfig | null;
   /** The default plan; a started rollout may override any key of it. */
   readonly rollout: RolloutPlan;
+}
+
+/** See traffic/snapshot.ts `PreviewRoute`. */
+export interface PreviewConfig {
+  readonly hosts: readonly string[];
+  readonly header: PreviewKeyConfig | null;
+  readonly cookie: PreviewKeyConfig | null;
+}
+
+export interface PreviewKeyConfig {
+  readonly name: string;
+  readonly value: string | null;
 }
 
 export interface UpstreamConfig {

@@ -10,6 +10,7 @@ import type {
   ListenerConfig,
   OutliersConfig,
   PinsConfig,
+  PreviewConfig,
   RolloutPlan,
   ServiceConfig,
   SmokeRequest,
@@ -65,6 +66,7 @@ function serviceLines(before: ServiceConfig, after: ServiceConfig): string[] {
     ...changed('slow start', ...durations(before.slowStartMs, after.slowStartMs)),
     ...targetTlsLines(before.tls, after.tls).map((line) => `tls: ${line}`),
     ...changed('expose', onOff(before.expose), onOff(after.expose)),
+    ...previewLines(before.preview, after.preview),
     ...planLines(before.rollout, after.rollout).map((line) => `rollout: ${line}`),
   ];
 }
@@ -83,6 +85,20 @@ function targetTlsLines(before: TargetTls, after: TargetTls): string[] {
 function given(what: string, before: string | null, after: string | null): string {
   if (before === null) return `${what} added`;
   return `${what} ${after === null ? 'removed' : 'changed'}`;
+}
+
+/** Never shows a value that opens the way. */
+function previewLines(before: PreviewConfig | null, after: PreviewConfig | null): string[] {
+  const lines = changed('preview', previewText(before), previewText(after));
+  return lines.length === 0 && !isDeepStrictEqual(before, after) ? ['preview: a value changed'] : lines;
+}
+
+function previewText(preview: PreviewConfig | null): string {
+  if (preview === null) return 'none';
+  const { header, cookie, hosts } = preview;
+  return [header && `header ${header.name}`, cookie && `cookie ${cookie.name}`, ...hosts.map((host) => `host ${host}`)]
+    .filter((part) => part !== null)
+    .join(', ');
 }
 
 function upstreamLines(before: UpstreamConfig, after: UpstreamConfig): string[] {

@@ -4,6 +4,7 @@ import { outliersSchema } from './outliers-schema.ts';
 import { mistake, type Parsed, quote, value } from './parsed.ts';
 import { pinsSchema } from './pins-schema.ts';
 import { planSchema } from './plan-schema.ts';
+import { previewSchema } from './preview-schema.ts';
 import { normaliseTarget } from './target-url.ts';
 import { targetTlsSchema, tlsSchema } from './tls-schema.ts';
 import { count, duration, name, object, pathPrefix, percent, requestPath, size, text } from './values.ts';
@@ -144,6 +145,11 @@ const serviceSchema = object({
     ),
   tls: targetTlsSchema.prefault({}).describe('How `https:` targets are verified, and what they are shown.'),
   expose: z.boolean().prefault(false).describe('Adds `x-tealgate-upstream` to responses.'),
+  preview: previewSchema
+    .prefault('none')
+    .describe(
+      'How a request reaches the candidate, or any upstream, past pins and weights; such requests judge nobody.',
+    ),
   rollout: planSchema.prefault({}).describe('The default plan of a rollout; starting one may override any key.'),
 });
 

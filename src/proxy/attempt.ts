@@ -19,6 +19,8 @@ export class Attempt {
   onTrial = false;
   /** Of the request, this one counted. */
   count = 0;
+  /** The request asked for its upstream itself: whatever becomes of it judges nobody and is not shielded. */
+  forced = false;
 
   #judged = false;
   /** What counts as slow; 0 while nothing does. */
@@ -35,6 +37,7 @@ export class Attempt {
     this.dial = null;
     this.onTrial = false;
     this.count = 0;
+    this.forced = false;
     this.#judged = false;
     this.#slowMs = 0;
     this.#fuse = null;
@@ -42,8 +45,8 @@ export class Attempt {
 
   begin(service: Service, upstream: Upstream): void {
     this.upstream = upstream;
-    this.onTrial = service.candidate?.route.id === upstream.route.id;
-    this.#judged = false;
+    this.onTrial = !this.forced && service.candidate?.route.id === upstream.route.id;
+    this.#judged = this.forced;
     this.#slowMs = 0;
   }
 

@@ -12,6 +12,7 @@ import { type AttemptFailure, FAILURES, neverReached } from './failures.ts';
 import { contextOf, type Gateway } from './gateway.ts';
 import { httpDate } from './http-date.ts';
 import { isBusy, pickPinned, pickTarget, pickUnpinned, stillTakes, usableStable } from './pick.ts';
+import { previewedBy } from './preview.ts';
 import { PROXY_ERRORS, type ProxyError, renderReply } from './replies.ts';
 import { authorityOf, describeRequest, localAnswer, type RequestFacts, rewriteOf } from './request-policy.ts';
 import { type BodyRefusal, isRefusal, RequestRelay } from './request-relay.ts';
@@ -89,7 +90,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     }
     if (service === null) return;
     service.budget.onRequest();
-    const upstream = this.#pick(service, head);
+    const upstream = this.#preview(service, head) ?? this.#pick(service, head);
     if (upstream === null) {
       this.#replyError('connection_limit_reached', 'no_target');
       return;
@@ -129,7 +130,17 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
 
   // --- picking -------------------------------------------------------------------------------------------------
 
+  /** The upstream that the request asks for by itself, whether it takes requests or not. */
+  #preview(service: Service, head: Head): Upstream | null {
+    const { preview } = service.route;
+    if (preview === undefined) return null;
+    const name = previewedBy(service, preview, head, this.#request?.host ?? '');
+    this.#attempt.forced = name !== null;
+    return service.upstreams.get(name ?? '') ?? null;
+  }
+
   #pick(service: Service, head: Head): Upstream | null {
+    if (this.#attempt.forced) return null; // it asked for the candidate, and there is none
     const { jar } = this.#gateway;
     if (service.route.pins.by === 'cookie') {
       const pinned = pickPinned(service, head, jar, this.#startedAtMs);
@@ -218,7 +229,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
       this.#try(before);
       return;
     }
-    const upstream = service.picker.next();
+    const upstream = this.#attempt.forced ? null : service.picker.next();
     if (upstream === null) this.#replyError('connection_limit_reached', 'no_target');
     else this.#arrive(upstream);
   }

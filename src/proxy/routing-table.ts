@@ -42,6 +42,7 @@ export interface Service {
   readonly route: ServiceRoute;
   readonly hosts: readonly string[];
   readonly paths: readonly string[];
+  readonly previewHosts: readonly string[];
   readonly ledger: Float64Array;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly stable: Upstream | null;
@@ -164,6 +165,7 @@ function installService(
     route,
     hosts: route.hosts,
     paths: route.paths,
+    previewHosts: route.preview?.hosts ?? [],
     ledger: stripe(route.ledger, SERVICE.size, worker),
     upstreams,
     stable: upstreams.get(route.stable) ?? null,

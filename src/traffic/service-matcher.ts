@@ -2,6 +2,8 @@
 export interface Matchable {
   readonly hosts: readonly string[];
   readonly paths: readonly string[];
+  /** Further exact hosts that it answers to, even where `hosts` is empty. */
+  readonly previewHosts?: readonly string[];
 }
 
 interface PathEntry<T> {
@@ -53,7 +55,7 @@ export class ServiceMatcher<T extends Matchable> {
   #add(service: T): void {
     const entries = service.paths.map((prefix) => ({ prefix, service }));
     if (service.hosts.length === 0) this.#any.push(...entries);
-    for (const host of service.hosts) {
+    for (const host of [...service.hosts, ...(service.previewHosts ?? [])]) {
       const wildcard = host.startsWith('*.');
       const tables = wildcard ? this.#suffixes : this.#exact;
       const key = wildcard ? host.slice(1) : host;

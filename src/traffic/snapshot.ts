@@ -39,12 +39,30 @@ export interface ServiceRoute {
   readonly tls?: TargetTls;
   /** Adds `x-tealgate-upstream` to responses. */
   readonly expose: boolean;
+  /** How a request asks for an upstream by itself; absent: it cannot. */
+  readonly preview?: PreviewRoute;
   /** Stops the candidate inside the worker at once, before the control plane has looked. */
   readonly fuse: Fuse | null;
   /** An attempt whose response head, or failure, comes later than this counts as slow; 0: none is counted. */
   readonly slowMs: number;
   /** Ledger block, see ledger.ts `SERVICE`. */
   readonly ledger: SharedArrayBuffer;
+}
+
+/** Requests that ask for an upstream are routed past pins and weights, and judge nobody. */
+export interface PreviewRoute {
+  /** The upstream that is reached without naming it; null while there is none. */
+  readonly candidate: string | null;
+  /** Lower-case, without port; these always mean the candidate. */
+  readonly hosts: readonly string[];
+  readonly header: PreviewKey | null;
+  readonly cookie: PreviewKey | null;
+}
+
+export interface PreviewKey {
+  readonly name: string;
+  /** The one value that asks for the candidate; null: the value is an upstream's name, or `candidate`. */
+  readonly value: string | null;
 }
 
 export interface UpstreamRoute {

@@ -38,6 +38,7 @@ export function serviceConfig(given: Partial<ServiceConfig> = {}): ServiceConfig
     limits: { inFlightPerTarget: null, queue: 100, queueTimeoutMs: 1000 },
     tls: TRUST_SYSTEM,
     expose: false,
+    preview: null,
     rollout: {
       strategy: 'canary',
       smoke: [],

@@ -4,6 +4,7 @@ import { createBlock, SERVICE, TARGET, UPSTREAM } from '../../src/traffic/ledger
 import type {
   Fuse,
   PinPolicy,
+  PreviewRoute,
   RoutingSnapshot,
   ServiceRoute,
   TargetRoute,
@@ -40,6 +41,7 @@ export interface ServiceSpec {
   readonly streakLimit?: number;
   readonly tls?: Partial<TargetTls>;
   readonly expose?: boolean;
+  readonly preview?: PreviewRoute;
   readonly fuse?: Fuse | null;
   readonly slowMs?: number;
 }
@@ -95,6 +97,7 @@ export class Routes {
       streakLimit: spec.streakLimit ?? 5,
       ...(spec.tls === undefined ? {} : { tls: { ...TRUST_SYSTEM, ...spec.tls } }),
       expose: spec.expose ?? false,
+      ...(spec.preview === undefined ? {} : { preview: spec.preview }),
       fuse: spec.fuse ?? null,
       slowMs: spec.slowMs ?? 0,
     };

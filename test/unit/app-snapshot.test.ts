@@ -91,6 +91,18 @@ describe('a snapshot', () => {
     expect(publisher.serviceVersion('shop')).toBe(1);
   });
 
+  it('previews the candidate of a rollout, and without one the upstream beside stable if it is just one', () => {
+    const preview = { hosts: [], header: { name: 'x-preview', value: null }, cookie: null };
+    const of = (desired: DesiredService, given: Partial<ServiceConfig> = {}) =>
+      shop(setUp().build(desired, serviceConfig({ preview, ...given }))).route.preview;
+    const three = { upstreams: { ...config.upstreams, teal: { weight: 0, targets: ['http://127.0.0.1:5001'] } } };
+    expect(of(UNTOUCHED)).toEqual({ candidate: 'green', ...preview });
+    expect(of(switchTo(config, UNTOUCHED, 'green', 1))?.candidate).toBe('blue');
+    expect(of(UNTOUCHED, three)?.candidate).toBeNull();
+    const started = withRollout(UNTOUCHED, rolloutAt({ phase: 'checking' }, { to: 'teal' }));
+    expect(of(started, three)?.candidate).toBe('teal');
+  });
+
   it('shares the limits of targets out among the workers, rounded up', () => {
     const limits = { inFlightPerTarget: 5, queue: 3, queueTimeoutMs: 250 };
     const inFlightOf = (workers: number) => {
