@@ -6,7 +6,7 @@
  *     node bench/verdict.ts [--rollouts 2000] [--seed 1] [--max 0.01] [--confidence 0.99]
  */
 import { parseArgs } from 'node:util';
-import { logThreshold } from '../src/rollout/e-value.ts';
+import { logThreshold } from '../src/rollout/statistics/one-rate.ts';
 import { fuseLimits } from '../src/rollout/statistics.ts';
 
 /** Candidate requests of a whole rollout: 5 % of 40 requests a second for an hour and then 50 % for a quarter. */

@@ -1,11 +1,11 @@
 import type { ErrorRateGuard, LatencyGuard } from '../config/config.ts';
-import { logEValue, logEValueBelow, logThreshold } from './e-value.ts';
 import type { Counts, ErrorRateEvidence, Judgement, LatencyEvidence, Verdict } from './rollout.ts';
+import { logEValue, logEValueBelow, logThreshold } from './statistics/one-rate.ts';
 
 /**
  * What the counts of a candidate say about its error rate: `fail` when the evidence that it exceeds `guard.max` reaches
  * `guard.confidence`, `pass` when the evidence that it is below does, `inconclusive` until then. Valid at every look,
- * however often one looks; see e-value.ts for what that rests on.
+ * however often one looks; see statistics/one-rate.ts for what that rests on.
  */
 export function errorRateVerdict({ trials, errors }: Counts, guard: ErrorRateGuard): ErrorRateEvidence {
   const { max, confidence } = guard;

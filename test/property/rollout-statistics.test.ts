@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { logEValue, logEValueBelow, logThreshold } from '../../src/rollout/e-value.ts';
+import { logEValue, logEValueBelow, logThreshold } from '../../src/rollout/statistics/one-rate.ts';
 import { errorRateVerdict, fuseLimits } from '../../src/rollout/statistics.ts';
 
 const max = fc.double({ min: 0.0005, max: 0.5, noNaN: true });

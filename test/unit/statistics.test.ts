@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { logEValue, logEValueBelow, logThreshold } from '../../src/rollout/e-value.ts';
+import { logEValue, logEValueBelow, logThreshold } from '../../src/rollout/statistics/one-rate.ts';
 import { errorRateVerdict, fuseLimits } from '../../src/rollout/statistics.ts';
 
 const GUARD = { max: 0.01, confidence: 0.99 };
