@@ -11,6 +11,8 @@ import { Dial } from './dial.ts';
 import { type AttemptFailure, FAILURES, neverReached } from './failures.ts';
 import { contextOf, type Gateway } from './gateway.ts';
 import { httpDate } from './http-date.ts';
+import type { Mirror, MirrorTicket } from './mirror.ts';
+import { sendCopies } from './mirror-copy.ts';
 import { isBusy, pickPinned, pickTarget, pickUnpinned, stillTakes, usableStable } from './pick.ts';
 import { previewedBy } from './preview.ts';
 import { PROXY_ERRORS, type ProxyError, renderReply } from './replies.ts';
@@ -53,6 +55,8 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   readonly #up: RequestRelay;
   readonly #down: ResponseRelay;
   #status = 0;
+  /** The request is copied once it is answered. */
+  #mirror: MirrorTicket | null = null;
   /** The client has no valid pin: it is given one for the upstream that answers. */
   #newPin = false;
 
@@ -101,6 +105,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
       this.#refuseBody(refusal);
       return;
     }
+    if (service.mirror !== null) this.#mirror = this.#mirrorTicket(service.mirror, upstream);
     if (request.expectContinue) this.#continueAtMs = this.#startedAtMs + CONTINUE_AFTER_MS;
     this.#arrive(upstream);
   }
@@ -115,12 +120,21 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     this.#up.reset();
     this.#down.reset();
     this.#newPin = false;
+    this.#mirror = null;
     this.#status = 0;
     this.#sentAtMs = 0;
     this.#responseAtMs = NEVER;
     this.#continueAtMs = NEVER;
     this.#halfClosedAtMs = NEVER;
     this.deadlineMs = NEVER;
+  }
+
+  /** What is to be copied must be here as a whole. */
+  #mirrorTicket(mirror: Mirror, upstream: Upstream): MirrorTicket | null {
+    const { first, done } = this.#up;
+    const request = this.#request as RequestFacts; // set by start()
+    const isOurs = upstream === this.#service?.stable && !this.#attempt.forced && !request.upgrade;
+    return isOurs && done && first !== null ? mirror.take(request.method, first.length) : null;
   }
 
   /** The target in hand may have been told when to be cut. */
@@ -306,6 +320,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     const request = this.#request as RequestFacts; // set by start()
     const mustClose = this.#endsAfterThis(request) || this.#client.endsHere;
     const { isHead, http10 } = request;
+    this.#mirror?.capture?.begin(head);
     this.#down.begin(head, { isHead, http10, mustClose, extra: this.#extraLines() });
   }
 
@@ -342,6 +357,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   }
 
   onBody(buf: Buffer, reader: BodyReader): void {
+    this.#mirror?.capture?.add(buf, reader);
     const result = this.#down.data(buf, reader, this.#attempt.connection);
     if (result === 'malformed') {
       this.#attempt.drop();
@@ -365,8 +381,17 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     this.#attempt.connection = null;
     this.#judge(this.#status >= 500);
     connection?.release(this.#up.done);
+    if (this.#mirror !== null) this.#sendCopies(this.#mirror);
     this.#settle(outcomeOf(this.#status));
     this.#client.finish(!this.#down.close);
+  }
+
+  #sendCopies(ticket: MirrorTicket): void {
+    const service = this.#gateway.current(this.#service as Service); // copied are matched requests only
+    const { first } = this.#up;
+    const request = this.#request as RequestFacts; // set by start()
+    if (first === null || service.mirror === null) return;
+    sendCopies(this.#gateway, { service, mirror: service.mirror, request, bytes: first, ticket });
   }
 
   // --- failures ----------------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ import { httpDate } from './http-date.ts';
 import { PinJar } from './pins.ts';
 import { Repetition } from './repetition.ts';
 import { renderReply } from './replies.ts';
-import { createPicker, type RoutingTable, type Service } from './routing-table.ts';
+import type { RequestFacts } from './request-policy.ts';
+import { createPicker, type RoutingTable, type Service, type Upstream } from './routing-table.ts';
 import { UpgradeLane } from './upgrades.ts';
 
 /** What a client connection carries for the gateway. */
@@ -24,6 +25,15 @@ export interface ConnectionContext {
   /** Infinity for none. */
   readonly bodyBytes: number;
   readonly onClosed: () => void;
+}
+
+/** What a copy of a request showed. */
+export interface Difference {
+  readonly service: Service;
+  readonly upstream: Upstream;
+  readonly request: RequestFacts;
+  /** See `responseDifference`. */
+  readonly difference: string;
 }
 
 /** Puts a line into the log. */
@@ -53,6 +63,7 @@ export class Gateway implements RequestHandler {
   readonly #onFuse: (service: Service) => void;
   readonly #warn: Warn;
   readonly #proxyRefusals = new Repetition();
+  readonly #differences = new Repetition();
   readonly #idPrefix: string;
   #requests = 0;
 
@@ -120,6 +131,23 @@ export class Gateway implements RequestHandler {
     service.picker = createPicker(service, undefined);
     service.candidate?.room?.recall();
     this.#onFuse(service);
+  }
+
+  /** A copy was answered otherwise than the request: told now and then, with the latest such request. */
+  onDifference({ service, upstream, request, difference }: Difference): void {
+    const count = this.#differences.note(performance.now());
+    if (count === 0) return;
+    const { name } = service.route;
+    const message = `${upstream.route.name} answers otherwise than stable: ${difference}`;
+    const { methodName: method, path } = request;
+    this.#warn('mirror.differed', message, {
+      service: name,
+      upstream: upstream.route.name,
+      method,
+      path,
+      difference,
+      count,
+    });
   }
 
   onRequest(connection: DownstreamConnection, head: Head, buf: Buffer): void {

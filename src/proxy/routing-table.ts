@@ -8,6 +8,7 @@ import { RetryBudget } from '../traffic/retry-budget.ts';
 import { ServiceMatcher } from '../traffic/service-matcher.ts';
 import type { RoutingSnapshot, ServiceRoute, TargetRoute, UpstreamRoute } from '../traffic/snapshot.ts';
 import { type Weighted, WeightedPicker } from '../traffic/weighted-picker.ts';
+import { Mirror } from './mirror.ts';
 import { hasPlace } from './pick.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
@@ -51,6 +52,8 @@ export interface Service {
   readonly tls: TargetTls;
   readonly budget: RetryBudget;
   readonly fuse: FuseState | null;
+  /** Null: nothing is copied. */
+  readonly mirror: Mirror | null;
   /** Of the upstreams that may be chosen by weight. Candidates first, so that `at` moves keys only towards them. */
   picker: WeightedPicker<Upstream>;
 }
@@ -173,6 +176,7 @@ function installService(
     tls,
     budget: before?.budget ?? new RetryBudget(route.retries.budget),
     fuse: keepFuse(route, before),
+    mirror: keepMirror(route, before),
     picker: new WeightedPicker<Upstream>([]),
   };
   service.budget.setShare(route.retries.budget);
@@ -193,6 +197,13 @@ function installRoom(ledger: Float64Array, before: Upstream | undefined): Waitin
 
 function keepTls({ tls = TRUST_SYSTEM }: ServiceRoute, before: Service | undefined): TargetTls {
   return before !== undefined && sameTls(before.tls, tls) ? before.tls : tls;
+}
+
+function keepMirror({ mirror }: ServiceRoute, before: Service | undefined): Mirror | null {
+  if (mirror === undefined) return null;
+  const kept = before?.mirror ?? new Mirror(mirror);
+  kept.route = mirror;
+  return kept;
 }
 
 function keepFuse(route: ServiceRoute, before: Service | undefined): FuseState | null {

@@ -94,6 +94,26 @@ export const FAMILIES: readonly Family[] = [
     'Requests that failed here and were answered by stable.',
     UPSTREAM.shielded,
   ),
+  upstreamCell('counter', 'tealgate_mirrored_total', 'Copies of requests that it was sent.', UPSTREAM.mirrored),
+  upstreamCell(
+    'counter',
+    'tealgate_mirror_skipped_total',
+    'Copies left out: too many were under way, or no target took one.',
+    UPSTREAM.mirrorSkipped,
+  ),
+  upstreamCell(
+    'counter',
+    'tealgate_mirror_errors_total',
+    'Copies that it answered with 5xx or not at all.',
+    UPSTREAM.mirrorErrors,
+  ),
+  upstreamCell(
+    'counter',
+    'tealgate_mirror_compared_total',
+    "Copies whose response was compared with the client's; on stable, with its own.",
+    UPSTREAM.compared,
+  ),
+  upstreamCell('counter', 'tealgate_mirror_differed_total', 'Of these, the ones that differed.', UPSTREAM.differed),
   {
     kind: 'gauge',
     name: 'tealgate_target_healthy',

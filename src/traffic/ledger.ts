@@ -86,7 +86,15 @@ export const UPSTREAM = {
   queued: 8 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
   /** Those of the trials that took longer than the latency guard allows (see snapshot.ts `slowMs`). */
   slow: 9 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
-  size: 10 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+  /** Copies of requests that it was sent; those left out since too many were under way, or no target took one. */
+  mirrored: 10 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+  mirrorSkipped: 11 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+  /** Copies that it answered with 5xx or not at all. */
+  mirrorErrors: 12 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+  /** Copies whose response was compared with stable's first, and those that differed; on stable, with itself. */
+  compared: 13 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+  differed: 14 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+  size: 15 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
 } as const;
 
 /**

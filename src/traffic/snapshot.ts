@@ -41,6 +41,8 @@ export interface ServiceRoute {
   readonly expose: boolean;
   /** How a request asks for an upstream by itself; absent: it cannot. */
   readonly preview?: PreviewRoute;
+  /** Copies of what stable answers; absent: none. */
+  readonly mirror?: MirrorRoute;
   /** Stops the candidate inside the worker at once, before the control plane has looked. */
   readonly fuse: Fuse | null;
   /** An attempt whose response head, or failure, comes later than this counts as slow; 0: none is counted. */
@@ -63,6 +65,30 @@ export interface PreviewKey {
   readonly name: string;
   /** The one value that asks for the candidate; null: the value is an upstream's name, or `candidate`. */
   readonly value: string | null;
+}
+
+/** Requests that stable has answered are sent to another upstream as well; its responses go nowhere. */
+export interface MirrorRoute {
+  /** The upstream that gets the copies. */
+  readonly to: string;
+  /** Of the requests that can be copied, 0 to 1. */
+  readonly share: number;
+  /** Those that are copied, e.g. `GET`. */
+  readonly methods: readonly string[];
+  /** Requests larger than this, head included, or not here as a whole when they are sent, are not copied. */
+  readonly requestBytes: number;
+  /** Null: responses are not compared. */
+  readonly compare: CompareRoute | null;
+}
+
+/** How two responses are compared, besides by status. */
+export interface CompareRoute {
+  /** Field names in lower case. */
+  readonly headers: readonly string[];
+  /** Members of JSON bodies that do not matter: a name, or a path such as `meta.id`. */
+  readonly ignore: readonly string[];
+  /** Larger bodies are not compared. */
+  readonly bodyBytes: number;
 }
 
 export interface UpstreamRoute {

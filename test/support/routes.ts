@@ -3,6 +3,7 @@ import type { ListenerOptions } from '../../src/proxy/messages.ts';
 import { createBlock, SERVICE, TARGET, UPSTREAM } from '../../src/traffic/ledger.ts';
 import type {
   Fuse,
+  MirrorRoute,
   PinPolicy,
   PreviewRoute,
   RoutingSnapshot,
@@ -42,6 +43,7 @@ export interface ServiceSpec {
   readonly tls?: Partial<TargetTls>;
   readonly expose?: boolean;
   readonly preview?: PreviewRoute;
+  readonly mirror?: MirrorRoute;
   readonly fuse?: Fuse | null;
   readonly slowMs?: number;
 }
@@ -98,6 +100,7 @@ export class Routes {
       ...(spec.tls === undefined ? {} : { tls: { ...TRUST_SYSTEM, ...spec.tls } }),
       expose: spec.expose ?? false,
       ...(spec.preview === undefined ? {} : { preview: spec.preview }),
+      ...(spec.mirror === undefined ? {} : { mirror: spec.mirror }),
       fuse: spec.fuse ?? null,
       slowMs: spec.slowMs ?? 0,
     };
