@@ -53,7 +53,7 @@ export interface Judgement {
   readonly confidence: number;
   /** The guard observes only. */
   readonly dryRun?: true;
-  /** Natural logarithm of the e-value; the guard fails at ln(1/(1-confidence)). */
+  /** Natural logarithm of the e-value; the guard fails at `logThreshold`. */
   readonly logE: number;
   readonly logThreshold: number;
   /** One sentence for people. */

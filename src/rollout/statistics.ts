@@ -1,5 +1,6 @@
 import type { ErrorRateGuard, LatencyGuard } from '../config/config.ts';
 import type { Counts, ErrorRateEvidence, Judgement, LatencyEvidence, Verdict } from './rollout.ts';
+import { failThreshold } from './statistics/boundary.ts';
 import { logEValue, logEValueBelow, logThreshold } from './statistics/one-rate.ts';
 
 /**
@@ -39,7 +40,7 @@ export function latencyVerdict({ trials, slow = 0 }: Counts, guard: LatencyGuard
  * @param size number of entries; default 256
  */
 export function fuseLimits(guard: ErrorRateGuard, size = 256): readonly number[] {
-  const threshold = logThreshold(guard.confidence);
+  const threshold = failThreshold(guard.max, guard.confidence);
   const limits: number[] = [];
   // Another success only weakens the evidence, so the limits never fall.
   let least = 0;
@@ -59,9 +60,9 @@ function judgeRate(
   hits: number,
   { max, confidence }: { readonly max: number; readonly confidence: number },
 ): Omit<Judgement, 'summary'> {
-  const threshold = logThreshold(confidence);
+  const threshold = failThreshold(max, confidence);
   const logE = logEValue(trials, hits, max);
-  const isBelow = logEValueBelow(trials, hits, max) >= threshold;
+  const isBelow = logEValueBelow(trials, hits, max) >= logThreshold(confidence);
   // The two never hold at once: each needs the observed rate on its own side of the bound.
   const verdict: Verdict = logE >= threshold ? 'fail' : isBelow ? 'pass' : 'inconclusive';
   return { verdict, trials, confidence, logE, logThreshold: threshold };

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { logEValue, logEValueBelow, logThreshold } from '../../src/rollout/statistics/one-rate.ts';
+import { crossingChance, failThreshold } from '../../src/rollout/statistics/boundary.ts';
+import { logEValue, logEValueBelow, logEValueOf, logThreshold } from '../../src/rollout/statistics/one-rate.ts';
 import { errorRateVerdict, fuseLimits } from '../../src/rollout/statistics.ts';
 
 const max = fc.double({ min: 0.0005, max: 0.5, noNaN: true });
@@ -37,15 +38,37 @@ describe('false alarms', () => {
     [0.01, 0.9, 20_000],
     [0.05, 0.95, 8_000],
     [0.2, 0.99, 3_000],
+    [0.001, 0.99, 100_000],
   ])('at a true rate of exactly %d stay within 1 - %d over %d looks', (rate, confidence, looks) => {
     const { chance } = crossing(rate, fuseLimits({ max: rate, confidence }, looks));
     expect(chance).toBeLessThanOrEqual(1 - confidence);
-    // And the test is not merely timid.
-    expect(chance).toBeGreaterThan((1 - confidence) / 10);
+    // And the test is not merely timid: nearly all of the budget is spent.
+    expect(chance).toBeGreaterThan(0.85 * (1 - confidence));
+  });
+
+  it('are computed for ever, and as they are found trial by trial', () => {
+    const threshold = failThreshold(0.01, 0.99);
+    const { chance } = crossing(0.01, fuseLimits({ max: 0.01, confidence: 0.99 }, 10_000));
+    const ever = crossingChance(logEValueOf(0.01), 0.01, threshold);
+    expect(ever).toBeGreaterThanOrEqual(chance);
+    expect(ever - chance).toBeLessThan(0.0003);
+    expect(ever).toBeLessThanOrEqual(0.01);
+  });
+
+  it('need less evidence than Ville asks for, where errors are rare', () => {
+    fc.assert(
+      fc.property(guard, (rule) => {
+        const threshold = failThreshold(rule.max, rule.confidence);
+        expect(threshold).toBeGreaterThan(0);
+        expect(threshold).toBeLessThanOrEqual(logThreshold(rule.confidence));
+        expect(crossingChance(logEValueOf(rule.max), rule.max, threshold)).toBeLessThanOrEqual(1 - rule.confidence);
+      }),
+      { numRuns: 40 },
+    );
   });
 
   it('at half the allowed rate are far rarer', () => {
-    expect(crossing(0.005, fuseLimits({ max: 0.01, confidence: 0.99 }, 20_000)).chance).toBeLessThan(0.0025);
+    expect(crossing(0.005, fuseLimits({ max: 0.01, confidence: 0.99 }, 20_000)).chance).toBeLessThan(0.005);
   });
 });
 
@@ -53,12 +76,17 @@ describe('detection', () => {
   const kullbackLeibler = (p: number, q: number): number =>
     p * Math.log(p / q) + (p < 1 ? (1 - p) * Math.log((1 - p) / (1 - q)) : 0);
 
-  it.each([3, 4, 5, 7, 10, 15, 20, 30, 50, 100])('of %d times the allowed 1 % is near the best possible', (times) => {
-    const wald = logThreshold(0.99) / kullbackLeibler(times * 0.01, 0.01);
-    const limits = fuseLimits({ max: 0.01, confidence: 0.99 }, Math.ceil(10 * wald) + 5);
-    const { chance, meanTrials } = crossing(times * 0.01, limits);
-    expect(chance).toBeGreaterThan(0.9999);
-    expect(meanTrials).toBeLessThan(1.26 * wald + 2);
+  const times = [3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200, 300, 500, 900];
+  const cells = [0.05, 0.01, 0.005, 0.001].flatMap((allowed) =>
+    times.filter((n) => n * allowed <= 1).map((n) => [n * allowed, allowed] as const),
+  );
+
+  it.each(cells)('of a rate of %d where %d is allowed is near the best possible', (rate, allowed) => {
+    const wald = logThreshold(0.99) / kullbackLeibler(rate, allowed);
+    const limits = fuseLimits({ max: allowed, confidence: 0.99 }, Math.ceil(10 * wald) + 10);
+    const { chance, meanTrials } = crossing(rate, limits);
+    expect(chance).toBeGreaterThan(0.999);
+    expect(meanTrials).toBeLessThan(1.31 * wald + 2);
   });
 
   it('of what is only twice the allowed rate comes too', () => {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 const SRC = resolve(import.meta.dirname, '../../src');
 
 /** Folders that hold no clock, no randomness, no I/O: `node:*` may not be imported there. */
-const PURE = ['traffic'];
+const PURE = ['traffic/', 'rollout/statistics/'];
 /** Layers from top to bottom: an import may only point down, or stay in its folder. `config/config.ts` is types. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: ['app', 'admin', 'config', 'loadtest', 'platform', 'rollout', 'store', 'telemetry', 'traffic'],
@@ -62,7 +62,7 @@ describe('imports', () => {
   });
 
   it('of the pure folders reach neither Node nor a package', () => {
-    const wrong = all.filter(({ file, to }) => PURE.includes(folderOf(file)) && !to.startsWith('.'));
+    const wrong = all.filter(({ file, to }) => PURE.some((folder) => file.startsWith(folder)) && !to.startsWith('.'));
     expect(wrong.map(({ file, to }) => `${file} imports ${to}`)).toEqual([]);
   });
 });

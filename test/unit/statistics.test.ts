@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { failThreshold } from '../../src/rollout/statistics/boundary.ts';
 import { logEValue, logEValueBelow, logThreshold } from '../../src/rollout/statistics/one-rate.ts';
 import { errorRateVerdict, fuseLimits } from '../../src/rollout/statistics.ts';
 
@@ -7,9 +8,9 @@ const GUARD = { max: 0.01, confidence: 0.99 };
 describe('the e-value', () => {
   it('starts at 1 and has the same digits on every machine', () => {
     expect(logEValue(0, 0, 0.01)).toBeCloseTo(0, 14);
-    expect(logEValue(2, 2, 0.01)).toBe(5.721156100918024);
-    expect(logEValue(100, 5, 0.01)).toBe(3.332975730984012);
-    expect(logEValueBelow(512, 0, 0.01)).toBe(4.606129203268057);
+    expect(logEValue(2, 2, 0.01)).toBe(6.093879929631735);
+    expect(logEValue(100, 5, 0.01)).toBe(3.0973084295353344);
+    expect(logEValueBelow(512, 0, 0.01)).toBe(4.77848313594646);
   });
 
   it('stays finite and sensible for counts up to a thousand million', () => {
@@ -38,6 +39,18 @@ describe('the e-value', () => {
   });
 });
 
+describe('the threshold of a guard', () => {
+  it('has the same digits on every machine', () => {
+    expect(failThreshold(0.01, 0.99)).toBe(3.890109580937205);
+    expect(failThreshold(0.001, 0.99)).toBe(3.8091593237616332);
+  });
+
+  it('is what Ville asks for where errors are not rare', () => {
+    expect(failThreshold(0.7, 0.99)).toBe(logThreshold(0.99));
+    expect(failThreshold(0, 0.99)).toBe(logThreshold(0.99));
+  });
+});
+
 describe('the error-rate verdict', () => {
   it('is inconclusive before the first attempt', () => {
     const evidence = errorRateVerdict({ trials: 0, errors: 0 }, GUARD);
@@ -48,6 +61,12 @@ describe('the error-rate verdict', () => {
   it('never fails on a single error at 1 % and 99 %, and does on two of two', () => {
     expect(errorRateVerdict({ trials: 1, errors: 1 }, GUARD).verdict).toBe('inconclusive');
     expect(errorRateVerdict({ trials: 2, errors: 2 }, GUARD).verdict).toBe('fail');
+  });
+
+  it('takes a single error for enough only where errors must be rarer than one in some hundred', () => {
+    const strict = { max: 0.001, confidence: 0.99 };
+    expect(errorRateVerdict({ trials: 2, errors: 1 }, strict).verdict).toBe('fail');
+    expect(errorRateVerdict({ trials: 3, errors: 1 }, strict).verdict).toBe('inconclusive');
   });
 
   it('tells what it saw in a sentence', () => {
@@ -69,13 +88,13 @@ describe('the error-rate verdict', () => {
     const evidence = errorRateVerdict({ trials: 40, errors: 5 }, GUARD);
     expect(evidence).toMatchObject({ guard: 'errorRate', verdict: 'fail', trials: 40, errors: 5, ...GUARD });
     expect(evidence.logE).toBe(logEValue(40, 5, 0.01));
-    expect(evidence.logThreshold).toBe(logThreshold(0.99));
+    expect(evidence.logThreshold).toBe(failThreshold(0.01, 0.99));
   });
 });
 
 describe('the limits of a fuse', () => {
   it('begin with one that cannot be met where one error proves nothing', () => {
-    expect(fuseLimits(GUARD).slice(0, 10)).toEqual([2, 2, 2, 2, 3, 3, 3, 3, 3, 3]);
+    expect(fuseLimits(GUARD).slice(0, 10)).toEqual([2, 2, 2, 2, 2, 2, 2, 2, 3, 3]);
     expect(fuseLimits(GUARD)).toHaveLength(256);
   });
 
