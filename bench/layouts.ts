@@ -13,6 +13,8 @@ export interface Layout {
   readonly operated: boolean;
   /** Started anew for each measurement. */
   readonly fresh: boolean;
+  /** What clients speak; targets always HTTP/1.1 in clear text. `h2` is HTTP/2 over TLS. */
+  readonly protocol: 'http' | 'https' | 'h2';
 }
 
 const BASE: Layout = {
@@ -24,6 +26,7 @@ const BASE: Layout = {
   behind: 'files',
   operated: false,
   fresh: false,
+  protocol: 'http',
 };
 
 export const LAYOUTS = {
@@ -36,6 +39,8 @@ export const LAYOUTS = {
   workers2: { ...BASE, id: 'workers-2', workers: 2 },
   idle: { ...BASE, id: 'idle', fresh: true },
   start: { ...BASE, id: 'start', fresh: true },
+  https: { ...BASE, id: 'https', protocol: 'https' },
+  h2: { ...BASE, id: 'h2', protocol: 'h2' },
   switched: { ...BASE, id: 'switched', operated: true },
   rollout: { ...BASE, id: 'rollout', operated: true },
 } as const satisfies Record<string, Layout>;

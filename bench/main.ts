@@ -10,7 +10,6 @@ import { programVersion } from './peers/version.ts';
 import { type Report, renderMarkdown } from './report/markdown.ts';
 import { writeReport } from './report/write.ts';
 import { runRounds } from './run.ts';
-import { NOT_YET } from './scenarios.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
 
@@ -35,7 +34,7 @@ async function main(): Promise<void> {
       rounds: options.rounds,
       seconds: options.seconds,
       peers: present.map(({ id, title, version }) => ({ id, title, version: version() ?? '' })),
-      leftOut: [...missing.map(({ title }) => `${title}: not installed`), ...NOT_YET],
+      leftOut: missing.map(({ title }) => `${title}: not installed`),
       result,
       verdicts: judge(result),
     };

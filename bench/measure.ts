@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Instance } from './instance.ts';
 import { hostOf } from './layouts.ts';
+import { runH2load } from './load/h2load.ts';
 import { IdleConnections } from './load/idle.ts';
 import type { OpenLoopOptions, OpenLoopResult } from './load/open-loop.ts';
 import { type Operator, resetWeights, startRollout, switchAround } from './load/operator.ts';
@@ -42,6 +43,8 @@ function measureLoad(load: Load, instance: Instance, extent: Extent): Promise<Sa
   switch (load.kind) {
     case 'closed':
       return measureClosed(load, instance, extent);
+    case 'h2':
+      return measureH2(load, instance, extent);
     case 'open':
       return measureOpen(load, instance, extent);
     case 'websocket':
@@ -57,13 +60,24 @@ async function measureClosed(
   { seconds }: Extent,
 ): Promise<Sample> {
   const { port, directory, layout } = instance;
-  const options = { port, directory, seconds, services: load.spread === true ? layout.services : 1, ...load };
+  const services = load.spread === true ? layout.services : 1;
+  const options = { port, directory, seconds, services, secure: layout.protocol === 'https', ...load };
   const [result, cpu] = await metered(instance, () => runWrk(options));
   return {
     ...perOperation(cpu, result.requests),
     perSecond: result.requests / result.seconds,
     p50Ms: result.p50Ms,
     p99Ms: result.p99Ms,
+    residentMiB: instance.residentBytes() / MIB,
+    errors: result.errors,
+  };
+}
+
+async function measureH2(load: Load & { kind: 'h2' }, instance: Instance, { seconds }: Extent): Promise<Sample> {
+  const [result, cpu] = await metered(instance, () => runH2load({ port: instance.port, seconds, ...load }));
+  return {
+    ...perOperation(cpu, result.requests),
+    perSecond: result.requests / result.seconds,
     residentMiB: instance.residentBytes() / MIB,
     errors: result.errors,
   };

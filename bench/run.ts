@@ -1,5 +1,6 @@
 import type { Lab } from './lab.ts';
 import { LAYOUTS } from './layouts.ts';
+import { h2loadVersion } from './load/h2load.ts';
 import { measure } from './measure.ts';
 import type { BenchOptions } from './options.ts';
 import type { Peer } from './peers/peer.ts';
@@ -55,6 +56,7 @@ export async function runRounds(
 }
 
 export function takes(peer: Peer, { layout, load }: Scenario): boolean {
+  if (load.kind === 'h2' && h2loadVersion() === null) return false;
   return peer.supports(layout) && (load.kind !== 'websocket' || peer.upgrades);
 }
 

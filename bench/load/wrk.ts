@@ -21,13 +21,15 @@ export interface WrkOptions {
   readonly services: number;
   readonly seconds: number;
   readonly directory: string;
+  /** Over TLS. */
+  readonly secure?: boolean;
 }
 
 /** As many requests as the proxy takes (closed loop). */
 export async function runWrk(options: WrkOptions): Promise<WrkResult> {
   const script = join(options.directory, 'wrk.lua');
   writeFileSync(script, luaScript(options.request, options.services));
-  const url = `http://127.0.0.1:${options.port}${options.request.path}`;
+  const url = `${options.secure === true ? 'https' : 'http'}://127.0.0.1:${options.port}${options.request.path}`;
   const output = await runCommand([
     'wrk',
     '-t1',

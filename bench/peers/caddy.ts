@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hostsOf, weightedPorts } from '../layouts.ts';
+import { CERTIFICATE, KEY } from '../tls.ts';
 import type { Peer, Setup } from './peer.ts';
 import { programVersion } from './version.ts';
 
@@ -25,16 +26,20 @@ export const caddy: Peer = {
 function configuration({ layout, port, targets, directory }: Setup): unknown {
   const routes = hostsOf(layout).map((host) => ({ match: [{ host: [host] }], handle: [reverseProxy(targets)] }));
   const logger = { writer: { output: 'file', filename: join(directory, 'access.log') }, include: ['http.log.access'] };
+  const isSecure = layout.protocol !== 'http';
   return {
     admin: { disabled: true },
     logging: { logs: { default: { level: 'ERROR' }, ...(layout.accessLog ? { access: logger } : {}) } },
     apps: {
+      ...(isSecure ? { tls: { certificates: { load_files: [{ certificate: CERTIFICATE, key: KEY }] } } } : {}),
       http: {
         servers: {
           bench: {
             listen: [`127.0.0.1:${port}`],
             automatic_https: { disable: true },
             routes,
+            ...(isSecure ? { tls_connection_policies: [{ default_sni: 'gate.test' }] } : {}),
+            protocols: layout.protocol === 'h2' ? ['h1', 'h2'] : ['h1'],
             ...(layout.accessLog ? { logs: {} } : {}),
           },
         },

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hostsOf, weightedPorts } from '../layouts.ts';
+import { certificateAndKey } from '../tls.ts';
 import type { Peer, Setup } from './peer.ts';
 import { programVersion } from './version.ts';
 
@@ -20,12 +21,20 @@ export const haproxy: Peer = {
         .map((host, i) => `${host} s${i}\n`)
         .join(''),
     );
+    writeFileSync(join(setup.directory, 'gate.pem'), certificateAndKey());
     writeFileSync(file, configuration(setup, hosts));
     return { command: ['haproxy', '-db', '-f', file] };
   },
 };
 
-function configuration({ layout, port, targets }: Setup, hosts: string): string {
+function bindOptions({ layout, directory }: Setup): string {
+  if (layout.protocol === 'http') return '';
+  const alpn = layout.protocol === 'h2' ? ' alpn h2,http/1.1' : '';
+  return ` ssl crt ${join(directory, 'gate.pem')}${alpn}`;
+}
+
+function configuration(setup: Setup, hosts: string): string {
+  const { layout, port, targets } = setup;
   const servers = weightedPorts(targets).map(
     (target, i) => `  server t${i} 127.0.0.1:${target.port} weight ${target.weight}`,
   );
@@ -51,9 +60,9 @@ ${log}
   timeout tunnel 600s
   timeout http-keep-alive 600s
 frontend clients
-  bind 127.0.0.1:${port}
+  bind 127.0.0.1:${port}${bindOptions(setup)}
   option forwardfor
-  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   http-request set-header Via "1.1 bench"
   use_backend %[req.hdr(host),lower,map(${hosts})]

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hostsOf, weightedPorts } from '../layouts.ts';
+import { hostsOf, type Layout, weightedPorts } from '../layouts.ts';
+import { CERTIFICATE, KEY } from '../tls.ts';
 import type { Peer, Prepared, Setup } from './peer.ts';
 import { programVersion } from './version.ts';
 
@@ -43,14 +44,22 @@ http {
   return { command: ['nginx', '-e', join(directory, 'error.log'), '-c', file] };
 }
 
+function listenOptions({ protocol }: Layout): string {
+  if (protocol === 'http') return '';
+  return protocol === 'h2' ? ' ssl http2' : ' ssl';
+}
+
 function proxyBlocks({ layout, port, targets, directory }: Setup): string {
+  const tls = `ssl_certificate ${CERTIFICATE};
+  ssl_certificate_key ${KEY};
+  ssl_session_cache shared:sessions:1m;`;
   const log = layout.accessLog ? `access_log ${join(directory, 'access.log')};` : 'access_log off;';
   const servers = weightedPorts(targets).map((target) => `server 127.0.0.1:${target.port} weight=${target.weight};`);
   const blocks = hostsOf(layout).map(
     (host, i) => `
   upstream u${i} { ${servers.join(' ')} keepalive 256; keepalive_requests 100000000; keepalive_timeout 60s; }
   server {
-    listen 127.0.0.1:${port};
+    listen 127.0.0.1:${port}${listenOptions(layout)};
     server_name ${host};
     location / {
       proxy_pass http://u${i};
@@ -68,6 +77,7 @@ function proxyBlocks({ layout, port, targets, directory }: Setup): string {
   }`,
   );
   return `${log}
+  ${layout.protocol === 'http' ? '' : tls}
   map $http_upgrade $connection_to_target { default upgrade; "" ""; }
   ${blocks.join('')}`;
 }

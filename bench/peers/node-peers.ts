@@ -5,8 +5,14 @@ import type { Peer, Setup } from './peer.ts';
 
 const require = createRequire(import.meta.url);
 
-/** What a Node.js developer would write with http-proxy-3, and with node:http in front of undici. */
+/** What a Node.js developer would write with these packages, and with node:http in front of undici. */
 export const httpProxy3: Peer = nodePeer({ id: 'http-proxy-3', title: 'http-proxy-3', upgrades: true });
+export const fastProxy: Peer = nodePeer({ id: 'fast-proxy', title: 'fast-proxy', upgrades: false });
+export const fastifyHttpProxy: Peer = nodePeer({
+  id: 'fastify-http-proxy',
+  title: '@fastify/http-proxy',
+  upgrades: false,
+});
 export const nodeUndici: Peer = nodePeer({ id: 'node-undici', title: 'node:http + undici', upgrades: false });
 
 /** Options of the scripts under `servers/`, given as JSON. */
@@ -16,13 +22,20 @@ export interface NodeServerOptions {
   readonly targets: readonly { readonly port: number; readonly weight: number }[];
 }
 
+/** Where the package has another name than the peer. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  'node-undici': 'undici',
+  'fastify-http-proxy': '@fastify/http-proxy',
+};
+
 function nodePeer(about: { readonly id: string; readonly title: string; readonly upgrades: boolean }): Peer {
   const script = fileURLToPath(new URL(`../servers/${about.id}.ts`, import.meta.url));
   return {
     ...about,
     warmsUp: true,
-    version: () => packageVersion(about.id === 'node-undici' ? 'undici' : about.id),
-    supports: ({ operated, workers, accessLog }) => !operated && workers === 1 && !accessLog,
+    version: () => packageVersion(PACKAGES[about.id] ?? about.id),
+    supports: ({ operated, workers, accessLog, protocol }) =>
+      !operated && workers === 1 && !accessLog && protocol === 'http',
     prepare: (setup) => ({ command: [process.execPath, script, JSON.stringify(optionsOf(setup))] }),
   };
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { VERSION } from '../../src/platform/version.ts';
 import { hostsOf, WEIGHTS } from '../layouts.ts';
+import { CERTIFICATE, KEY } from '../tls.ts';
 import type { Peer, Setup } from './peer.ts';
 
 const CLI = fileURLToPath(new URL('../../bin/tealgate.js', import.meta.url));
@@ -37,7 +38,14 @@ function configuration({ layout, port, adminPort, targets }: Setup): unknown {
     rollout: { stages: [{ weight: 5, hold: '1h' }, { weight: 100 }], guards: { errorRate: { max: '1%' } } },
   };
   return {
-    listeners: [{ address: `127.0.0.1:${port}`, timeouts: { keepAlive: '600s' }, limits: { connections: 20_000 } }],
+    listeners: [
+      {
+        address: `127.0.0.1:${port}`,
+        timeouts: { keepAlive: '600s' },
+        limits: { connections: 20_000 },
+        ...(layout.protocol === 'http' ? {} : { tls: { cert: CERTIFICATE, key: KEY } }),
+      },
+    ],
     admin: { address: `127.0.0.1:${adminPort}` },
     store: { path: ':memory:' },
     workers: layout.workers,
