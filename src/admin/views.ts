@@ -1,5 +1,7 @@
 import type { Applied, ServiceView } from '../app/control-plane.ts';
 import { ENDED, type Rollout } from '../rollout/rollout.ts';
+import { extensionLeftMs } from '../rollout/stage-end.ts';
+import { deadlineLeftMs } from '../rollout/waiting.ts';
 
 /** An applied command with what is asked for most at the top. */
 export function appliedView({ version, service }: Applied) {
@@ -15,6 +17,8 @@ export function rolloutView(rollout: Rollout) {
     stage: 'stage' in position ? position.stage : null,
     reason: reasonOf(rollout),
     remainingHoldMs: remainingHoldMs(rollout),
+    extensionLeftMs: extensionLeftMs(rollout),
+    deadlineLeftMs: deadlineLeftMs(rollout),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import { operate } from '../rollout/operate.ts';
+import { stopAtOnce } from '../rollout/operate.ts';
 import type { Phase } from '../rollout/rollout.ts';
 import type { NewEvent } from '../store/store.ts';
 import { desiredService, effectiveService, own, withService } from './desired/effective.ts';
@@ -27,7 +27,7 @@ export function abandonRollouts(
     if (rollout === null || DECIDED.has(rollout.position.phase)) continue;
     if ([rollout.from, rollout.to].every((side) => own(service.upstreams, side) !== undefined)) continue;
     const state = { name, config: service, desired: before, effective: effectiveService(service, before) };
-    const stopped = proposeUpdate(state, operate(rollout, 'abort', 'config', at), at);
+    const stopped = proposeUpdate(state, stopAtOnce(rollout, 'config', at), at);
     next = withService(next, name, stopped.desired);
     events.push(...(stopped.events ?? []).map((event) => ({ actor: 'config', ...event, service: name, at })));
   }

@@ -116,6 +116,8 @@ export interface UpstreamView {
   readonly weight: number;
   readonly admin: 'enabled' | 'draining';
   readonly drain: { readonly sinceAt: number; readonly deadlineAt: number; readonly drained: boolean } | null;
+  /** The old side of a promoted rollout, while it is kept to return to; it drains when nothing is left. */
+  readonly warm?: { readonly sinceAt: number; readonly leftMs: number };
   readonly inFlight: number;
   readonly upgrades: number;
   readonly pins: number;

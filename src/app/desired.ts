@@ -18,6 +18,8 @@ export interface DesiredService {
   readonly targets: Readonly<Record<string, Override<readonly string[]>>>;
   /** Upstreams that take no request at all. */
   readonly draining: Readonly<Record<string, { readonly sinceAt: number }>>;
+  /** Old sides that stay as they are after a promotion, and drain when their time is over. Absent: none. */
+  readonly warm?: Readonly<Record<string, WarmUpstream>>;
   readonly pinEpochs: Readonly<Record<string, number>>;
   /** Newest first; the first may be running. At most 20 are kept. */
   readonly rollouts: readonly Rollout[];
@@ -27,4 +29,11 @@ export interface DesiredService {
 export interface Override<T> {
   readonly value: T;
   readonly base: T;
+}
+
+/** `keptMs`: how long it has been kept of `keepMs`, without the time while the proxy was down. */
+export interface WarmUpstream {
+  readonly sinceAt: number;
+  readonly keepMs: number;
+  readonly keptMs: number;
 }

@@ -1,5 +1,5 @@
 import type { ErrorRateGuard } from '../config/config.ts';
-import type { Rollout } from '../rollout/rollout.ts';
+import type { Phase, Rollout } from '../rollout/rollout.ts';
 import type { Fuse } from '../traffic/snapshot.ts';
 
 /** The brakes that are armed in the workers, one for each service whose candidate is under judgement. */
@@ -10,6 +10,9 @@ export interface Fuses {
   rearm(service: string, fuseId: number): boolean;
 }
 
+/** Phases in which the candidate may have traffic and is judged. */
+const ARMED: ReadonlySet<Phase> = new Set(['progressing', 'paused', 'returning']);
+
 export type FuseLimits = (guard: ErrorRateGuard) => readonly number[];
 
 export function createFuses(limits: FuseLimits): Fuses {
@@ -18,8 +21,7 @@ export function createFuses(limits: FuseLimits): Fuses {
   return {
     of({ id, service, position, plan }) {
       const guard = plan.guards.errorRate;
-      if (guard === null || guard.dryRun === true || (position.phase !== 'progressing' && position.phase !== 'paused'))
-        return null;
+      if (guard === null || guard.dryRun === true || !ARMED.has(position.phase) || !('stage' in position)) return null;
       const key = `${id}/${position.stage}`;
       const before = armed.get(service);
       if (before?.key === key) return before.fuse;

@@ -12,6 +12,7 @@ import { createControl } from './control.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { openState } from './open-state.ts';
 import { metricsSource } from './ports/metrics-source.ts';
+import { retireWarm } from './retire-warm.ts';
 import { type Gate, RunningGate } from './running-gate.ts';
 import { sweepOutliers } from './sweep-outliers.ts';
 import { sweepRemoved } from './sweep-removed.ts';
@@ -128,7 +129,7 @@ async function loadAdmin() {
 }
 
 function startRollouts({ runner, core, health }: Composition, running: AbortController, owned: AsyncDisposableStack) {
-  const ended = runner.start(running.signal);
+  const ended = Promise.all([runner.start(running.signal), retireWarm(core, running.signal)]);
   owned.defer(async () => {
     running.abort();
     health.close();

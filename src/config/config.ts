@@ -149,7 +149,25 @@ export type PinsConfig =
   | { readonly by: 'header'; readonly header: string }
   | { readonly by: 'cookie'; readonly name: string; readonly maxAgeS: number };
 
-export interface RolloutPlan {
+/** What happens when a rollout cannot simply go on. Absent is the default, as in what older versions stored. */
+export interface RolloutPolicies {
+  /** A guard is still inconclusive at the end of a stage. Absent: the next stage begins all the same. */
+  readonly onInconclusive?: 'pause';
+  /** How much longer than its hold a stage waits for inconclusive guards. Absent: not at all. */
+  readonly extendMs?: number;
+  /** The candidate got no request during the hold of a stage. Absent: the next stage begins all the same. */
+  readonly onNoTraffic?: 'hold' | 'rollback';
+  /** The longest that it waits in one place. Absent: for ever. */
+  readonly deadlineMs?: number;
+  /** Absent: it is aborted. */
+  readonly onDeadline?: 'rollback' | 'promote';
+  /** How long the old side stays as it is after a promotion. Absent: it drains at once. */
+  readonly keepWarmMs?: number;
+  /** How long the weights take to return to stable. Absent: no time. */
+  readonly rampMs?: number;
+}
+
+export interface RolloutPlan extends RolloutPolicies {
   readonly strategy: 'canary' | 'blue-green';
   readonly smoke: readonly SmokeRequest[];
   /**
@@ -168,6 +186,8 @@ export interface Stage {
   readonly minRequests?: number;
   /** `manual`: the rollout pauses before this stage until somebody resumes it; absent: it does not. */
   readonly gate?: 'manual';
+  /** Instead of that of the plan. */
+  readonly extendMs?: number;
 }
 
 export interface SmokeRequest {

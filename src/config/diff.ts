@@ -12,6 +12,7 @@ import type {
   PinsConfig,
   PreviewConfig,
   RolloutPlan,
+  RolloutPolicies,
   ServiceConfig,
   SmokeRequest,
   TlsConfig,
@@ -110,7 +111,22 @@ function planLines(before: RolloutPlan, after: RolloutPlan): string[] {
     ...changed('strategy', before.strategy, after.strategy),
     ...changed('stages', stagesText(before), stagesText(after)),
     ...changed('guards', guardsText(before.guards), guardsText(after.guards)),
+    ...policyLines(before, after),
     ...smokeLines(before.smoke, after.smoke),
+  ];
+}
+
+function policyLines(before: RolloutPolicies, after: RolloutPolicies): string[] {
+  const time = (ms: number | undefined): string => formatDuration(ms ?? 0);
+  const deadline = (ms: number | undefined): string => (ms === undefined ? 'none' : formatDuration(ms));
+  return [
+    ...changed('on inconclusive', before.onInconclusive ?? 'advance', after.onInconclusive ?? 'advance'),
+    ...changed('extend', time(before.extendMs), time(after.extendMs)),
+    ...changed('on no traffic', before.onNoTraffic ?? 'advance', after.onNoTraffic ?? 'advance'),
+    ...changed('deadline', deadline(before.deadlineMs), deadline(after.deadlineMs)),
+    ...changed('on deadline', before.onDeadline ?? 'abort', after.onDeadline ?? 'abort'),
+    ...changed('keep warm', time(before.keepWarmMs), time(after.keepWarmMs)),
+    ...changed('ramp of a rollback', time(before.rampMs), time(after.rampMs)),
   ];
 }
 
@@ -246,9 +262,10 @@ function pinsText(pins: PinsConfig): string {
 
 function stagesText({ stages }: RolloutPlan): string {
   return stages
-    .map(({ weight, holdMs, minRequests, gate }) => {
+    .map(({ weight, holdMs, minRequests, gate, extendMs }) => {
       const begun = gate === undefined ? `${weight}` : `gate, ${weight}`;
-      const held = holdMs === 0 ? begun : `${begun} for ${formatDuration(holdMs)}`;
+      const most = extendMs === undefined ? '' : ` and up to ${formatDuration(extendMs)}`;
+      const held = holdMs === 0 && most === '' ? begun : `${begun} for ${formatDuration(holdMs)}${most}`;
       return minRequests === undefined ? held : `${held} and ${minRequests} requests`;
     })
     .join(', ');

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ErrorRateGuard, GuardsPlan, LatencyGuard, RolloutPlan, SmokeRequest, Stage } from './config.ts';
 import { mistake, value } from './parsed.ts';
+import { checkPolicies, mergePolicies, policyKeys } from './policies-schema.ts';
 import type { Finding } from './problem.ts';
 import { count, duration, headerKey, object, percent, requestPath, text } from './values.ts';
 
@@ -53,7 +54,8 @@ const stageSchema = object({
   gate: z
     .literal('manual')
     .optional()
-    .describe('`manual` pauses the rollout before this stage until it is resumed; not before the first. Default none.'),
+    .describe('`manual` pauses the rollout before this stage until it is resumed. Default none.'),
+  extend: duration().optional().describe('Of this stage, instead of the `extend` of the plan.'),
 });
 
 const dryRun = z.boolean().optional().describe('`true` tells the verdict and moves nothing; default `false`.');
@@ -99,6 +101,11 @@ export const planSchema = object({
   watch: duration()
     .optional()
     .describe('Of a blue-green rollout: how long the guards watch before it is promoted; default `0s`.'),
+  gate: z
+    .literal('manual')
+    .optional()
+    .describe('Of a blue-green rollout: `manual` pauses it before the switch until it is resumed. Default none.'),
+  ...policyKeys,
   guards: z
     .union(
       [
@@ -140,16 +147,17 @@ export function checkPlan(plan: PlanSettings, base: RolloutPlan): Finding[] {
       message: 'belongs to `strategy: blue-green`; with canary give `hold` in each stage',
     });
   }
+  if (strategy === 'canary' && plan.gate !== undefined) {
+    findings.push({
+      path: ['gate'],
+      atKey: true,
+      message: 'belongs to `strategy: blue-green`; with canary give `gate` in a stage',
+    });
+  }
   if (lacksLatencyMax(plan.guards, base.guards)) {
     findings.push({ path: ['guards', 'latency'], atKey: true, message: 'needs `max`, such as `max: 500ms`' });
   }
-  if (plan.stages?.[0]?.gate !== undefined) {
-    findings.push({
-      path: ['stages', 0, 'gate'],
-      atKey: true,
-      message: 'nothing comes before the first stage; give it to a later one',
-    });
-  }
+  findings.push(...checkPolicies(plan, base));
   plan.stages?.forEach((stage, i, stages) => {
     const before = stages[i - 1]?.weight ?? 0;
     if (stage.weight <= before) {
@@ -178,6 +186,7 @@ export function mergePlan(plan: PlanSettings, base: RolloutPlan): RolloutPlan {
     smoke: plan.smoke?.map(toSmoke) ?? base.smoke,
     stages: strategy === 'canary' ? canaryStages(plan, base) : blueGreenStages(plan, base),
     guards: mergeGuards(plan.guards, base.guards),
+    ...mergePolicies(plan, base),
   };
 }
 
@@ -187,8 +196,9 @@ function canaryStages(plan: PlanSettings, base: RolloutPlan): readonly Stage[] {
 }
 
 function blueGreenStages(plan: PlanSettings, base: RolloutPlan): readonly Stage[] {
-  if (plan.watch !== undefined) return [{ weight: 100, holdMs: plan.watch }];
-  return base.strategy === 'blue-green' ? base.stages : [{ weight: 100, holdMs: 0 }];
+  const under: Stage = { weight: 100, holdMs: 0, ...(base.strategy === 'blue-green' ? base.stages[0] : {}) };
+  const { watch = under.holdMs, gate = under.gate } = plan;
+  return [{ weight: 100, holdMs: watch, ...(gate === undefined ? {} : { gate }) }];
 }
 
 function mergeGuards(guards: PlanSettings['guards'], base: GuardsPlan): GuardsPlan {
@@ -228,12 +238,13 @@ function lacksLatencyMax(guards: PlanSettings['guards'], base: GuardsPlan): bool
   return latency.max === undefined && base.latency === undefined;
 }
 
-function toStage({ weight, hold, minRequests, gate }: NonNullable<PlanSettings['stages']>[number]): Stage {
+function toStage({ weight, hold, minRequests, gate, extend }: NonNullable<PlanSettings['stages']>[number]): Stage {
   return {
     weight,
     holdMs: hold,
     ...(minRequests === undefined ? {} : { minRequests }),
     ...(gate === undefined ? {} : { gate }),
+    ...(extend === undefined ? {} : { extendMs: extend }),
   };
 }
 

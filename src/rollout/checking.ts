@@ -1,4 +1,4 @@
-import { advanceTo } from './progress.ts';
+import { goTo } from './progress.ts';
 import type { Rollout, SmokeResult } from './rollout.ts';
 import { ITSELF, move, type Step, stableWeights, unchanged } from './step.ts';
 
@@ -10,10 +10,10 @@ export function start(rollout: Rollout, at: number): Step {
   ]);
 }
 
-/** checking → progressing: every target answered as it should, so the first stage begins. */
+/** checking → progressing: every target answered as it should, so the first stage begins, or paused at its gate. */
 export function smokePassed(rollout: Rollout, results: readonly SmokeResult[], at: number): Step {
   if (rollout.position.phase !== 'checking') return unchanged(rollout);
-  return advanceTo({ ...rollout, smoke: results }, 0, { reason: 'smoke_passed', actor: ITSELF, at });
+  return goTo({ ...rollout, smoke: results }, 0, { reason: 'smoke_passed', actor: ITSELF, at });
 }
 
 /** checking → failed: the candidate never had any traffic, so there is nothing to take back. */

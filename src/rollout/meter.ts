@@ -61,17 +61,35 @@ export class Meter {
   }
 
   /** The first look after a transition starts the watch, so a stage is held from when it is served. */
-  #elapsedMs({ id, service, position, transitions }: Rollout): number {
-    if (position.phase !== 'progressing') {
+  #elapsedMs(rollout: Rollout): number {
+    const { id, service, transitions } = rollout;
+    const carriedMs = timedMs(rollout);
+    if (carriedMs === null) {
       this.#held.delete(service);
       return 0;
     }
     const nowMs = this.#clock.monotonicMs();
     const period = `${id}/${transitions.length}`;
     const anchor = this.#held.get(service);
-    if (anchor?.period === period) return anchor.heldMs + (nowMs - anchor.atMs) - position.heldMs;
-    this.#held.set(service, { period, heldMs: position.heldMs, atMs: nowMs });
+    if (anchor?.period === period) return anchor.heldMs + (nowMs - anchor.atMs) - carriedMs;
+    this.#held.set(service, { period, heldMs: carriedMs, atMs: nowMs });
     return 0;
+  }
+}
+
+/** The time that the rollout carries in its phase; null where time does not matter. */
+function timedMs({ position, plan }: Rollout): number | null {
+  switch (position.phase) {
+    case 'progressing':
+      return position.heldMs;
+    case 'returning':
+      return position.returnedMs;
+    case 'checking':
+    case 'paused':
+    case 'draining':
+      return plan.deadlineMs === undefined ? null : (position.waitedMs ?? 0);
+    default:
+      return null;
   }
 }
 

@@ -13,6 +13,12 @@ export function operate(rollout: Rollout, action: RolloutAction, actor: string, 
   return { rollout: next, changes, events };
 }
 
+/** Ends a rollout in one step, without the ramp that its plan may have, to make room or for want of a side. */
+export function stopAtOnce(rollout: Rollout, actor: string, at: number): RolloutUpdate {
+  const { rollout: next, changes, events } = transition(rollout, { type: 'abort', actor, instant: true }, at);
+  return { rollout: next, changes, events };
+}
+
 /**
  * Where `undo` goes: the upstream that was stable before the last promoted rollout; null when none was promoted.
  *

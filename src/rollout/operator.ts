@@ -1,9 +1,10 @@
 import { TealgateError } from '../platform/errors.ts';
 import { created, createRollout } from './create.ts';
-import { advanceTo } from './progress.ts';
+import { advanceTo, goTo } from './progress.ts';
 import { beginPromotion } from './promotion.ts';
-import type { Phase, Rollout } from './rollout.ts';
-import { effectsOf, move, type Step, takeBack, unchanged } from './step.ts';
+import { heldOf, type Phase, type Rollout } from './rollout.ts';
+import { effectsOf, move, type Step, unchanged } from './step.ts';
+import { finishReturn, takeBack, takeBackAtOnce } from './take-back.ts';
 
 export const ROLLOUT_ACTIONS = ['promote', 'abort', 'pause', 'resume', 'retry'] as const;
 export type RolloutAction = (typeof ROLLOUT_ACTIONS)[number];
@@ -12,6 +13,8 @@ export type RolloutAction = (typeof ROLLOUT_ACTIONS)[number];
 export interface Call {
   readonly type: RolloutAction;
   readonly actor: string;
+  /** `abort` without the ramp that the plan may have. */
+  readonly instant?: true;
 }
 
 /** What each phase allows. */
@@ -20,6 +23,7 @@ const POSSIBLE: Readonly<Record<Phase, readonly RolloutAction[]>> = {
   checking: ['abort'],
   progressing: ['promote', 'pause', 'abort'],
   paused: ['promote', 'resume', 'abort'],
+  returning: [],
   promoting: [],
   draining: [],
   promoted: [],
@@ -31,22 +35,23 @@ const POSSIBLE: Readonly<Record<Phase, readonly RolloutAction[]>> = {
 /** Phases in which a call has taken effect already (or its aim is met), so that repeating it changes nothing. */
 const DONE: Readonly<Record<RolloutAction, readonly Phase[]>> = {
   promote: ['promoting', 'draining', 'promoted'],
-  abort: ['aborted', 'rolled_back', 'failed'],
+  abort: ['returning', 'aborted', 'rolled_back', 'failed'],
   pause: ['paused'],
   resume: ['progressing'],
-  retry: ['pending', 'checking', 'progressing', 'paused', 'promoting', 'draining'],
+  retry: ['pending', 'checking', 'progressing', 'paused', 'returning', 'promoting', 'draining'],
 };
 
 /** Performs an operator's call, or throws `conflict` naming the phase and the calls that are possible in it. */
 export function operator(rollout: Rollout, call: Call, at: number): Step {
   const { phase } = rollout.position;
+  if (phase === 'returning' && call.instant === true) return finishReturn(rollout, at);
   if (DONE[call.type].includes(phase)) return unchanged(rollout);
   if (!POSSIBLE[phase].includes(call.type)) throw refusal(rollout, call.type);
   switch (call.type) {
     case 'promote':
       return promote(rollout, call.actor, at);
     case 'abort':
-      return abort(rollout, call.actor, at);
+      return abort(rollout, call, at);
     case 'pause':
       return pause(rollout, call.actor, at);
     case 'resume':
@@ -61,28 +66,32 @@ function promote(rollout: Rollout, actor: string, at: number): Step {
   return beginPromotion(rollout, { reason: 'operator', actor, at });
 }
 
-/** pending, checking, progressing or paused → aborted. */
-function abort(rollout: Rollout, actor: string, at: number): Step {
-  const stage = 'stage' in rollout.position ? rollout.position.stage : 0;
-  const position = { phase: 'aborted' as const, stage, reason: 'operator', endedAt: at };
-  return move(rollout, position, { reason: 'operator', actor, at }, takeBack(rollout));
+/** pending, checking, progressing or paused → aborted; where the candidate has weight, by the ramp of the plan. */
+function abort(rollout: Rollout, { actor, instant }: Call, at: number): Step {
+  const cause = { reason: 'operator', actor, at } as const;
+  return instant === true ? takeBackAtOnce(rollout, 'aborted', cause) : takeBack(rollout, 'aborted', cause);
 }
 
 /** progressing → paused: weights stay, the hold stands still, guards go on judging. */
 function pause(rollout: Rollout, actor: string, at: number): Step {
   const { position } = rollout;
   if (position.phase !== 'progressing') return unchanged(rollout);
-  const paused = { ...position, phase: 'paused' as const, reason: 'operator', sinceAt: at };
+  const paused = { ...heldOf(position), phase: 'paused' as const, reason: 'operator', sinceAt: at };
   return move(rollout, paused, { reason: 'operator', actor, at }, []);
 }
 
-/** paused → progressing: the stage goes on with the hold it had; at a gate, the next one begins. */
+/**
+ * paused → progressing: the stage goes on with the hold it had. At a gate the stage behind it begins, and a stage that
+ * waited for a verdict is left without it.
+ */
 function resume(rollout: Rollout, actor: string, at: number): Step {
   const { position } = rollout;
   if (position.phase !== 'paused') return unchanged(rollout);
-  if (position.reason === 'gate') return advanceTo(rollout, position.stage + 1, { reason: 'operator', actor, at });
-  const { reason: _reason, sinceAt: _sinceAt, ...held } = position;
-  return move(rollout, { ...held, phase: 'progressing' }, { reason: 'operator', actor, at }, []);
+  const cause = { reason: 'operator', actor, at } as const;
+  if (position.unbegun === true) return advanceTo(rollout, 0, cause);
+  if (position.reason === 'gate') return advanceTo(rollout, position.stage + 1, cause);
+  if (position.reason === 'inconclusive') return goTo(rollout, position.stage + 1, cause);
+  return move(rollout, { ...heldOf(position), phase: 'progressing' }, cause, []);
 }
 
 /** aborted, rolled_back or failed → a new rollout with the same plan, from its beginning and with counts of its own. */
@@ -103,6 +112,7 @@ function refusal({ service, position: { phase } }: Rollout, action: RolloutActio
 }
 
 const HINTS: Partial<Record<Phase, string>> = {
+  returning: 'its traffic returns to stable; once it has ended, retry or start a new one',
   promoting: 'the candidate is taking over: undo once it is promoted',
   draining: 'the candidate has taken over: undo once it is promoted',
   promoted: 'use undo to go back, or start a new rollout',

@@ -37,4 +37,6 @@ export type RoutingChange =
   | { readonly kind: 'stable'; readonly upstream: string }
   /** No request at all, pinned or not; pins are broken. */
   | { readonly kind: 'drain'; readonly upstream: string }
+  /** Stays as it is for this long, and then drains, unless it was given traffic meanwhile. */
+  | { readonly kind: 'warm'; readonly upstream: string; readonly keepMs: number }
   | { readonly kind: 'enable'; readonly upstream: string };

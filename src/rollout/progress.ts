@@ -1,22 +1,14 @@
 import { judge } from './guards.ts';
 import { beginPromotion } from './promotion.ts';
-import { type Counts, type GuardEvidence, type Held, type Rollout, stageRequests } from './rollout.ts';
-import {
-  type Cause,
-  ITSELF,
-  move,
-  type Reason,
-  type Step,
-  stageOf,
-  stageWeights,
-  takeBack,
-  unchanged,
-  within,
-} from './step.ts';
+import { type Counts, type GuardEvidence, type Held, heldOf, type Rollout } from './rollout.ts';
+import { extensionMs, isInconclusive, stageStanding } from './stage-end.ts';
+import { type Cause, ITSELF, move, type Reason, type Step, stageWeights, within } from './step.ts';
+import { goOnReturning, takeBack, takeBackAtOnce } from './take-back.ts';
+import { atDeadline, deadlineLeftMs, waitOn } from './waiting.ts';
 
-/** What was seen since the counts and the hold that the rollout carries. */
+/** What was seen since the counts and the time that the rollout carries. */
 export interface Tick {
-  /** Monotonic ms, so neither a clock that jumps nor time the proxy was down is taken for holding. */
+  /** Monotonic ms, so neither a clock that jumps nor time the proxy was down is taken for holding or waiting. */
   readonly elapsedMs: number;
   readonly candidate: Counts;
   readonly stable: Counts;
@@ -24,55 +16,125 @@ export interface Tick {
 
 /**
  * A look at a rollout under way. Guards come first, over all attempts since the rollout began, and hold while it is
- * paused too; then the hold of the stage, which `inconclusive` does not prolong. Elsewhere a look changes nothing: after
- * promotion there is no better side to return to.
+ * paused too; then the stage. From `promoting` on a look judges nothing: there is no better side to return to.
  */
 export function tick(rollout: Rollout, seen: Tick, at: number): Step {
-  const { phase } = rollout.position;
-  if (phase !== 'progressing' && phase !== 'paused') return unchanged(rollout);
-  const { rollout: judged, events } = judge(rollout, seen.candidate, seen.stable);
-  const failed = judged.guards.find(({ verdict, dryRun }) => verdict === 'fail' && dryRun !== true);
-  const step =
-    failed !== undefined ? rollBack(judged, REASONS[failed.guard], at) : hold(judged, Math.max(0, seen.elapsedMs), at);
-  return { ...step, events: [...events, ...step.events] };
+  const elapsedMs = Math.max(0, seen.elapsedMs);
+  switch (rollout.position.phase) {
+    case 'progressing':
+    case 'paused':
+    case 'returning':
+      return judgeAndGoOn(rollout, { ...seen, elapsedMs }, at);
+    default:
+      return waitOn(rollout, elapsedMs, at);
+  }
+}
+
+/** Enters a stage, or waits at its gate; past the last one the candidate has proved itself. */
+export function goTo(rollout: Rollout, stage: number, cause: Cause): Step {
+  return rollout.plan.stages[stage]?.gate === undefined
+    ? advanceTo(rollout, stage, cause)
+    : waitAtGate(rollout, cause.at);
 }
 
 /** progressing → progressing or promoting: enters a stage; past the last one the candidate has proved itself. */
 export function advanceTo(rollout: Rollout, stage: number, cause: Cause): Step {
   const plan = rollout.plan.stages[stage];
   if (plan === undefined) return beginPromotion(rollout, cause);
-  const before = plan.minRequests === undefined ? {} : { trialsBefore: rollout.counts.candidate.trials };
+  const asksForRequests = plan.minRequests !== undefined || rollout.plan.onNoTraffic !== undefined;
+  const before = asksForRequests ? { trialsBefore: rollout.counts.candidate.trials } : {};
   return move(rollout, { phase: 'progressing', stage, heldMs: 0, ...before }, cause, [
     { kind: 'enable', upstream: rollout.to },
     stageWeights(rollout, plan.weight),
   ]);
 }
 
-/** The hold of the stage grows; it stands still while paused. A stage that needs requests goes on until it has them. */
+function judgeAndGoOn(rollout: Rollout, { candidate, stable, elapsedMs }: Tick, at: number): Step {
+  const { rollout: judged, events } = judge(rollout, candidate, stable);
+  const failed = judged.guards.find((evidence) => speaksAgainst(evidence, rollout));
+  const step = failed === undefined ? goOn(judged, elapsedMs, at) : rollBack(judged, failed, at);
+  return { ...step, events: [...events, ...step.events] };
+}
+
+function goOn(rollout: Rollout, elapsedMs: number, at: number): Step {
+  switch (rollout.position.phase) {
+    case 'progressing':
+      return hold(rollout, elapsedMs, at);
+    case 'paused':
+      return stayPaused(rollout, elapsedMs, at);
+    default:
+      return goOnReturning(rollout, elapsedMs, at);
+  }
+}
+
+/** The hold of the stage grows, until nothing keeps the stage any more. */
 function hold(rollout: Rollout, elapsedMs: number, at: number): Step {
   const { position } = rollout;
   if (position.phase !== 'progressing') return within(rollout);
   const heldMs = position.heldMs + elapsedMs;
-  const required = rollout.plan.stages[position.stage]?.holdMs ?? 0;
-  const requests = stageRequests(rollout);
-  const isSeen = requests === null || requests.seen >= requests.needed;
-  if (heldMs >= required && isSeen) return leaveStage(rollout, { ...position, heldMs }, at);
-  return within(heldMs === position.heldMs ? rollout : { ...rollout, position: { ...position, heldMs } });
-}
-
-/** progressing → paused at the gate of the next stage, if it has one, else on to that stage. */
-function leaveStage(rollout: Rollout, { stage, ...held }: Held, at: number): Step {
-  if (rollout.plan.stages[stage + 1]?.gate === undefined) {
-    return advanceTo(rollout, stage + 1, { reason: 'held', actor: ITSELF, at });
+  const held: Rollout = elapsedMs === 0 ? rollout : { ...rollout, position: { ...position, heldMs } };
+  switch (stageStanding(held, { ...position, heldMs })) {
+    case 'holding':
+      return within(held);
+    case 'waiting':
+      return deadlineLeftMs(held) === 0 ? atDeadline(held, at) : within(held);
+    case 'no_traffic':
+      return takeBack(held, 'rolled_back', { reason: 'no_traffic', actor: ITSELF, at });
+    case 'inconclusive':
+      return extend(rollout, { ...position, heldMs }, at);
+    case 'over':
+      return goTo(held, position.stage + 1, { reason: 'held', actor: ITSELF, at });
   }
-  const paused = { ...held, phase: 'paused' as const, stage, reason: 'gate' as const, sinceAt: at };
-  return move(rollout, paused, { reason: 'gate', actor: ITSELF, at }, []);
 }
 
-/** progressing or paused → rolled_back: on evidence, in one step. */
-function rollBack(rollout: Rollout, reason: Reason, at: number): Step {
-  const position = { phase: 'rolled_back' as const, stage: stageOf(rollout), reason, endedAt: at };
-  return move(rollout, position, { reason, actor: ITSELF, at }, takeBack(rollout));
+/** The stage goes on for want of a verdict, up to its limit; then it is for the plan to say. */
+function extend(rollout: Rollout, held: Held & { readonly phase: 'progressing' }, at: number): Step {
+  const { extendedFromMs = held.heldMs } = held;
+  const position = { ...held, extendedFromMs };
+  const extended: Rollout = { ...rollout, position };
+  if (held.heldMs - extendedFromMs < extensionMs(rollout, held.stage)) return within(extended);
+  if (rollout.plan.onInconclusive !== 'pause') {
+    return goTo(extended, held.stage + 1, { reason: 'held', actor: ITSELF, at });
+  }
+  const paused = { ...position, phase: 'paused', reason: 'inconclusive', sinceAt: at } as const;
+  return move(extended, paused, { reason: 'inconclusive', actor: ITSELF, at }, []);
+}
+
+/** The hold stands still. A verdict that was waited for lets the rollout go on by itself. */
+function stayPaused(rollout: Rollout, elapsedMs: number, at: number): Step {
+  const { position } = rollout;
+  if (position.phase === 'paused' && position.reason === 'inconclusive' && !isInconclusive(rollout)) {
+    return goTo(rollout, position.stage + 1, { reason: 'conclusive', actor: ITSELF, at });
+  }
+  return rollout.plan.deadlineMs === undefined ? within(rollout) : waitOn(rollout, elapsedMs, at);
+}
+
+/** → paused at the gate of the next stage, in the stage before it; before the first there is none. */
+function waitAtGate(rollout: Rollout, at: number): Step {
+  const { position } = rollout;
+  const paused = { phase: 'paused', reason: 'gate', sinceAt: at } as const;
+  const cause = { reason: 'gate', actor: ITSELF, at } as const;
+  if (position.phase !== 'progressing' && position.phase !== 'paused') {
+    return move(rollout, { ...paused, stage: 0, heldMs: 0, unbegun: true }, cause, []);
+  }
+  return move(rollout, { ...heldOf(position), ...paused }, cause, []);
+}
+
+/** On the way back only errors make a difference. */
+function speaksAgainst({ guard, verdict, dryRun }: GuardEvidence, { position }: Rollout): boolean {
+  if (verdict !== 'fail' || dryRun === true) return false;
+  return position.phase !== 'returning' || guard === 'errorRate';
+}
+
+/**
+ * → rolled_back on evidence. Errors leave no time for a ramp: the workers' fuses have stopped sending by themselves, and
+ * a ramp would begin again what they ended.
+ */
+function rollBack(rollout: Rollout, { guard }: GuardEvidence, at: number): Step {
+  const cause = { reason: REASONS[guard], actor: ITSELF, at };
+  return guard === 'errorRate'
+    ? takeBackAtOnce(rollout, 'rolled_back', cause)
+    : takeBack(rollout, 'rolled_back', cause);
 }
 
 const REASONS: Readonly<Record<GuardEvidence['guard'], Reason>> = { errorRate: 'error_rate', latency: 'latency' };

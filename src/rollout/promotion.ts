@@ -1,5 +1,6 @@
+import type { RoutingChange } from './ports.ts';
 import type { Rollout } from './rollout.ts';
-import { type Cause, ITSELF, move, type Step, stageOf, stageWeights, unchanged } from './step.ts';
+import { type Cause, ITSELF, move, type Reason, type Step, stageOf, stageWeights, unchanged } from './step.ts';
 
 /** → promoting: the candidate becomes stable and takes all new traffic. */
 export function beginPromotion(rollout: Rollout, cause: Cause): Step {
@@ -10,9 +11,16 @@ export function beginPromotion(rollout: Rollout, cause: Cause): Step {
   ]);
 }
 
-/** promoting → draining: every worker serves the new weights, so the old side can be emptied. */
+/**
+ * promoting → draining: every worker serves the new weights, so the old side can be emptied. Where the plan keeps it
+ * warm it stays as it is, with weight 0, and the rollout is over.
+ */
 export function switched(rollout: Rollout, at: number): Step {
   if (rollout.position.phase !== 'promoting') return unchanged(rollout);
+  const { keepWarmMs } = rollout.plan;
+  if (keepWarmMs !== undefined) {
+    return promoted(rollout, 'switched', at, [{ kind: 'warm', upstream: rollout.from, keepMs: keepWarmMs }]);
+  }
   const position = { phase: 'draining' as const, stage: stageOf(rollout), sinceAt: at };
   return move(rollout, position, { reason: 'switched', actor: ITSELF, at }, [
     { kind: 'drain', upstream: rollout.from },
@@ -21,7 +29,15 @@ export function switched(rollout: Rollout, at: number): Step {
 
 /** draining → promoted. The old side keeps draining, so that nothing reaches it until something is deployed to it. */
 export function drained(rollout: Rollout, at: number): Step {
-  if (rollout.position.phase !== 'draining') return unchanged(rollout);
-  const position = { phase: 'promoted' as const, stage: stageOf(rollout), reason: 'drained', endedAt: at };
-  return move(rollout, position, { reason: 'drained', actor: ITSELF, at }, []);
+  return rollout.position.phase === 'draining' ? promoted(rollout, 'drained', at, []) : unchanged(rollout);
+}
+
+/** draining → promoted at the deadline: what is left on the old side goes on draining without the rollout. */
+export function oldSideGivenUp(rollout: Rollout, at: number): Step {
+  return rollout.position.phase === 'draining' ? promoted(rollout, 'deadline', at, []) : unchanged(rollout);
+}
+
+function promoted(rollout: Rollout, reason: Reason, at: number, changes: readonly RoutingChange[]): Step {
+  const position = { phase: 'promoted' as const, stage: stageOf(rollout), reason, endedAt: at };
+  return move(rollout, position, { reason, actor: ITSELF, at }, changes);
 }

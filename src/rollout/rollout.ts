@@ -5,6 +5,7 @@ export const PHASES = [
   'checking',
   'progressing',
   'paused',
+  'returning',
   'promoting',
   'draining',
   'promoted',
@@ -108,16 +109,20 @@ export interface Rollout {
 
 export type Position =
   | { readonly phase: 'pending' }
-  | { readonly phase: 'checking' }
+  | ({ readonly phase: 'checking' } & Waited)
   | ({ readonly phase: 'progressing' } & Held)
-  /** `resume`: where `resume` goes back to. Weights stay as they were. */
+  /** Weights stay as they were. `reason` says what for, and so what `resume` does. */
   | ({
       readonly phase: 'paused';
       readonly reason: string;
       readonly sinceAt: number;
-    } & Held)
+      /** At a gate before the first stage: `stage` has not begun, and the candidate has no weight. */
+      readonly unbegun?: true;
+    } & Held &
+      Waited)
+  | ({ readonly phase: 'returning' } & Return)
   | { readonly phase: 'promoting'; readonly stage: number }
-  | { readonly phase: 'draining'; readonly stage: number; readonly sinceAt: number }
+  | ({ readonly phase: 'draining'; readonly stage: number; readonly sinceAt: number } & Waited)
   | {
       readonly phase: 'promoted' | 'aborted' | 'rolled_back' | 'failed';
       readonly stage: number;
@@ -131,8 +136,40 @@ export interface Held {
   readonly stage: number;
   /** How long it has been held; time while the proxy was down does not count. */
   readonly heldMs: number;
-  /** Trials of the candidate before it; present where the stage has `minRequests`. */
+  /** Trials of the candidate before it; present where the plan asks for requests in the stage. */
   readonly trialsBefore?: number;
+  /** `heldMs` when all but a verdict was there; present while the stage is extended, and after. */
+  readonly extendedFromMs?: number;
+}
+
+/** How far the stage has come that a rollout is or was held in, without what belongs to its phase. */
+export function heldOf({ stage, heldMs, trialsBefore, extendedFromMs }: Held): Held {
+  return {
+    stage,
+    heldMs,
+    ...(trialsBefore === undefined ? {} : { trialsBefore }),
+    ...(extendedFromMs === undefined ? {} : { extendedFromMs }),
+  };
+}
+
+/** How long a rollout has waited in a phase, without the time while the proxy was down; absent without a deadline. */
+export interface Waited {
+  readonly waitedMs?: number;
+}
+
+/** The decision against the candidate has been made, and its weight returns to stable step by step. */
+export interface Return {
+  readonly stage: number;
+  /** Of the candidate, now and when the return began. */
+  readonly weight: number;
+  readonly fromWeight: number;
+  /** How long it has returned; time while the proxy was down does not count. */
+  readonly returnedMs: number;
+  /** Where it leads, why, and who wanted it. */
+  readonly end: 'aborted' | 'rolled_back';
+  readonly reason: string;
+  readonly actor: string;
+  readonly sinceAt: number;
 }
 
 /** The attempts on the candidate that its stage has seen, and those that it needs; null where it needs none. */
@@ -140,4 +177,22 @@ export function stageRequests({ position, plan, counts }: Rollout): { seen: numb
   if (position.phase !== 'progressing' && position.phase !== 'paused') return null;
   const needed = plan.stages[position.stage]?.minRequests;
   return needed === undefined ? null : { seen: counts.candidate.trials - (position.trialsBefore ?? 0), needed };
+}
+
+/** The candidate's share of new traffic while its rollout is under way. */
+export function candidateWeight({ position, plan }: Rollout): number {
+  switch (position.phase) {
+    case 'progressing':
+      return plan.stages[position.stage]?.weight ?? 0;
+    case 'paused':
+      return position.unbegun === true ? 0 : (plan.stages[position.stage]?.weight ?? 0);
+    case 'returning':
+      return position.weight;
+    case 'promoting':
+    case 'draining':
+    case 'promoted':
+      return 100;
+    default:
+      return 0;
+  }
 }

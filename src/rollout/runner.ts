@@ -164,7 +164,7 @@ class RolloutRunner implements Runner {
         // The update that began the promotion resolved, or the proxy restarted with it: every worker serves it.
         return this.#update(rollout, () => ({ type: 'switched' }));
       case 'await_drain':
-        if (!this.#ports.drained(rollout.service, effect.upstream)) return false;
+        if (!this.#ports.drained(rollout.service, effect.upstream)) return this.#watch(rollout);
         return this.#update(rollout, () => ({ type: 'drained' }));
       case undefined:
         this.#forget(rollout.service);
@@ -173,12 +173,28 @@ class RolloutRunner implements Runner {
   }
 
   async #check(rollout: Rollout): Promise<boolean> {
-    const results = await this.#smokeResults(rollout);
+    const results = await this.#whileWaiting(rollout, this.#smokeResults(rollout));
+    if (results === null) return false;
     const passed = results.every((result) => result.ok);
     return this.#update(rollout, (current) => {
       this.#meter.begin(current);
       return { type: passed ? 'smoke_passed' : 'smoke_failed', results };
     });
+  }
+
+  /** What is waited for, however long it takes, with the clock of the deadline going; null when it was given up. */
+  async #whileWaiting<T>(rollout: Rollout, awaited: Promise<T>): Promise<T | null> {
+    if (rollout.plan.deadlineMs === undefined) return awaited;
+    for (;;) {
+      const look = new AbortController();
+      const timer = delay(LOOK_MS, null, { signal: look.signal }).catch(() => null);
+      const outcome = await Promise.race([awaited.then((value) => ({ value })), timer]);
+      look.abort();
+      if (outcome !== null) return outcome.value;
+      const current = this.#ports.rollout(rollout.service);
+      if (current?.id !== rollout.id || current.position.phase !== rollout.position.phase) return null;
+      if (await this.#watch(current)) return null;
+    }
   }
 
   /** Once per rollout and process, so that a store that fails does not make us ask the candidate again and again. */
@@ -200,7 +216,7 @@ class RolloutRunner implements Runner {
     const seen = transition(rollout, { type: 'tick', ...this.#meter.read(rollout) }, this.#clock.wallMs());
     if (seen.rollout === rollout) return false;
     const sinceMs = this.#clock.monotonicMs() - (this.#persistedMs.get(service) ?? Number.NEGATIVE_INFINITY);
-    if (seen.events.length === 0 && sinceMs < PERSIST_MS) return false;
+    if (seen.events.length === 0 && seen.changes.length === 0 && sinceMs < PERSIST_MS) return false;
     return this.#update(rollout, (current) => ({ type: 'tick', ...this.#meter.read(current) }));
   }
 

@@ -29,6 +29,10 @@ export type Reason =
   | 'gate'
   | 'error_rate'
   | 'latency'
+  | 'inconclusive'
+  | 'conclusive'
+  | 'no_traffic'
+  | 'deadline'
   | 'operator'
   | 'switched'
   | 'drained';
@@ -51,6 +55,7 @@ export function effectsOf({ position, from }: Rollout): readonly Effect[] {
       return [{ kind: 'smoke' }];
     case 'progressing':
     case 'paused':
+    case 'returning':
       return [{ kind: 'watch' }];
     case 'promoting':
       return [{ kind: 'confirm_switch' }];
@@ -107,19 +112,21 @@ export function stageWeights({ from, to }: Rollout, weight: number): RoutingChan
   return { kind: 'weights', weights: { [from]: 100 - weight, [to]: weight } };
 }
 
-/** Back to where it began, at once: stable has everything, and the candidate gets no request, pinned or not. */
-export function takeBack(rollout: Rollout): readonly RoutingChange[] {
-  return [stableWeights(rollout), { kind: 'enable', upstream: rollout.from }, { kind: 'drain', upstream: rollout.to }];
-}
-
 function eventType(from: Phase, to: Phase): string {
   if (to !== 'progressing') return `rollout.${to}`;
   return from === 'paused' ? 'rollout.resumed' : 'rollout.stage';
 }
 
 function placeOf(rollout: Rollout): Readonly<Record<string, number>> {
-  if (!('stage' in rollout.position)) return {};
-  const stage = rollout.position.stage;
-  const weight = rollout.plan.stages[stage]?.weight;
+  const { position } = rollout;
+  if (!('stage' in position)) return {};
+  const { stage } = position;
+  const weight = weightAt(position) ?? rollout.plan.stages[stage]?.weight;
   return { stage, stages: rollout.plan.stages.length, ...(weight === undefined ? {} : { weight }) };
+}
+
+/** The candidate's weight where it is not that of the stage. */
+function weightAt(position: Position): number | null {
+  if (position.phase === 'returning') return position.weight;
+  return position.phase === 'paused' && position.unbegun === true ? 0 : null;
 }

@@ -202,6 +202,74 @@ describe('a rollout', () => {
     expect((await get(test.url)).body).toBe('blue');
   });
 
+  it('switches blue to green behind a gate, watches, and keeps blue warm for an undo', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate({ services: services(blue, green) });
+    const smoke = [{ path: '/' }];
+    const plan = { strategy: 'blue-green', smoke: [{ path: '/' }], gate: 'manual', watch: '50ms', keepWarm: '1h' };
+    await test.control.startRollout('shop', 'green', plan, BY);
+    await until(() => phase(test) === 'paused', 'the gate');
+    expect(green.requests).toBe(smoke.length);
+    for (let n = 0; n < 10; n++) expect((await get(test.url)).body).toBe('blue');
+    await test.control.operateRollout('shop', 'resume', BY);
+    await until(() => phase(test) === 'promoted', 'the promotion');
+    expect((await get(test.url)).body).toBe('green');
+    const { upstreams, stable } = test.control.service('shop');
+    expect(stable).toBe('green');
+    expect(upstreams.blue).toMatchObject({ weight: 0, admin: 'enabled', warm: { leftMs: expect.any(Number) } });
+    const undone = (await test.control.undo('shop', BY)).service;
+    expect(undone).toMatchObject({
+      stable: 'blue',
+      upstreams: { blue: { weight: 100 }, green: { admin: 'draining' } },
+    });
+    expect(undone.upstreams.blue).not.toHaveProperty('warm');
+    expect((await get(test.url)).body).toBe('blue');
+  });
+
+  it('retires the old side when it has been warm long enough', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate({ services: services(blue, green) });
+    await test.control.startRollout('shop', 'green', { strategy: 'blue-green', keepWarm: '10ms' }, BY);
+    await until(() => test.control.service('shop').upstreams.blue?.admin === 'draining', 'the retirement');
+    expect(phase(test)).toBe('promoted');
+    expect(test.control.events(0).map(({ type }) => type)).toContain('upstream.retired');
+    expect(test.control.service('shop').upstreams.blue).not.toHaveProperty('warm');
+  });
+
+  it('switches back at once when a guard fails in the watch window', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget((_, response) => response.writeHead(500).end('broken'));
+    await using test = await openGate({ services: services(blue, green) });
+    await test.control.startRollout('shop', 'green', { strategy: 'blue-green', watch: '1h', keepWarm: '1h' }, BY);
+    await until(() => phase(test) === 'progressing', 'the switch');
+    const load = startLoad(test.url, 2);
+    await until(() => phase(test) === 'rolled_back', 'the switch back');
+    await load.stop();
+    const { stable, upstreams } = test.control.service('shop');
+    expect(stable).toBe('blue');
+    expect(upstreams).toMatchObject({ blue: { weight: 100, admin: 'enabled' }, green: { weight: 0 } });
+  });
+
+  it('is taken back in steps, and ends by itself', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate({ services: services(blue, green) });
+    const plan = { stages: [{ weight: 100, hold: '1h' }], rollback: { ramp: '300ms' } };
+    await test.control.startRollout('shop', 'green', plan, BY);
+    await until(() => phase(test) === 'progressing', 'the first stage');
+    await test.control.operateRollout('shop', 'abort', BY);
+    await until(() => phase(test) === 'aborted', 'the end of the ramp');
+    const steps = test.control.events(0).filter(({ type }) => type === 'weights.changed');
+    const weights = steps.map(({ data }) => (data.after as { green: number }).green);
+    expect(weights[0]).toBe(100);
+    expect(weights.slice(1).length).toBeGreaterThan(2);
+    expect(weights.slice(1)).toEqual(weights.slice(1).toSorted((a, b) => b - a));
+    expect(weights.at(-1)).toBe(0);
+    expect(test.control.service('shop').upstreams.green).toMatchObject({ weight: 0, admin: 'draining' });
+  });
+
   it('is refused to an upstream that is stable, unknown, unreachable or without targets', async () => {
     await using blue = await openTarget('blue');
     const green = await openTarget('green');

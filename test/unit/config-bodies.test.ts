@@ -74,6 +74,47 @@ describe('the plan that a call asks for', () => {
     });
   });
 
+  it('says what happens when a rollout cannot go on, key by key; what is the default is left out', () => {
+    const base = parsePlan(
+      {
+        onInconclusive: 'pause',
+        extend: '10m',
+        onNoTraffic: 'hold',
+        deadline: '4h',
+        onDeadline: 'rollback',
+        keepWarm: '1h',
+        rollback: { ramp: '30s' },
+      },
+      canary,
+    );
+    const policies = {
+      onInconclusive: 'pause',
+      extendMs: 600_000,
+      onNoTraffic: 'hold',
+      deadlineMs: 4 * 3_600_000,
+      onDeadline: 'rollback',
+      keepWarmMs: 3_600_000,
+      rampMs: 30_000,
+    };
+    expect(base).toEqual({ ...canary, ...policies });
+    expect(parsePlan({ extend: '5m' }, base)).toEqual({ ...base, extendMs: 300_000 });
+    const defaults = {
+      onInconclusive: 'advance',
+      extend: '0s',
+      onNoTraffic: 'advance',
+      deadline: 'none',
+      keepWarm: '0s',
+      rollback: { ramp: '0s' },
+    };
+    expect(parsePlan(defaults, base)).toEqual({ ...canary, onDeadline: 'rollback' });
+  });
+
+  it('puts a gate before the switch of a blue-green rollout', () => {
+    const gated = parsePlan({ gate: 'manual' }, blueGreen);
+    expect(gated.stages).toEqual([{ ...blueGreen.stages[0], gate: 'manual' }]);
+    expect(parsePlan({ watch: '1m' }, gated).stages).toEqual([{ weight: 100, holdMs: 60_000, gate: 'manual' }]);
+  });
+
   it('turns guards off, and on again with the default values', () => {
     const off = parsePlan({ guards: 'none' }, canary);
     expect(off.guards).toEqual({ errorRate: null });
@@ -112,9 +153,12 @@ describe('the plan that a call asks for', () => {
       [{ path: 'stages[1].weight', message: '5 is not above the stage before; give more than 50' }],
     ],
     [
-      { stages: [{ weight: 50, gate: 'manual' }, { weight: 100 }] },
-      [{ path: 'stages[0].gate', message: 'nothing comes before the first stage; give it to a later one' }],
+      { gate: 'manual' },
+      [{ path: 'gate', message: 'belongs to `strategy: blue-green`; with canary give `gate` in a stage' }],
     ],
+    [{ onDeadline: 'promote' }, [{ path: 'onDeadline', message: 'needs a `deadline`, such as `deadline: 4h`' }]],
+    [{ deadline: ['4h'] }, [{ path: 'deadline', message: 'give none, or a duration such as 4h' }]],
+    [{ deadline: '0s' }, [{ path: 'deadline', message: '0s is too short; at least 1ms' }]],
     [{ guards: { latency: {} } }, [{ path: 'guards.latency', message: 'needs `max`, such as `max: 500ms`' }]],
     [
       { guards: { latency: { max: '0s', quantile: '100%' } } },

@@ -10,6 +10,7 @@ export interface Stored {
   readonly weights: Readonly<Record<string, number>>;
   readonly stable: string;
   readonly draining: readonly string[];
+  readonly warm: readonly string[];
   readonly events: readonly string[];
 }
 
@@ -20,6 +21,7 @@ const FRESH: Stored = {
   weights: { blue: 100, green: 0, grey: 0 },
   stable: 'blue',
   draining: [],
+  warm: [],
   events: [],
 };
 
@@ -139,6 +141,8 @@ function change(state: Stored, routing: RoutingChange): Stored {
       return { ...state, stable: routing.upstream };
     case 'drain':
       return { ...state, draining: [...without(state.draining, routing.upstream), routing.upstream] };
+    case 'warm':
+      return { ...state, warm: [...without(state.warm, routing.upstream), routing.upstream] };
     case 'enable':
       return { ...state, draining: without(state.draining, routing.upstream) };
   }

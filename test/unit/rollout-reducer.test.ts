@@ -44,6 +44,7 @@ const IN: Readonly<Record<Phase, Rollout>> = {
   checking: given([start]),
   progressing: given([start, smokePassed]),
   paused: given([start, smokePassed, tick(400), call('pause')]),
+  returning: given([start, smokePassed, call('abort')], rollout({ ...PLAN, rampMs: 1000 })),
   promoting: given([start, smokePassed, call('promote')]),
   draining: given([start, smokePassed, call('promote'), { type: 'switched' }]),
   promoted: given([start, smokePassed, call('promote'), { type: 'switched' }, { type: 'drained' }]),
@@ -335,11 +336,13 @@ describe('an operator', () => {
   });
 
   const OUTCOMES: Record<string, Readonly<Record<Phase, Phase | 'same' | 'conflict'>>> = {
-    promote: outcomes('conflict conflict promoting promoting same same same conflict conflict conflict'),
-    abort: outcomes('aborted aborted aborted aborted conflict conflict conflict same same same'),
-    pause: outcomes('conflict conflict paused same conflict conflict conflict conflict conflict conflict'),
-    resume: outcomes('conflict conflict same progressing conflict conflict conflict conflict conflict conflict'),
-    retry: outcomes('same same same same same same conflict pending pending pending'),
+    promote: outcomes('conflict conflict promoting promoting conflict same same same conflict conflict conflict'),
+    abort: outcomes('aborted aborted aborted aborted same conflict conflict conflict same same same'),
+    pause: outcomes('conflict conflict paused same conflict conflict conflict conflict conflict conflict conflict'),
+    resume: outcomes(
+      'conflict conflict same progressing conflict conflict conflict conflict conflict conflict conflict',
+    ),
+    retry: outcomes('same same same same same same same conflict pending pending pending'),
   };
 
   describe.each(['promote', 'abort', 'pause', 'resume', 'retry'] as const)('that calls %s', (action) => {
@@ -379,7 +382,7 @@ describe('an operator', () => {
 
 function outcomes(words: string): Readonly<Record<Phase, Phase | 'same' | 'conflict'>> {
   const list = words.split(' ');
-  // Ten words in the order of PHASES, read off a table.
+  // Eleven words in the order of PHASES, read off a table.
   return Object.fromEntries(PHASES.map((phase, i) => [phase, list[i]])) as Record<Phase, Phase | 'same' | 'conflict'>;
 }
 

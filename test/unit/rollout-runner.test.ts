@@ -157,6 +157,78 @@ describe('the runner', () => {
     });
   });
 
+  it('ends smoke requests that take longer than the deadline', async () => {
+    const asked = Promise.withResolvers<readonly SmokeResult[]>();
+    runner = newRunner(() => {
+      time.monotonicMs += 1000;
+      return asked.promise;
+    });
+    await ports.begin('green', { ...PLAN, deadlineMs: 2000 }, time.wallMs);
+    const look = runner.judge(SERVICE);
+    await untilPhase('checking');
+    // The first look starts the clock of the deadline, and one of the next finds that it is over.
+    while (position().phase === 'checking') {
+      time.monotonicMs += 700;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await look;
+    expect(position()).toMatchObject({ phase: 'aborted', reason: 'deadline' });
+    asked.resolve([smokeResult(true)]);
+    await pass(50);
+    expect(position()).toMatchObject({ phase: 'aborted' });
+    expect(errors).toEqual([]);
+  });
+
+  it('goes on with a deadline after a restart, and does not count the time in between', async () => {
+    await ports.begin('green', { ...PLAN, deadlineMs: 60_000 }, time.wallMs);
+    await runner.judge(SERVICE);
+    await ports.update(SERVICE, (rollout) => rollout && operate(rollout, 'pause', 'ci', time.wallMs));
+    await pass(50);
+    await pass(40_000);
+    expect(position()).toMatchObject({ phase: 'paused', waitedMs: 40_000 });
+    await pass(500);
+    time.wallMs += 3_600_000;
+    await restarted();
+    time.monotonicMs = 77;
+    await pass(50);
+    await pass(19_999);
+    expect(position()).toMatchObject({ phase: 'paused', waitedMs: 59_999 });
+    await pass(1);
+    expect(position()).toMatchObject({ phase: 'aborted', reason: 'deadline' });
+  });
+
+  it('leaves an old side that does not empty to itself at the deadline', async () => {
+    await ports.begin('green', { ...PLAN, deadlineMs: 60_000 }, time.wallMs);
+    await runner.judge(SERVICE);
+    await ports.update(SERVICE, (rollout) => rollout && operate(rollout, 'promote', 'ci', time.wallMs));
+    await pass(50);
+    expect(position()).toMatchObject({ phase: 'draining' });
+    await pass(59_999);
+    expect(position()).toMatchObject({ phase: 'draining' });
+    await pass(1);
+    expect(position()).toMatchObject({ phase: 'promoted', reason: 'deadline' });
+    expect(ports.served()).toMatchObject({ stable: 'green', draining: ['blue'] });
+  });
+
+  it('serves every step of a ramp, and goes on with it after a restart', async () => {
+    await ports.begin('green', { ...PLAN, stages: [{ weight: 50, holdMs: 10_000 }], rampMs: 1000 }, time.wallMs);
+    await runner.judge(SERVICE);
+    await ports.update(SERVICE, (rollout) => rollout && operate(rollout, 'abort', 'ci', time.wallMs));
+    expect(ports.served().weights).toEqual({ blue: 55, green: 45, grey: 0 });
+    await pass(50);
+    await pass(450);
+    expect(ports.served().weights.green).toBe(25);
+    await restarted();
+    expect(ports.served().weights.green).toBe(25);
+    await pass(50);
+    await pass(499);
+    expect(ports.served().weights.green).toBe(0);
+    expect(position()).toMatchObject({ phase: 'returning' });
+    await pass(51);
+    expect(position()).toMatchObject({ phase: 'aborted' });
+    expect(ports.served()).toMatchObject({ weights: { blue: 100, green: 0 }, draining: ['green'] });
+  });
+
   it('drops the answers of a smoke check whose rollout was aborted meanwhile', async () => {
     const gate = Promise.withResolvers<void>();
     runner = newRunner(async () => {

@@ -130,7 +130,7 @@ describe('the metrics', () => {
     expect(phases?.samples.filter((sample) => sample.value === 1).map((sample) => sample.labels.phase)).toEqual([
       'progressing',
     ]);
-    expect(phases?.samples).toHaveLength(10);
+    expect(phases?.samples).toHaveLength(11);
     const transitions = families.get('tealgate_rollout_transitions_total');
     expect(value(transitions, { service: 'shop', to: 'progressing', reason: 'started' })).toBe(1);
     expect(value(families.get('tealgate_upstream_weight'), { upstream: 'green' })).toBe(5);

@@ -17,6 +17,7 @@ const TONES: Readonly<Record<Phase, Tone>> = {
   checking: 'quiet',
   progressing: 'good',
   paused: 'warn',
+  returning: 'bad',
   promoting: 'good',
   draining: 'good',
   promoted: 'good',

@@ -43,8 +43,17 @@ const smokeRequest = z.strictObject({
   timeoutMs: z.number(),
 });
 
+const ms = z.number().min(0);
+
 const plan = z
   .strictObject({
+    onInconclusive: z.literal('pause').exactOptional(),
+    extendMs: ms.exactOptional(),
+    onNoTraffic: z.enum(['hold', 'rollback']).exactOptional(),
+    deadlineMs: ms.exactOptional(),
+    onDeadline: z.enum(['rollback', 'promote']).exactOptional(),
+    keepWarmMs: ms.exactOptional(),
+    rampMs: ms.exactOptional(),
     strategy: z.enum(['canary', 'blue-green']),
     smoke: z.array(smokeRequest),
     stages: z.array(
@@ -53,6 +62,7 @@ const plan = z
         holdMs: z.number(),
         minRequests: count.exactOptional(),
         gate: z.literal('manual').exactOptional(),
+        extendMs: ms.exactOptional(),
       }),
     ),
     guards: z.strictObject({
@@ -66,16 +76,39 @@ const stage = z.int().min(0).describe('From 0.');
 const held = {
   stage,
   heldMs: z.number().min(0),
-  trialsBefore: count.exactOptional().describe('Trials of the candidate before this stage; where it has minRequests.'),
+  trialsBefore: count
+    .exactOptional()
+    .describe('Trials of the candidate before this stage; where the plan asks for requests.'),
+  extendedFromMs: ms.exactOptional().describe('heldMs when only a verdict was missing; where the stage is extended.'),
 };
+const waited = { waitedMs: ms.exactOptional().describe('How long it has waited here; where the plan has a deadline.') };
 
 const position = z
   .discriminatedUnion('phase', [
-    z.strictObject({ phase: z.enum(['pending', 'checking']) }),
+    z.strictObject({ phase: z.literal('pending') }),
+    z.strictObject({ phase: z.literal('checking'), ...waited }),
     z.strictObject({ phase: z.literal('progressing'), ...held }),
-    z.strictObject({ phase: z.literal('paused'), ...held, reason: z.string(), sinceAt: at }),
+    z.strictObject({
+      phase: z.literal('paused'),
+      ...held,
+      ...waited,
+      reason: z.string(),
+      sinceAt: at,
+      unbegun: z.literal(true).exactOptional().describe('At a gate before the first stage: it has no weight yet.'),
+    }),
+    z.strictObject({
+      phase: z.literal('returning'),
+      stage,
+      weight: count.describe('Of the candidate, now.'),
+      fromWeight: count,
+      returnedMs: ms,
+      end: z.enum(['aborted', 'rolled_back']),
+      reason: z.string(),
+      actor: z.string(),
+      sinceAt: at,
+    }),
     z.strictObject({ phase: z.literal('promoting'), stage }),
-    z.strictObject({ phase: z.literal('draining'), stage, sinceAt: at }),
+    z.strictObject({ phase: z.literal('draining'), stage, sinceAt: at, ...waited }),
     z.strictObject({
       phase: z.enum(['promoted', 'aborted', 'rolled_back', 'failed']),
       stage,
@@ -134,6 +167,10 @@ export const rolloutAnswer = rolloutObject
     phase: z.enum(PHASES),
     stage: z.int().min(0).nullable().describe('From 0; null before the first.'),
     reason: z.string().nullable().describe('Why it is where it is.'),
+    deadlineLeftMs: ms
+      .nullable()
+      .describe('Until the deadline of what it waits for; null while it waits for nothing, or for ever.'),
+    extensionLeftMs: ms.nullable().describe('Of a stage that goes on for want of a verdict; null where it does not.'),
     remainingHoldMs: z.number().min(0).nullable().describe('Of the current stage, while it progresses or is paused.'),
   })
   .meta({ id: 'RolloutAnswer' });

@@ -38,6 +38,10 @@ const upstream = z
     weight: z.int().min(0),
     admin: z.enum(['enabled', 'draining']),
     drain: z.strictObject({ sinceAt: at, deadlineAt: at, drained: z.boolean() }).nullable(),
+    warm: z
+      .strictObject({ sinceAt: at, leftMs: count })
+      .exactOptional()
+      .describe('Kept to return to after a promotion; it drains when nothing is left.'),
     inFlight: count,
     upgrades: count,
     pins: count,

@@ -1,7 +1,7 @@
 import type { RolloutPlan } from '../../config/config.ts';
 import { TealgateError } from '../../platform/errors.ts';
 import { created, createRollout } from '../../rollout/create.ts';
-import { operate, undoTarget } from '../../rollout/operate.ts';
+import { operate, stopAtOnce, undoTarget } from '../../rollout/operate.ts';
 import type { Applied, Command, RolloutAction } from '../control-plane.ts';
 import type { Core, ServiceProposal, ServiceState } from '../core.ts';
 import { effectiveService, own } from '../desired/effective.ts';
@@ -38,7 +38,7 @@ export async function startRollout(
 /** Aborts what runs, to make room in the same commit; null when nothing does. Throws `conflict` once it is promoting. */
 function stopRunning(state: ServiceState, actor: string, at: number): ServiceProposal | null {
   const running = runningRollout(state.desired);
-  return running === null ? null : proposeUpdate(state, operate(running, 'abort', actor, at), at);
+  return running === null ? null : proposeUpdate(state, stopAtOnce(running, actor, at), at);
 }
 
 function after(state: ServiceState, { desired }: ServiceProposal): ServiceState {

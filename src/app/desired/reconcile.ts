@@ -79,8 +79,8 @@ const dropTargets: Step = (config, desired, dropped) => {
   return { ...desired, targets: Object.fromEntries(held) };
 };
 
-/** A drain ends with its upstream. Its pin epoch stays, so that old cookies do not revive with the name. */
+/** A drain ends with its upstream, and so does its warmth. Its pin epoch stays, so that old cookies do not revive with the name. */
 const forgetUpstreams: Step = (config, desired) =>
-  Object.keys(desired.draining)
+  [...Object.keys(desired.draining), ...Object.keys(desired.warm ?? {})]
     .filter((name) => own(config.upstreams, name) === undefined)
     .reduce(enable, desired);

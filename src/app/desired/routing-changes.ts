@@ -4,6 +4,7 @@ import type { DesiredService } from '../desired.ts';
 import { drain, enable } from './draining.ts';
 import { own } from './effective.ts';
 import { setStable } from './stable.ts';
+import { keepWarm } from './warm.ts';
 import { replaceWeights } from './weights.ts';
 
 /**
@@ -27,6 +28,8 @@ function applyOne(config: ServiceConfig, desired: DesiredService, change: Routin
       return isKnown(config, change.upstream) ? setStable(config, desired, change.upstream) : desired;
     case 'drain':
       return isKnown(config, change.upstream) ? drain(desired, change.upstream, at) : desired;
+    case 'warm':
+      return isKnown(config, change.upstream) ? keepWarm(desired, change.upstream, change.keepMs, at) : desired;
     case 'enable':
       return isKnown(config, change.upstream) ? enable(desired, change.upstream) : desired;
   }

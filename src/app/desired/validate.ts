@@ -21,7 +21,18 @@ const smoke = z.object({
 
 const dryRun = z.literal(true).exactOptional();
 
+const policies = {
+  onInconclusive: z.literal('pause').exactOptional(),
+  extendMs: ms.exactOptional(),
+  onNoTraffic: z.enum(['hold', 'rollback']).exactOptional(),
+  deadlineMs: ms.exactOptional(),
+  onDeadline: z.enum(['rollback', 'promote']).exactOptional(),
+  keepWarmMs: ms.exactOptional(),
+  rampMs: ms.exactOptional(),
+};
+
 const plan = z.object({
+  ...policies,
   strategy: z.enum(['canary', 'blue-green']),
   smoke: z.array(smoke),
   stages: z.array(
@@ -30,6 +41,7 @@ const plan = z.object({
       holdMs: ms,
       minRequests: count.exactOptional(),
       gate: z.literal('manual').exactOptional(),
+      extendMs: ms.exactOptional(),
     }),
   ),
   guards: z.object({
@@ -52,14 +64,38 @@ const evidence = z.discriminatedUnion('guard', [
   z.object({ guard: z.literal('latency'), slow: count, quantile: z.number(), maxMs: ms, ...judgement }),
 ]);
 
-const held = { stage: count, heldMs: ms, trialsBefore: count.exactOptional() };
+const held = {
+  stage: count,
+  heldMs: ms,
+  trialsBefore: count.exactOptional(),
+  extendedFromMs: ms.exactOptional(),
+};
+const waited = { waitedMs: ms.exactOptional() };
 const position = z.discriminatedUnion('phase', [
   z.object({ phase: z.literal('pending') }),
-  z.object({ phase: z.literal('checking') }),
+  z.object({ phase: z.literal('checking'), ...waited }),
   z.object({ phase: z.literal('progressing'), ...held }),
-  z.object({ phase: z.literal('paused'), ...held, reason: z.string(), sinceAt: ms }),
+  z.object({
+    phase: z.literal('paused'),
+    ...held,
+    ...waited,
+    reason: z.string(),
+    sinceAt: ms,
+    unbegun: z.literal(true).exactOptional(),
+  }),
+  z.object({
+    phase: z.literal('returning'),
+    stage: count,
+    weight: count,
+    fromWeight: count,
+    returnedMs: ms,
+    end: z.enum(['aborted', 'rolled_back']),
+    reason: z.string(),
+    actor: z.string(),
+    sinceAt: ms,
+  }),
   z.object({ phase: z.literal('promoting'), stage: count }),
-  z.object({ phase: z.literal('draining'), stage: count, sinceAt: ms }),
+  z.object({ phase: z.literal('draining'), stage: count, sinceAt: ms, ...waited }),
   z.object({
     phase: z.enum(['promoted', 'aborted', 'rolled_back', 'failed']),
     stage: count,
@@ -97,6 +133,7 @@ const service = z.object({
   stable: override(z.string()).nullable(),
   targets: z.record(z.string(), override(z.array(z.string()))),
   draining: z.record(z.string(), z.object({ sinceAt: ms })),
+  warm: z.record(z.string(), z.object({ sinceAt: ms, keepMs: ms, keptMs: ms })).exactOptional(),
   pinEpochs: z.record(z.string(), count),
   rollouts: z.array(rollout),
 });

@@ -1,6 +1,7 @@
 import { SERVICE } from '../../traffic/ledger.ts';
 import type { LedgerView, ServiceView } from '../control-plane.ts';
 import type { Core, ServiceState } from '../core.ts';
+import { own } from '../desired/effective.ts';
 import { sameWeights } from '../desired/equal.ts';
 import { newestRollout, runningRollout } from '../desired/rollouts.ts';
 import type { DesiredService } from '../desired.ts';
@@ -36,7 +37,8 @@ function settingOf({ config, desired, effective }: ServiceState, upstream: strin
   const candidate = runningRollout(desired)?.to;
   const drainTimeoutMs = config.drain.timeoutMs;
   const role = upstream === effective.stable ? 'stable' : upstream === candidate ? 'candidate' : 'idle';
-  return { role, effective: effective.upstreams[upstream] ?? null, drainTimeoutMs };
+  const warm = own(desired.warm ?? {}, upstream) ?? null;
+  return { role, effective: effective.upstreams[upstream] ?? null, drainTimeoutMs, warm };
 }
 
 function overridesOf(desired: DesiredService): string[] {

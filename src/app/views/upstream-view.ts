@@ -3,6 +3,7 @@ import { readBlock, UPSTREAM } from '../../traffic/ledger.ts';
 import type { UpstreamView } from '../control-plane.ts';
 import type { CoreParts } from '../core.ts';
 import type { EffectiveUpstream } from '../desired/effective.ts';
+import type { WarmUpstream } from '../desired.ts';
 import { type UpstreamEntry, upstreamIsEmpty } from '../registry.ts';
 import { targetView } from './target-view.ts';
 
@@ -12,6 +13,7 @@ export interface UpstreamSetting {
   /** Null when it has left the configuration and is kept until it is empty. */
   readonly effective: EffectiveUpstream | null;
   readonly drainTimeoutMs: number;
+  readonly warm: WarmUpstream | null;
 }
 
 type Parts = Pick<CoreParts, 'health' | 'outliers' | 'clock'>;
@@ -26,6 +28,7 @@ export function upstreamView(parts: Parts, entry: UpstreamEntry, setting: Upstre
     weight: setting.effective?.weight ?? 0,
     admin,
     drain: drainView(parts, entry, setting),
+    ...warmView(setting.warm),
     inFlight: cell(UPSTREAM.inFlight),
     upgrades: cell(UPSTREAM.upgrades),
     pins: cell(UPSTREAM.pins),
@@ -47,4 +50,8 @@ function drainView({ clock }: Parts, entry: UpstreamEntry, setting: UpstreamSett
   const sinceAt = setting.effective?.drainingSinceAt ?? removedSinceAt;
   if (sinceAt === null) return null;
   return { sinceAt, deadlineAt: sinceAt + setting.drainTimeoutMs, drained: upstreamIsEmpty(entry) };
+}
+
+function warmView(warm: WarmUpstream | null): Pick<UpstreamView, 'warm'> {
+  return warm === null ? {} : { warm: { sinceAt: warm.sinceAt, leftMs: warm.keepMs - warm.keptMs } };
 }
