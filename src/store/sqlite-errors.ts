@@ -12,6 +12,8 @@ const RESULT = {
   notADatabase: 26,
 } as const;
 
+const UNSUPPORTED = 'unsupported file format';
+
 type ResultName = keyof typeof RESULT;
 
 /** Which of the results we tell apart an error from node:sqlite is; null for any other. */
@@ -28,7 +30,12 @@ export function sqliteResult(error: unknown): ResultName | null {
 /** True when the bytes of the file are wrong, as against the file being out of reach. */
 export function isDamage(error: unknown): boolean {
   const result = sqliteResult(error);
-  return result === 'corrupt' || result === 'notADatabase';
+  return result === 'corrupt' || result === 'notADatabase' || hasImpossibleSchema(error);
+}
+
+/** SQLite has no result code of its own for a schema format that no version of it ever wrote. */
+function hasImpossibleSchema(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === 1 && error.message === UNSUPPORTED;
 }
 
 /** What a failed opening means, for everything but damage. */

@@ -7,6 +7,9 @@ import { TealgateError } from '../../src/platform/errors.ts';
 import { openSqliteStore } from '../../src/store/sqlite-store.ts';
 
 const AT = Date.UTC(2026, 10, 22, 21, 30, 0);
+const HEADER_BYTES = 100;
+/** Its format and whose it is (https://sqlite.org/fileformat.html): a file that says it is another's is left alone. */
+const IDENTITY = [60, 61, 62, 63, 68, 69, 70, 71];
 let whole: string;
 let directory: string;
 let path: string;
@@ -80,6 +83,18 @@ describe('a damaged store is set aside and named', () => {
     bytes.fill(0xa5, 4096, 3 * 4096);
     writeFileSync(path, bytes);
     expectSetAside(opened());
+  });
+
+  it.each([0x01, 0x80])('or read as it was, whichever byte of its header is wrong (xor %i)', (flip) => {
+    for (let at = 0; at < HEADER_BYTES; at++) {
+      if (IDENTITY.includes(at)) continue;
+      const bytes = readFileSync(whole);
+      bytes[at] = (bytes[at] ?? 0) ^ flip;
+      writeFileSync(path, bytes);
+      const outcome = opened();
+      expect(outcome === 'whole' ? outcome : outcome.code, `byte ${at}`).toBeOneOf(['whole', 'store_corrupt']);
+      for (const name of readdirSync(directory)) rmSync(join(directory, name));
+    }
   });
 
   it('when its state does not parse', () => {
