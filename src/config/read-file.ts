@@ -1,11 +1,15 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { isLocalFault } from '../platform/local-fault.ts';
 import { mistake, type Parsed, value } from './parsed.ts';
+
+/** `starved`: we lack the means to read just now, which says nothing about the file. */
+export type ReadResult = Parsed<Buffer> & { readonly starved?: true };
 
 /**
  * The bytes of a regular file of at most `maxBytes`, or why not. Read to the end and not by its size, which is 0 for
  * files the kernel makes up.
  */
-export function readBounded(path: string, maxBytes: number): Parsed<Buffer> {
+export function readBounded(path: string, maxBytes: number): ReadResult {
   let descriptor: number | null = null;
   try {
     // Without O_NONBLOCK, opening a named pipe would wait for its writer for ever.
@@ -22,7 +26,7 @@ export function readBounded(path: string, maxBytes: number): Parsed<Buffer> {
       ? mistake(`is larger than ${maxBytes / 1024} KiB; make it smaller`)
       : value(buffer.subarray(0, length));
   } catch (error) {
-    return mistake(reasonOf(error));
+    return isLocalFault(error) ? { ...mistake(reasonOf(error)), starved: true } : mistake(reasonOf(error));
   } finally {
     if (descriptor !== null) closeSync(descriptor);
   }
@@ -49,6 +53,9 @@ function reasonOf(error: unknown): string {
       return 'may not be read; check its permissions';
     case 'ELOOP':
       return 'is a symbolic link that leads to itself';
+    case 'EMFILE':
+    case 'ENFILE':
+      return 'cannot be read for want of a file descriptor; raise the limit of open files';
     case 'ERR_INVALID_ARG_VALUE':
       return 'is not a path';
     default:

@@ -35,7 +35,7 @@ export function watchConfig(
   const { files = () => [], debounceMs = 100, pollMs = 2000 } = options;
   const seen = new Map<string, string>();
   const note = (): void => {
-    for (const file of files()) if (!seen.has(file)) seen.set(file, digest(file));
+    for (const file of files()) if (!seen.has(file)) see(seen, file);
   };
   if (signal.aborted) return { note };
   let timer: NodeJS.Timeout | null = null;
@@ -83,18 +83,23 @@ function watchDirectory(
 /** Notes what the files hold now; true when one that was noted before holds something else. */
 function changed(seen: Map<string, string>, paths: readonly string[]): boolean {
   let different = false;
-  for (const path of paths) {
-    const now = digest(path);
-    const before = seen.get(path);
-    if (before !== undefined && before !== now) different = true;
-    seen.set(path, now);
-  }
+  for (const path of paths) if (see(seen, path)) different = true;
   for (const path of seen.keys()) if (!paths.includes(path)) seen.delete(path);
   return different;
 }
 
-/** A file that cannot be read has its reason for content. */
-function digest(path: string): string {
+/** Notes what a file holds; true when that was noted before and is something else now. */
+function see(seen: Map<string, string>, path: string): boolean {
+  const now = digest(path);
+  if (now === null) return false;
+  const before = seen.get(path);
+  seen.set(path, now);
+  return before !== undefined && before !== now;
+}
+
+/** A file that cannot be read has its reason for content. Null: that is our own fault, look again later. */
+function digest(path: string): string | null {
   const read = readBounded(path, MOST_BYTES);
-  return read.ok ? createHash('sha256').update(read.value).digest('base64') : read.mistake;
+  if (read.ok) return createHash('sha256').update(read.value).digest('base64');
+  return read.starved === true ? null : read.mistake;
 }
