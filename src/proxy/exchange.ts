@@ -577,6 +577,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     this.#sentAtMs = performance.now();
     this.#gateway.upgrades.open(this.#client, first, peer, upstream, target, {
       responseTimeoutMs: this.#route.timeouts.responseMs,
+      stallTimeoutMs: this.#client.options.timeouts.bodyMs,
       extra: this.#extraLines(),
       onAnswered: (status) => {
         this.#status = status;

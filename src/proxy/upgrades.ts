@@ -14,6 +14,8 @@ import type { Target, Upstream } from './routing-table.ts';
 /** What the exchange of a handshake wants to hear; one of the three is called, once. */
 export interface HandshakeHooks {
   readonly responseTimeoutMs: number;
+  /** For a client that takes nothing of a refusal. */
+  readonly stallTimeoutMs: number;
   /** Whole field lines to add to the answer. */
   readonly extra: string;
   onAnswered(status: number): void;
@@ -164,8 +166,25 @@ class Handshake {
       response.headers.connection = 'close'; // http-proxy-3 ends the connection behind a refusal
       response.on('error', () => this.#socket.destroy()); // cut inside the body: the client must see it
       response.on('aborted', () => this.#socket.destroy());
+      this.#holdBack(response);
       this.#end(() => this.#hooks.onAnswered(response.statusCode ?? 502));
     });
+  }
+
+  /** http-proxy-3 writes on whether the client takes it or not: reading what it writes from has to stop instead. */
+  #holdBack(response: IncomingMessage): void {
+    const socket = this.#socket;
+    response.on('data', () => {
+      if (socket.writableNeedDrain) response.pause();
+    });
+    socket.on('drain', () => response.resume());
+    let takenBefore = -1;
+    const look = setInterval(() => {
+      const taken = socket.bytesWritten - socket.writableLength;
+      if (socket.writableLength > 0 && taken === takenBefore) socket.destroy();
+      takenBefore = taken;
+    }, this.#hooks.stallTimeoutMs);
+    socket.once('close', () => clearInterval(look));
   }
 
   onError(error: Error): void {
