@@ -12,6 +12,7 @@ import { desiredService } from './desired/effective.ts';
 import { runningRollout } from './desired/rollouts.ts';
 import { createFuses } from './fuses.ts';
 import { createHealthChecker, type HealthChange } from './health/checker.ts';
+import { clientsFor, mostOpenFiles } from './open-files.ts';
 import type { OpenState } from './open-state.ts';
 import { createOutliers } from './outliers.ts';
 import { TransitionCounter } from './ports/metrics-source.ts';
@@ -53,6 +54,7 @@ export function compose({ config, state, clock, log, sink }: Surroundings): Comp
   const pool = createWorkerPool({
     workers,
     accessLog,
+    mostClients: clientsFor(mostOpenFiles(), workers),
     unrouted,
     instance: randomBytes(4).toString('hex'),
     ticketKeys: randomBytes(48),

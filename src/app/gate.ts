@@ -10,6 +10,7 @@ import { type Composition, compose } from './compose.ts';
 import { ConfigFile } from './config-file.ts';
 import { createControl } from './control.ts';
 import type { ControlPlane } from './control-plane.ts';
+import { clientsFor, mostOpenFiles } from './open-files.ts';
 import { openState } from './open-state.ts';
 import { metricsSource } from './ports/metrics-source.ts';
 import { retireWarm } from './retire-warm.ts';
@@ -59,6 +60,7 @@ async function start(options: GateOptions, base: Base): Promise<Gate> {
   const config = load(file, log);
   const parts = open(config, base, startedAt);
   await parts.pool.expectFree(config.listeners);
+  tellOpenFiles(config, log);
   // The workers load in their threads while this one loads the admin API.
   const [modules] = await Promise.all([loadAdmin(), startWorkers(parts, config)]);
   startRollouts(parts, running, owned);
@@ -117,6 +119,15 @@ async function startWorkers({ publisher, pool, core }: Composition, config: Conf
   if (snapshot === null) throw new TealgateError('internal', 'there was nothing to publish at the start');
   await pool.start(snapshot, config.listeners);
   publisher.served();
+}
+
+/** Whoever wonders later why clients are turned away finds it here. */
+function tellOpenFiles({ listeners, workers }: Config, log: Logger): void {
+  const openFiles = mostOpenFiles();
+  const clients = clientsFor(openFiles, workers);
+  if (listeners.every(({ limits }) => limits.connections <= clients)) return;
+  const message = 'the limit of open files leaves room for fewer clients than the connection limits allow';
+  log.info({ event: 'open_files', openFiles, clients }, message);
 }
 
 /** Loaded late: the admin API brings an HTTP framework, which takes longer than all the rest. */

@@ -47,7 +47,7 @@ export class UpstreamPool implements ConnectionOwner {
   set tls(tls: UpstreamTls | null) {
     if (tls === this.#tls) return;
     this.#tls = tls;
-    this.#closeIdle();
+    this.closeIdle();
   }
 
   /** An idle connection, or null. */
@@ -82,10 +82,10 @@ export class UpstreamPool implements ConnectionOwner {
   /** While closing, idle connections are closed at once and others as soon as they fall idle. */
   set closing(closing: boolean) {
     this.#closing = closing;
-    if (closing) this.#closeIdle();
+    if (closing) this.closeIdle();
   }
 
-  #closeIdle(): void {
+  closeIdle(): void {
     for (const connection of [...this.#idle]) connection.destroy();
   }
 

@@ -59,6 +59,8 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   #mirror: MirrorTicket | null = null;
   /** The client has no valid pin: it is given one for the upstream that answers. */
   #newPin = false;
+  /** We are short of what this connection holds, so that it must end. */
+  #wanting = false;
 
   #startedAtMs = 0;
   #sentAtMs = 0;
@@ -121,6 +123,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     this.#down.reset();
     this.#newPin = false;
     this.#mirror = null;
+    this.#wanting = false;
     this.#status = 0;
     this.#sentAtMs = 0;
     this.#responseAtMs = NEVER;
@@ -325,7 +328,8 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   }
 
   #endsAfterThis(request: RequestFacts): boolean {
-    const leaving = this.#gateway.draining && performance.now() >= this.#client.tellAtMs;
+    const { tellAtMs } = this.#client;
+    const leaving = this.#wanting || (tellAtMs !== NEVER && performance.now() >= tellAtMs);
     return request.http10 || request.close || leaving || !this.#up.done;
   }
 
@@ -407,6 +411,8 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     }
     this.#down.reset();
     if (failure === 'local') {
+      this.#wanting = true;
+      this.#gateway.onShortage();
       this.#fail(failure);
       return;
     }

@@ -13,6 +13,7 @@ import { Repetition } from './repetition.ts';
 import { renderReply } from './replies.ts';
 import type { RequestFacts } from './request-policy.ts';
 import { createPicker, type RoutingTable, type Service, type Upstream } from './routing-table.ts';
+import { SpareDescriptor } from './spare-descriptor.ts';
 import { UpgradeLane } from './upgrades.ts';
 
 /** What a client connection carries for the gateway. */
@@ -50,12 +51,15 @@ export class Gateway implements RequestHandler {
   readonly exchanges = new Deadlines<Exchange>();
   readonly jar: PinJar;
   readonly upgrades: UpgradeLane;
+  readonly spare = new SpareDescriptor();
   readonly accessLog: AccessLog | null;
   /** Our name in Via, unique to this process so that a loop is recognised (RFC 9110 §7.6.3). */
   readonly pseudonym: string;
   readonly unrouted: Float64Array;
   /** Shutdown has begun: each client is told to close in its turn, see farewell.ts. */
   draining = false;
+  /** A connection found no file descriptor, port or memory since the last `relieve`. */
+  short = false;
   /** When shutdown cuts what is left, in `performance.now()` time; Infinity before it begins. */
   cutAtMs = Number.POSITIVE_INFINITY;
 
@@ -64,6 +68,7 @@ export class Gateway implements RequestHandler {
   readonly #warn: Warn;
   readonly #proxyRefusals = new Repetition();
   readonly #differences = new Repetition();
+  readonly #shortages = new Repetition();
   readonly #idPrefix: string;
   #requests = 0;
 
@@ -117,6 +122,22 @@ export class Gateway implements RequestHandler {
     this.deadlines.sweep(nowMs);
     this.upgrades.sweep(nowMs);
     for (const room of this.#table.rooms) room.call(); // a place may have come from a request of an earlier table
+  }
+
+  onShortage(): void {
+    this.short = true;
+    const count = this.#shortages.note(performance.now());
+    if (count === 0) return;
+    const message =
+      'no file descriptor, port or memory for a connection: raise the limit of open files, or lower the connection limits';
+    this.#warn('shortage', message, { count });
+  }
+
+  /** Gives up the connections to targets that are not in use. */
+  relieve(): void {
+    this.short = false;
+    this.spare.regain();
+    for (const { pool } of this.#table.targets.values()) pool.closeIdle();
   }
 
   /** The service as the table in force has it, for one picked under an earlier table. */

@@ -4,12 +4,14 @@ import type { Farewells } from './farewell.ts';
 import { createTrust, ForwardingFields } from './forwarding.ts';
 import type { ConnectionContext, Gateway } from './gateway.ts';
 import type { ListenerOptions, TlsOptions } from './messages.ts';
-import { ProxyEntrance, type ProxyProtocol } from './proxy-entrance.ts';
+import { ProxyEntrance, type ProxyPolicy, type ProxyProtocol } from './proxy-entrance.ts';
 import { TlsEntrance } from './tls-entrance.ts';
+
+/** Share of the clients that one relief may cost their idle connection. */
+const RELIEF = 1 / 8;
 
 /** One address that this worker accepts clients on. */
 export class Listener {
-  readonly options: ListenerOptions;
   readonly connections = new Set<DownstreamConnection>();
   readonly #tls: TlsEntrance | null;
   /** Stands before TLS. */
@@ -18,20 +20,29 @@ export class Listener {
   readonly #clients = new WeakMap<Socket, string>();
   readonly #server: Server;
   readonly #gateway: Gateway;
-  readonly #trust: ReturnType<typeof createTrust>;
+  #options: ListenerOptions;
+  #trust: ReturnType<typeof createTrust>;
   #port = 0;
-  /** Set by a shutdown. */
+  /** Set when it is to end. */
   #farewells: Farewells | null = null;
 
   /** `ticketKeys`: see {@link TlsEntrance}; used where the options have TLS. Throws for a certificate that cannot be used. */
   constructor(options: ListenerOptions, gateway: Gateway, ticketKeys: Buffer) {
-    this.options = options;
+    this.#options = options;
     this.#gateway = gateway;
     this.#trust = createTrust(options.trustedProxies);
     this.#tls = options.tls === undefined ? null : this.#entrance(options.tls, ticketKeys);
     this.#proxied = options.proxyProtocol === undefined ? null : this.#proxyEntrance(options.proxyProtocol);
     this.#server = this.#createServer();
     this.#server.maxConnections = options.limits.connections;
+  }
+
+  get id(): number {
+    return this.#options.id;
+  }
+
+  get host(): string {
+    return this.#options.host;
   }
 
   get port(): number {
@@ -43,18 +54,26 @@ export class Listener {
     return this.connections.size === 0 && (this.#tls?.handshaking ?? 0) === 0 && (this.#proxied?.size ?? 0) === 0;
   }
 
-  /** Takes over the certificates; the rest stays as it is. Throws for one that cannot be used, and changes nothing. */
-  update({ tls }: ListenerOptions): void {
-    if (tls !== undefined) this.#tls?.update(tls);
+  /**
+   * Takes over everything but the address, TLS at all and the PROXY protocol, for connections from now on. Throws for a
+   * certificate that cannot be used, and changes nothing.
+   */
+  update(options: ListenerOptions): void {
+    if (options.tls !== undefined) this.#tls?.update(options.tls, options.timeouts.headMs);
+    this.#options = options;
+    this.#trust = createTrust(options.trustedProxies);
+    this.#proxied?.update(this.#proxyPolicy());
+    this.#server.maxConnections = options.limits.connections;
   }
 
   listen(reusePort: boolean): Promise<void> {
-    const { host, port } = this.options;
+    const { host, port } = this.#options;
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen({ host, port, reusePort, backlog: 4096 }, () => {
         this.#server.off('error', reject);
-        this.#server.on('error', () => {}); // accept errors (EMFILE) pass; the next connection is tried again
+        this.#server.on('error', () => this.#onNotAccepted());
+        this.#server.on('drop', () => this.#gateway.spare.regain());
         const address = this.#server.address();
         if (typeof address === 'object' && address !== null) this.#port = address.port;
         resolve();
@@ -67,13 +86,7 @@ export class Listener {
     this.#server.close();
   }
 
-  /** Closes the connections that carry no request. */
-  closeIdle(): void {
-    this.#abandon();
-    for (const connection of this.connections) if (connection.idle) connection.close();
-  }
-
-  /** Shutdown: tells every client when to go. */
+  /** Tells every client when to go: the gate ends, or this listener does. */
   dismiss(farewells: Farewells): void {
     this.#farewells = farewells;
     for (const connection of this.connections) this.#sayFarewell(connection, Math.random());
@@ -81,15 +94,39 @@ export class Listener {
 
   /** Closes the connections whose time has come and that carry no request. */
   sweep(nowMs: number): void {
-    if (nowMs >= (this.#farewells?.endMs ?? Number.POSITIVE_INFINITY)) this.#abandon();
+    if (this.#farewells === null) return;
+    if (nowMs >= this.#farewells.endMs) this.#abandon();
     for (const connection of this.connections) {
       if (nowMs >= connection.closeAtMs && connection.idle) connection.close();
+    }
+  }
+
+  /** Closes some of the connections that carry no request, those that were there first. */
+  relieve(): void {
+    this.#server.maxConnections = this.#options.limits.connections;
+    let left = Math.ceil(this.connections.size * RELIEF);
+    for (const connection of this.connections) {
+      if (left === 0) return;
+      if (!connection.idle) continue;
+      connection.close();
+      left--;
     }
   }
 
   closeAll(): void {
     this.#abandon();
     for (const connection of this.connections) connection.close();
+  }
+
+  /** There is no file descriptor for a client: until the next sweep has made room, whoever comes is turned away. */
+  #onNotAccepted(): void {
+    const gateway = this.#gateway;
+    gateway.onShortage();
+    if (gateway.spare.release()) this.#server.maxConnections = 0;
+    else {
+      gateway.relieve();
+      this.relieve();
+    }
   }
 
   #abandon(): void {
@@ -100,14 +137,14 @@ export class Listener {
   #sayFarewell(connection: DownstreamConnection, place: number): void {
     if (this.#farewells === null) return;
     const { tellAtMs, closeAtMs } = this.#farewells.at(place);
-    connection.tellAtMs = tellAtMs;
-    connection.closeAtMs = closeAtMs;
+    connection.tellAtMs = Math.min(tellAtMs, connection.tellAtMs); // a shutdown does not keep whom a reload dismissed
+    connection.closeAtMs = Math.min(closeAtMs, connection.closeAtMs);
   }
 
   #entrance(tls: TlsOptions, ticketKeys: Buffer): TlsEntrance {
     return new TlsEntrance(tls, {
       ticketKeys,
-      handshakeMs: this.options.timeouts.headMs,
+      handshakeMs: this.#options.timeouts.headMs,
       deadlines: this.#gateway.deadlines,
       onSecure: (socket, carrier) => this.#accept(socket, carrier),
     });
@@ -121,14 +158,15 @@ export class Listener {
     return createServer(options, (socket) => this.#accept(socket, socket));
   }
 
+  #proxyPolicy(): ProxyPolicy {
+    const { timeouts, limits } = this.#options;
+    return { trust: this.#trust, headMs: timeouts.headMs, headBytes: limits.headBytes };
+  }
+
   #proxyEntrance(mode: ProxyProtocol): ProxyEntrance {
-    const { timeouts, limits } = this.options;
     const gateway = this.#gateway;
-    return new ProxyEntrance({
+    return new ProxyEntrance(this.#proxyPolicy(), {
       mode,
-      trust: this.#trust,
-      headMs: timeouts.headMs,
-      headBytes: limits.headBytes,
       deadlines: gateway.deadlines,
       onPassed: (socket, client) => {
         if (client !== null) this.#clients.set(socket, client);
@@ -155,7 +193,7 @@ export class Listener {
       return;
     }
     const gateway = this.#gateway;
-    const connection = new DownstreamConnection(socket, this.options, gateway, gateway.deadlines);
+    const connection = new DownstreamConnection(socket, this.#options, gateway, gateway.deadlines);
     connection.carrier = carrier;
     const client = this.#proxied === null ? undefined : this.#clients.get(carrier);
     if (client !== undefined) connection.remoteAddress = client;
@@ -169,7 +207,7 @@ export class Listener {
         secure ? 'https' : 'http',
       ),
       secure,
-      bodyBytes: this.options.limits.bodyBytes,
+      bodyBytes: this.#options.limits.bodyBytes,
       onClosed: () => this.connections.delete(connection),
     };
     connection.context = context;

@@ -60,10 +60,10 @@ export type ToWorker =
   /** Install this snapshot; answered with `installed`. */
   | { readonly type: 'snapshot'; readonly snapshot: RoutingSnapshot }
   /**
-   * Listeners added or removed by a reload, or given other certificates; the others are not touched, and connections
-   * never are. Answered with `listening`.
+   * Listeners added, removed or changed by a reload. Connections are not touched, but those of removed ones are told to
+   * close and closed when idle, spread over at most `spreadMs`. Answered with `listening`.
    */
-  | { readonly type: 'listeners'; readonly listeners: readonly ListenerOptions[] }
+  | { readonly type: 'listeners'; readonly listeners: readonly ListenerOptions[]; readonly spreadMs: number }
   /**
    * Stop: close listeners, tell keep-alive clients to close, spread over at most `spreadMs`, let requests finish, cut
    * what is left at `cutAtMs` (monotonicMs). Answered with `drained` when nothing is left.

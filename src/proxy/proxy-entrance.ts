@@ -6,13 +6,17 @@ import { parseProxyHeader } from './proxy-header.ts';
 /** `optional`: trusted proxies may send a header, others cannot. `required`: no connection without one. */
 export type ProxyProtocol = 'optional' | 'required';
 
-export interface ProxyEntranceOptions {
-  readonly mode: ProxyProtocol;
+/** What can change while it serves, for connections from then on. */
+export interface ProxyPolicy {
   /** Who may speak for clients. */
   readonly trust: BlockList | null;
   /** For a whole header, however it trickles in. */
   readonly headMs: number;
   readonly headBytes: number;
+}
+
+export interface ProxyEntranceOptions {
+  readonly mode: ProxyProtocol;
   readonly deadlines: Deadlines;
   /** What follows is the client's; `client` is null where nobody said who that is. The socket is paused. */
   readonly onPassed: (socket: Socket, client: string | null) => void;
@@ -24,11 +28,17 @@ const EMPTY = Buffer.alloc(0);
 
 /** Where the connections of a listener tell whom they carry, before anything else is read of them. */
 export class ProxyEntrance {
-  readonly options: ProxyEntranceOptions;
+  readonly #options: ProxyEntranceOptions;
   readonly #arriving = new Set<Arrival>();
+  #policy: ProxyPolicy;
 
-  constructor(options: ProxyEntranceOptions) {
-    this.options = options;
+  constructor(policy: ProxyPolicy, options: ProxyEntranceOptions) {
+    this.#policy = policy;
+    this.#options = options;
+  }
+
+  update(policy: ProxyPolicy): void {
+    this.#policy = policy;
   }
 
   /** Connections whose header is not there yet. */
@@ -44,13 +54,14 @@ export class ProxyEntrance {
       return;
     }
     socket.pause();
-    const { trust, mode, onPassed } = this.options;
+    const { mode, onPassed } = this.#options;
     const peer = plainAddress(socket.remoteAddress);
-    if (isTrusted(trust, peer)) {
-      const arrival = new Arrival(socket, peer, this.options, () => this.#arriving.delete(arrival));
+    if (isTrusted(this.#policy.trust, peer)) {
+      const options = { ...this.#options, ...this.#policy };
+      const arrival = new Arrival(socket, peer, options, () => this.#arriving.delete(arrival));
       this.#arriving.add(arrival);
     } else if (mode === 'optional') onPassed(socket, null);
-    else refuse(socket, peer, this.options, 'not from a trusted proxy');
+    else refuse(socket, peer, this.#options, 'not from a trusted proxy');
   }
 
   /** Closes the connections whose header is not there yet. */
@@ -71,11 +82,11 @@ class Arrival implements Timed {
   deadlineMs: number;
   readonly #socket: Socket;
   readonly #peer: string;
-  readonly #options: ProxyEntranceOptions;
+  readonly #options: ProxyEntranceOptions & ProxyPolicy;
   readonly #onOver: () => void;
   #bytes: Buffer = EMPTY;
 
-  constructor(socket: Socket, peer: string, options: ProxyEntranceOptions, onOver: () => void) {
+  constructor(socket: Socket, peer: string, options: ProxyEntranceOptions & ProxyPolicy, onOver: () => void) {
     this.#socket = socket;
     this.#peer = peer;
     this.#options = options;

@@ -27,10 +27,12 @@ export class TlsEntrance {
   readonly #handshakes = new Map<string, Handshake>();
   readonly #ticketKeys: Buffer;
   #options: TlsOptions;
+  #handshakeMs: number;
   #certificates: Certificates;
 
   constructor(options: TlsOptions, { ticketKeys, handshakeMs, deadlines, onSecure }: TlsSurroundings) {
     this.#options = options;
+    this.#handshakeMs = handshakeMs;
     this.#ticketKeys = ticketKeys;
     this.#certificates = new Certificates(options, ticketKeys);
     this.server = createServer({
@@ -41,7 +43,7 @@ export class TlsEntrance {
     });
     this.server.on('connection', (carrier: Socket) => {
       const peer = peerOf(carrier);
-      const handshake = new Handshake(carrier, deadlines, performance.now() + handshakeMs);
+      const handshake = new Handshake(carrier, deadlines, performance.now() + this.#handshakeMs);
       this.#handshakes.set(peer, handshake);
       carrier.once('close', () => {
         handshake.end();
@@ -67,18 +69,22 @@ export class TlsEntrance {
     return this.#handshakes.size;
   }
 
-  /** New handshakes are answered with these certificates; connections live on. Throws and changes nothing. */
-  update(options: TlsOptions): void {
-    if (isDeepStrictEqual(options, this.#options)) return;
-    const certificates = new Certificates(options, this.#ticketKeys);
-    this.server.setSecureContext(certificates.fallback);
-    this.#certificates = certificates;
-    this.#options = options;
+  /** New handshakes get these certificates and this time; connections live on. Throws and changes nothing. */
+  update(options: TlsOptions, handshakeMs: number): void {
+    if (!isDeepStrictEqual(options, this.#options)) this.#replaceCertificates(options);
+    this.#handshakeMs = handshakeMs;
   }
 
   /** Ends the handshakes that go on. */
   abandon(): void {
     for (const { carrier } of this.#handshakes.values()) carrier.destroy();
+  }
+
+  #replaceCertificates(options: TlsOptions): void {
+    const certificates = new Certificates(options, this.#ticketKeys);
+    this.server.setSecureContext(certificates.fallback);
+    this.#certificates = certificates;
+    this.#options = options;
   }
 }
 

@@ -36,11 +36,11 @@ const gateway = new Gateway({
 const ticketKeys = Buffer.from(start.ticketKeys ?? randomBytes(48));
 const listeners = new Map<number, Listener>();
 /** Taken out by a reload; their connections live on. */
-const removed: Listener[] = [];
+const removed = new Set<Listener>();
 let drained = false;
 
 install(start.snapshot);
-await listen(start.listeners);
+await listen(start.listeners, 0);
 port.on('message', onMessage);
 let sweeps = 0;
 setInterval(sweep, SWEEP_MS);
@@ -52,7 +52,7 @@ function onMessage(message: ToWorker): void {
       send({ type: 'installed', version: message.snapshot.version });
       return;
     case 'listeners':
-      void listen(message.listeners);
+      void listen(message.listeners, message.spreadMs);
       return;
     case 'drain':
       drain(message.cutAtMs - clockOffsetMs, message.spreadMs);
@@ -64,23 +64,21 @@ function install(snapshot: WorkerStart['snapshot']): void {
   gateway.install(new RoutingTable(snapshot, gateway.table, tableOptions));
 }
 
-/** Brings the listeners to what is wanted: those that stay get no more than other certificates. */
-async function listen(wanted: readonly ListenerOptions[]): Promise<void> {
+/** Brings the listeners to what is wanted; clients of those that go are let go over `spreadMs`. */
+async function listen(wanted: readonly ListenerOptions[], spreadMs: number): Promise<void> {
   const ids = new Set(wanted.map(({ id }) => id));
-  for (const [id, listener] of listeners) {
-    if (ids.has(id)) continue;
-    listener.close();
-    listener.closeIdle();
-    listeners.delete(id);
-    removed.push(listener);
-  }
+  for (const [id, listener] of listeners) if (!ids.has(id)) remove(id, listener, spreadMs);
   await Promise.all(wanted.map(open));
-  const addresses = [...listeners.values()].map(({ options, port: bound }) => ({
-    id: options.id,
-    host: options.host,
-    port: bound,
-  }));
+  const addresses = [...listeners.values()].map(({ id, host, port: bound }) => ({ id, host, port: bound }));
   send({ type: 'listening', addresses });
+}
+
+function remove(id: number, listener: Listener, spreadMs: number): void {
+  listener.close();
+  listeners.delete(id);
+  removed.add(listener);
+  const window = farewellWindow(spreadMs, listener.connections.size, Number.POSITIVE_INFINITY);
+  listener.dismiss(new Farewells(performance.now(), window));
 }
 
 async function open(options: ListenerOptions): Promise<void> {
@@ -109,11 +107,19 @@ function drain(cutAtMs: number, spreadMs: number): void {
   for (const listener of everyListener) listener.dismiss(farewells);
 }
 
+/** What is idle makes room for what is wanted. */
+function relieve(everyListener: readonly Listener[]): void {
+  gateway.relieve();
+  for (const listener of everyListener) listener.relieve();
+}
+
 function sweep(): void {
   const nowMs = performance.now();
   gateway.sweep(nowMs);
   const everyListener = [...listeners.values(), ...removed];
-  if (gateway.draining) for (const listener of everyListener) listener.sweep(nowMs);
+  if (gateway.short) relieve(everyListener);
+  for (const listener of everyListener) listener.sweep(nowMs);
+  for (const listener of removed) if (listener.empty) removed.delete(listener);
   if (nowMs >= gateway.cutAtMs + CUT_GRACE_MS) for (const listener of everyListener) listener.closeAll();
   if (++sweeps % (1000 / SWEEP_MS) === 0) {
     gateway.table.refillBudgets();

@@ -1,6 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { type GateFile, get, openGate, openTarget, type Target, type TestGate, until } from '../support/gate.ts';
+import { head } from '../support/message.ts';
+import { RawClient } from '../support/raw-client.ts';
 
 const BY = { actor: 'test' };
 
@@ -105,6 +107,57 @@ describe('a reload', () => {
     expect((await get(test.url)).body).toBe('blue');
   });
 
+  it('gives a listener that stays other timeouts, limits and trusted proxies, for connections from then on', async () => {
+    await using blue = await openTarget((request, response) => response.end(request.headers['x-forwarded-for']));
+    await using test = await openGate(file({ blue }));
+    const port = Number(new URL(test.url).port);
+    const early = await RawClient.connect(port);
+    const next = {
+      address: '127.0.0.1:0',
+      trustedProxies: ['127.0.0.1'],
+      timeouts: { keepAlive: '200ms' },
+      limits: { fields: 4, body: '10B' },
+    };
+    const { changes } = await reload(test, file({ blue }, { listeners: [next] }));
+    expect(changes).toHaveLength(4);
+    expect(changes.join()).not.toContain('restart');
+    const forwarded = 'X-Forwarded-For: 192.0.2.7';
+    const late = await RawClient.connect(port);
+    expect(await ask(early, forwarded)).toBe('200 127.0.0.1');
+    expect(await ask(late, forwarded)).toBe('200 192.0.2.7, 127.0.0.1');
+    await late.readUntilClosed();
+    expect(early.closed).toBe(false);
+    const many = ['A: 1', 'B: 2', 'C: 3', 'D: 4'];
+    expect(await ask(await RawClient.connect(port), ...many)).toMatch(/^431 /);
+    expect(await ask(await RawClient.connect(port), 'Content-Length: 11')).toMatch(/^413 /);
+    expect(await ask(early, ...many)).toMatch(/^200 /);
+    early.destroy();
+  });
+
+  it('lets the clients of a listener that goes leave one after another, and answers those who still ask', async () => {
+    await using blue = await openTarget('blue');
+    const both = [{ address: '127.0.0.1:0' }, { address: '127.0.0.2:0' }];
+    const shutdown = { closeSpread: '3s' };
+    await using test = await openGate(file({ blue }, { listeners: both, shutdown }));
+    const port = test.gate.addresses[1]?.port ?? 0;
+    const connect = () => RawClient.connect(port, '127.0.0.2');
+    const idle = await Promise.all(Array.from({ length: 40 }, connect));
+    for (const client of idle) expect(await ask(client)).toBe('200 blue');
+    const using = await connect();
+    await reload(test, file({ blue }, { shutdown }));
+    // The reload has been carried out, and nobody was cut off by it.
+    expect(idle.filter(({ closed }) => closed)).toEqual([]);
+    await expect(connect()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    expect(await ask(using)).toBe('200 blue');
+    await using.readUntilClosed();
+    const left = () => idle.filter(({ closed }) => !closed).length;
+    await until(() => left() < idle.length, 'the first to be closed');
+    expect(left()).toBeGreaterThan(0);
+    await until(() => left() === 0, 'the last to be closed');
+    for (const client of idle) expect(client.rest).toHaveLength(0);
+    expect((await get(test.url)).body).toBe('blue');
+  });
+
   it('is refused as a whole when a new listener cannot be bound', async () => {
     await using blue = await openTarget('blue');
     await using green = await openTarget('green');
@@ -148,10 +201,12 @@ describe('a reload', () => {
   it('says what takes effect after a restart only', async () => {
     await using blue = await openTarget('blue');
     await using test = await openGate(file({ blue }));
-    const listeners = [{ address: '127.0.0.1:0', limits: { fields: 50 } }];
+    const listeners = [{ address: '127.0.0.1:0', proxyProtocol: 'required', trustedProxies: ['127.0.0.1'] }];
     const { changes } = await reload(test, file({ blue }, { workers: 2, listeners }));
-    expect(changes).toHaveLength(2);
-    for (const change of changes) expect(change).toMatch(/\(needs a restart\)$/);
+    const [trusted, ...others] = changes;
+    expect(trusted).toBe('listener 127.0.0.1:0: trusted proxy 127.0.0.1 added');
+    expect(others).toHaveLength(2);
+    for (const change of others) expect(change).toMatch(/\(needs a restart\)$/);
     expect(test.control.overview().workers).toHaveLength(1);
   });
 
@@ -168,3 +223,10 @@ describe('a reload', () => {
     expect(target()?.health).toBe('healthy');
   });
 });
+
+/** Status and body of the answer to a GET with these field lines. */
+async function ask(client: RawClient, ...fields: string[]): Promise<string> {
+  client.write(head('GET / HTTP/1.1', 'Host: gate.test', ...fields));
+  const { status, body } = await client.readFinal();
+  return `${status} ${body.bytes}`;
+}

@@ -409,11 +409,15 @@ describe('other certificates', () => {
     };
     try {
       expect(await shown('gate.test')).toBe(subjectOf('gate'));
-      gate.post({ type: 'listeners', listeners: [{ ...listener, tls: serving({ ...GATE, key: pem('exact.key') }) }] });
+      gate.post({
+        type: 'listeners',
+        listeners: [{ ...listener, tls: serving({ ...GATE, key: pem('exact.key') }) }],
+        spreadMs: 0,
+      });
       await expect(gate.listened()).rejects.toThrow(/key/i);
       expect(await shown('gate.test')).toBe(subjectOf('gate'));
       const renewed = certificate('renewed', 'gate.test');
-      gate.post({ type: 'listeners', listeners: [{ ...listener, tls: serving(renewed) }] });
+      gate.post({ type: 'listeners', listeners: [{ ...listener, tls: serving(renewed) }], spreadMs: 0 });
       await gate.listened();
       expect(await shown('gate.test')).toBe(subjectOf('renewed'));
       // localhost is in the certificate, but not among the names: the fallback was replaced as well.

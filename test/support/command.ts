@@ -24,6 +24,13 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Given to Node.js itself. */
   readonly nodeArguments?: readonly string[];
+  /** A program and its arguments that is given the command and becomes it, such as `prlimit --nofile=128`. */
+  readonly by?: readonly string[];
+}
+
+export interface RunOptions extends CommandOptions {
+  /** As `npx` starts it, a shell in between; the process is then the shell. */
+  readonly throughShell?: boolean;
 }
 
 /** Runs the command-line tool in a process of its own until it ends. */
@@ -61,8 +68,8 @@ export class RunningGate implements AsyncDisposable {
     });
   }
 
-  /** Resolves when it listens. `throughShell`: as `npx` starts it, a shell in between; `process` is then the shell. */
-  static async start(file: GateFile, options: { readonly throughShell?: boolean } = {}): Promise<RunningGate> {
+  /** Resolves when it listens. */
+  static async start(file: GateFile, options: RunOptions = {}): Promise<RunningGate> {
     const directory = await mkdtemp(join(tmpdir(), 'tealgate-e2e-'));
     return RunningGate.begin(directory, await writeGateFile(directory, file), options);
   }
@@ -75,15 +82,15 @@ export class RunningGate implements AsyncDisposable {
     return RunningGate.begin(directory, config, {});
   }
 
-  private static async begin(
-    directory: string,
-    config: string,
-    options: { readonly throughShell?: boolean },
-  ): Promise<RunningGate> {
+  private static async begin(directory: string, config: string, options: RunOptions): Promise<RunningGate> {
     const argv = ['run', '--config', config];
-    const gate = new RunningGate(directory, options.throughShell === true ? startInShell(argv) : start(argv, {}));
+    const gate = new RunningGate(directory, options.throughShell === true ? startInShell(argv) : start(argv, options));
     await gate.logged('listening');
     return gate;
+  }
+
+  get pid(): number {
+    return this.process.pid ?? 0;
   }
 
   get url(): string {
@@ -139,8 +146,9 @@ export class RunningGate implements AsyncDisposable {
   }
 }
 
-function start(argv: readonly string[], { env = {}, nodeArguments = [] }: CommandOptions) {
-  return spawn(process.execPath, [...nodeArguments, MAIN, ...argv], {
+function start(argv: readonly string[], { env = {}, nodeArguments = [], by = [] }: CommandOptions) {
+  const [program = process.execPath, ...words] = [...by, process.execPath, ...nodeArguments, MAIN, ...argv];
+  return spawn(program, words, {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
     env: { PATH: process.env.PATH, ...env },

@@ -9,11 +9,11 @@ import { type Sut, startSut } from './sut.ts';
 
 const OBLIGATIONS = new Map(readObligations().map((obligation) => [obligation.id, obligation]));
 
-/** The test of one obligation, named by its id; `variation` tells several apart. */
-export function row(id: string, run: () => Promise<void>, variation?: string): void {
+/** The test of one obligation, named by its id; `variation` tells several apart. `timeoutMs`: where the usual is too short. */
+export function row(id: string, run: () => Promise<void>, variation?: string, timeoutMs?: number): void {
   const obligation = OBLIGATIONS.get(id);
   if (obligation === undefined) throw new Error(`obligations.md has no row ${id}`);
-  it(`${id} ${obligation.required}${variation === undefined ? '' : ` [${variation}]`}`, run);
+  it(`${id} ${obligation.required}${variation === undefined ? '' : ` [${variation}]`}`, run, timeoutMs);
 }
 
 /** What a gate made of an adversarial message. */

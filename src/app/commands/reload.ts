@@ -53,7 +53,7 @@ function refuse(
 async function listen(core: Core, next: Config, { actor }: Command): Promise<string | null> {
   const { pool, log } = core.parts;
   try {
-    await pool.listen(next.listeners);
+    await pool.listen(next.listeners, next.shutdown.closeSpreadMs);
     log.info({ event: 'listeners.changed', actor, addresses: pool.addresses() }, 'listeners were changed');
     return null;
   } catch (error) {
@@ -90,7 +90,8 @@ async function commit(
     });
   } catch (error) {
     // The listeners were changed before, because that may fail; now they must not stay so.
-    await core.parts.pool.listen(core.current().config.listeners);
+    const { listeners, shutdown } = core.current().config;
+    await core.parts.pool.listen(listeners, shutdown.closeSpreadMs);
     throw error;
   }
   await tools.publish();
@@ -127,8 +128,8 @@ function brokenRollouts(core: Core, file: Config): string[] {
 }
 
 /**
- * The file as far as it can hold without a restart: threads, store, admin endpoint and open listeners stay as they are,
- * but for the certificates of those.
+ * The file as far as it can hold without a restart: threads, store and admin endpoint stay as they are, and so does
+ * whether an open listener speaks TLS and the PROXY protocol.
  */
 function applicable(running: Config, file: Config): Config {
   const { workers, accessLog, store, admin } = running;
@@ -137,7 +138,8 @@ function applicable(running: Config, file: Config): Config {
     const at = open.findIndex(({ host, port }) => host === listener.host && port === listener.port);
     const [before] = at < 0 ? [] : open.splice(at, 1);
     if (before === undefined) return listener;
-    return before.tls === null || listener.tls === null ? before : { ...before, tls: listener.tls };
+    const tls = before.tls === null || listener.tls === null ? before.tls : listener.tls;
+    return { ...listener, tls, proxyProtocol: before.proxyProtocol };
   });
   return { ...file, workers, accessLog, store, admin, listeners };
 }

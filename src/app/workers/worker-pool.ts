@@ -24,8 +24,11 @@ export interface WorkerPool {
   start(snapshot: RoutingSnapshot, listeners: readonly ListenerConfig[]): Promise<void>;
   /** Resolves when every worker has installed it; one that dies meanwhile is not waited for. */
   publish(snapshot: RoutingSnapshot): Promise<void>;
-  /** Adds, removes and changes listeners; throws `address_in_use` with the old ones still served. */
-  listen(listeners: readonly ListenerConfig[]): Promise<void>;
+  /**
+   * Adds, removes and changes listeners; throws `address_in_use` with the old ones still served. `spreadMs`: longest time
+   * over which clients of removed ones are let go.
+   */
+  listen(listeners: readonly ListenerConfig[], spreadMs: number): Promise<void>;
   addresses(): readonly BoundAddress[];
   status(): Overview['workers'];
   /** `cut`: something was left at `cutAtMs` (monotonic). Ends every worker in either case; at once when that is past. */
@@ -35,6 +38,8 @@ export interface WorkerPool {
 export interface WorkerPoolOptions {
   readonly workers: number;
   readonly accessLog: boolean;
+  /** Most clients of one listener, whatever its own limit says; Infinity for no such bound. */
+  readonly mostClients: number;
   readonly unrouted: SharedArrayBuffer;
   /** Random: part of the name that this process has in Via and in request ids. */
   readonly instance: string;
@@ -72,7 +77,7 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
   let snapshot: RoutingSnapshot;
   let known: readonly KnownListener[] = [];
 
-  const listenerOptions = (): ListenerOptions[] => known.map((listener) => listener.options);
+  const listenerOptions = (): ListenerOptions[] => known.map((listener) => shareOf(listener.options, options));
   const threads = (): WorkerThread[] => slots.flatMap(({ thread }) => thread ?? []);
 
   const begin = (slot: Slot): Promise<readonly BoundAddress[]> => {
@@ -164,14 +169,14 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
       snapshot = next;
       await Promise.all(threads().map((thread) => thread.install({ type: 'snapshot', snapshot: next })));
     },
-    async listen(listeners) {
+    async listen(listeners, spreadMs) {
       const before = known;
       const next = assignListeners(listeners, before);
       await probeNew(next, before);
       known = next;
       // One that is being restarted begins with the new listeners.
       const alive = slots.filter(({ thread }) => thread !== null);
-      const ask = async (slot: Slot) => (await slot.thread?.listen(listenerOptions())) ?? [];
+      const ask = async (slot: Slot) => (await slot.thread?.listen(listenerOptions(), spreadMs)) ?? [];
       try {
         await spread(alive, ask);
       } catch (error) {
@@ -195,6 +200,12 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
       return stopped;
     },
   };
+}
+
+/** Each worker has its part of the connections, rounded up: it cannot know how many the others have. */
+function shareOf(listener: ListenerOptions, { workers, mostClients }: WorkerPoolOptions): ListenerOptions {
+  const connections = Math.ceil(Math.min(listener.limits.connections, mostClients) / workers);
+  return { ...listener, limits: { ...listener.limits, connections } };
 }
 
 /** Waits for all, but no longer than `ms`. */

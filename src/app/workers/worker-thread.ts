@@ -17,7 +17,7 @@ export interface WorkerThread {
   /** Resolves when it has installed this version or a later one, or has ended. */
   install(message: Extract<ToWorker, { type: 'snapshot' }>): Promise<void>;
   /** Resolves when it listens on these and no others. Rejects as `listening` does. */
-  listen(listeners: readonly ListenerOptions[]): Promise<readonly BoundAddress[]>;
+  listen(listeners: readonly ListenerOptions[], spreadMs: number): Promise<readonly BoundAddress[]>;
   /** Resolves when nothing is left in it, or it has ended. */
   drain(limits: DrainLimits): Promise<void>;
   terminate(): Promise<void>;
@@ -102,9 +102,9 @@ export function startThread(start: WorkerStart, onReport: (report: WorkerReport)
       post(message);
       return promise.finally(() => clearTimeout(stuck));
     },
-    listen(listeners) {
+    listen(listeners, spreadMs) {
       listening = Promise.withResolvers();
-      post({ type: 'listeners', listeners });
+      post({ type: 'listeners', listeners, spreadMs });
       return observed(listening.promise);
     },
     drain(limits) {

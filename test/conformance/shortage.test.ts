@@ -1,0 +1,106 @@
+import { execFileSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'vitest';
+import type { Overview } from '../../src/app/control-plane.ts';
+import { RunningGate } from '../support/command.ts';
+import { type GateFile, get, openTarget, type Target, until } from '../support/gate.ts';
+import { row } from '../support/lab.ts';
+import { head, value } from '../support/message.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { readVitals } from '../support/vitals.ts';
+
+const DESCRIPTORS = '--nofile=128:128';
+const CLIENTS = 500;
+const GET = head('GET / HTTP/1.1', 'Host: gate.test');
+
+/** Slow enough that all its clients have their connection at the same time. */
+const openSlowTarget = (): Promise<Target> =>
+  openTarget((request, response) => {
+    if (request.url === '/healthz') response.end('fine');
+    else setTimeout(() => response.end('blue'), 100);
+  });
+
+function file(blue: Target): GateFile {
+  const upstreams = { blue: { weight: 1, targets: [blue.url] } };
+  const health = { path: '/healthz', interval: '100ms', rise: 1, fall: 1 };
+  return { workers: 2, services: { shop: { upstreams, health, stable: 'blue' } } };
+}
+
+row(
+  'S24-descriptors',
+  async () => {
+    await using blue = await openSlowTarget();
+    await using gate = await RunningGate.start(file(blue), { by: ['prlimit', DESCRIPTORS] });
+    const clients = await connect(gate, CLIENTS);
+    const answers = await Promise.all(clients.map(ask));
+    // Whoever is let in is served; the others are turned away at the door.
+    expect(new Set(answers)).toEqual(new Set(['200', 'none']));
+    const knocking = await connect(gate, CLIENTS);
+    await staysCalm(gate);
+    await recovers(gate, [...clients, ...knocking]);
+    expect(complaints(gate)).toEqual([]);
+    expect(await gate.end('SIGTERM')).toBe(0);
+  },
+  'from the start',
+  60_000,
+);
+
+row(
+  'S24-descriptors',
+  async () => {
+    await using blue = await openSlowTarget();
+    await using gate = await RunningGate.start(file(blue));
+    const clients = await connect(gate, 100);
+    await until(() => readVitals(gate.pid).descriptors > 100, 'the gate to have let them in');
+    // More than half is taken by clients: there cannot be a connection to the target for each.
+    execFileSync('prlimit', [`--pid=${gate.pid}`, `--nofile=${readVitals(gate.pid).descriptors + 10}`]);
+    const answers = await Promise.all(clients.map(ask));
+    expect(new Set(answers)).toEqual(new Set([...answers.filter((answer) => answer === 'none'), '200', '503 close']));
+    const knocking = await connect(gate, CLIENTS);
+    await staysCalm(gate);
+    await recovers(gate, [...clients, ...knocking]);
+    expect(complaints(gate)).toEqual(['shortage']);
+    expect(await gate.end('SIGTERM')).toBe(0);
+  },
+  'taken away while it serves',
+  60_000,
+);
+
+function connect(gate: RunningGate, count: number): Promise<RawClient[]> {
+  const port = Number(new URL(gate.url).port);
+  return Promise.all(Array.from({ length: count }, () => RawClient.connect(port)));
+}
+
+/** The status, and `close` where the answer ended the connection; `none` where the gate had no place for the client. */
+async function ask(client: RawClient): Promise<string> {
+  client.write(GET);
+  const answer = await client.readFinal().catch(() => null);
+  if (answer === null) return 'none';
+  if (answer.status !== 503) return String(answer.status);
+  await client.readUntilClosed();
+  return value(answer, 'retry-after') === undefined ? '503' : `503 ${value(answer, 'connection')}`;
+}
+
+/** Those who were let in hold on to what there is, and more are at the door: that costs next to nothing. */
+async function staysCalm(gate: RunningGate): Promise<void> {
+  const before = readVitals(gate.pid);
+  await sleep(3_000);
+  expect(readVitals(gate.pid).cpuMs - before.cpuMs).toBeLessThan(1_000);
+}
+
+/** There is a place as soon as clients leave, and nobody took our trouble for the target's or for a changed file. */
+async function recovers(gate: RunningGate, clients: readonly RawClient[]): Promise<void> {
+  for (const client of clients) client.destroy();
+  const isServed = async (): Promise<boolean> => (await get(gate.url).catch(() => null))?.body === 'blue';
+  await until(isServed, 'a request to be served again');
+  const overview = (await (await fetch(`${gate.admin}/v1/services`)).json()) as Overview; // the documented answer
+  const { upstreams, ledger } = overview.services.shop ?? {};
+  expect(upstreams?.blue?.targets).toMatchObject([{ health: 'healthy', failures: 0 }]);
+  expect(ledger?.accepted).toBe(Object.values(ledger?.outcomes ?? {}).reduce((sum, count) => sum + count, 0));
+  expect(overview.config).toMatchObject({ lastReloadSuccessful: true, errors: [] });
+  expect(overview.workers).toMatchObject([{ restarts: 0 }, { restarts: 0 }]);
+}
+
+function complaints(gate: RunningGate): unknown[] {
+  return [...new Set(gate.log.filter(({ level }) => level !== 'info').map(({ event }) => event))];
+}
