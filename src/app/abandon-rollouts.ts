@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import type { RolloutChange } from '../rollout/journal.ts';
 import { stopAtOnce } from '../rollout/operate.ts';
 import type { Phase } from '../rollout/rollout.ts';
 import type { NewEvent } from '../store/store.ts';
@@ -18,9 +19,14 @@ export function abandonRollouts(
   desired: DesiredState,
   config: Config,
   at: number,
-): { readonly desired: DesiredState; readonly events: readonly NewEvent[] } {
+): {
+  readonly desired: DesiredState;
+  readonly events: readonly NewEvent[];
+  readonly journal: readonly RolloutChange[];
+} {
   let next = desired;
   const events: NewEvent[] = [];
+  const journal: RolloutChange[] = [];
   for (const [name, service] of Object.entries(config.services)) {
     const before = desiredService(next, name);
     const rollout = runningRollout(before);
@@ -30,6 +36,7 @@ export function abandonRollouts(
     const stopped = proposeUpdate(state, stopAtOnce(rollout, 'config', at), at);
     next = withService(next, name, stopped.desired);
     events.push(...(stopped.events ?? []).map((event) => ({ actor: 'config', ...event, service: name, at })));
+    journal.push(...(stopped.journal ?? []));
   }
-  return { desired: next, events };
+  return { desired: next, events, journal };
 }

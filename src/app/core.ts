@@ -1,6 +1,7 @@
 import type { Config, ServiceConfig } from '../config/config.ts';
 import type { Clock } from '../platform/clock.ts';
 import { TealgateError } from '../platform/errors.ts';
+import { Journal, type RolloutChange } from '../rollout/journal.ts';
 import type { NewEvent, Store, StoredEvent } from '../store/store.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Applied, Command } from './control-plane.ts';
@@ -42,6 +43,8 @@ export interface Proposal {
   readonly config?: Config;
   readonly desired: DesiredState;
   readonly events: readonly NewEvent[];
+  /** What moved rollouts. */
+  readonly journal?: readonly RolloutChange[];
 }
 
 /** A service as a command finds it. */
@@ -56,6 +59,8 @@ export interface ServiceProposal {
   readonly desired: DesiredService;
   /** Besides those that follow from the change of traffic. */
   readonly events?: readonly (ServiceEvent & { readonly actor?: string })[];
+  /** What moved its rollouts. */
+  readonly journal?: readonly RolloutChange[];
 }
 
 /** Another process that shares the store was faster this often: give up. */
@@ -68,6 +73,7 @@ const ATTEMPTS = 5;
 export class Core {
   readonly parts: CoreParts;
   private readonly queue = new SerialQueue();
+  private readonly journal = new Journal();
   /** As committed. */
   private state: Current;
   /** As every worker serves it: what others get to see. In the queue, between two changes, both are the same. */
@@ -143,16 +149,19 @@ export class Core {
     const events = [...(proposal.events ?? []), ...routingEvents(before.effective, after)].map(
       (event): NewEvent => ({ actor: by.actor, ...event, service: name, at }),
     );
-    return { desired: withService(this.state.desired, name, proposal.desired), events };
+    const desired = withService(this.state.desired, name, proposal.desired);
+    return { desired, events, journal: proposal.journal ?? [] };
   }
 
   private commit(decide: (current: Current) => Proposal | null): boolean {
-    const { store } = this.parts;
+    const { store, clock } = this.parts;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const proposal = decide(this.state);
       if (proposal === null) return false;
-      const result = store.commit(this.revision, proposal.desired, proposal.events);
+      const entries = this.journal.entries(proposal.journal ?? [], clock.wallMs());
+      const result = store.commit(this.revision, proposal.desired, proposal.events, entries);
       if (result.kind === 'committed') {
+        this.journal.written(entries);
         this.revision = result.revision;
         this.state = { config: proposal.config ?? this.state.config, desired: proposal.desired };
         this.parts.onEvents(result.events);

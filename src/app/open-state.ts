@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { Journal, type RolloutChange } from '../rollout/journal.ts';
 import { openSqliteStore } from '../store/sqlite-store.ts';
 import type { NewEvent, Store } from '../store/store.ts';
 import { abandonRollouts } from './abandon-rollouts.ts';
@@ -23,9 +24,9 @@ export function openState(config: Config, at: number): OpenState {
   const store = openSqliteStore<DesiredState>(config.store.path, { validate: validateDesired });
   try {
     const { revision, state } = store.load();
-    const { desired, events } = settle(state ?? initialDesired(), config, at);
+    const { desired, events, journal } = settle(state ?? initialDesired(), config, at);
     if (state === desired) return { store, desired, revision, events };
-    const result = store.commit(revision, desired, events);
+    const result = store.commit(revision, desired, events, new Journal().entries(journal, at));
     return { store, desired, revision: result.revision, events };
   } catch (error) {
     store.close();
@@ -33,11 +34,15 @@ export function openState(config: Config, at: number): OpenState {
   }
 }
 
-function settle(stored: DesiredState, config: Config, at: number): Pick<OpenState, 'desired' | 'events'> {
+interface Settled extends Pick<OpenState, 'desired' | 'events'> {
+  readonly journal: readonly RolloutChange[];
+}
+
+function settle(stored: DesiredState, config: Config, at: number): Settled {
   const abandoned = abandonRollouts(stored, config, at);
   const { desired, dropped } = reconcile(abandoned.desired, config);
   const events = dropped.map(({ service, ...data }): NewEvent => {
     return { type: 'override.dropped', service, actor: 'config', at, data };
   });
-  return { desired, events: [...abandoned.events, ...events] };
+  return { desired, events: [...abandoned.events, ...events], journal: abandoned.journal };
 }

@@ -1,7 +1,7 @@
 import type { RolloutAction } from './operator.ts';
 import type { RolloutUpdate } from './ports.ts';
-import { transition } from './reducer.ts';
 import type { Rollout } from './rollout.ts';
+import { told } from './told.ts';
 
 /**
  * An operator's call on the newest rollout, for `RolloutPorts.update`. A call that has taken effect already returns the
@@ -9,14 +9,12 @@ import type { Rollout } from './rollout.ts';
  * stored in front of the old one. Throws `conflict` naming the phase and the calls that are possible in it.
  */
 export function operate(rollout: Rollout, action: RolloutAction, actor: string, at: number): RolloutUpdate {
-  const { rollout: next, changes, events } = transition(rollout, { type: action, actor }, at);
-  return { rollout: next, changes, events };
+  return told(rollout, { type: action, actor }, at);
 }
 
 /** Ends a rollout in one step, without the ramp that its plan may have, to make room or for want of a side. */
 export function stopAtOnce(rollout: Rollout, actor: string, at: number): RolloutUpdate {
-  const { rollout: next, changes, events } = transition(rollout, { type: 'abort', actor, instant: true }, at);
-  return { rollout: next, changes, events };
+  return told(rollout, { type: 'abort', actor, instant: true }, at);
 }
 
 /**

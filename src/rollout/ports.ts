@@ -26,8 +26,17 @@ export interface RolloutPorts {
 
 export interface RolloutUpdate {
   readonly rollout: Rollout;
+  /** What the reducer was told to come to this: for the journal. Absent for what is no transition, like a new rollout. */
+  readonly input?: RolloutInput;
   readonly changes: readonly RoutingChange[];
   readonly events: readonly Omit<NewEvent, 'service' | 'at'>[];
+}
+
+/** With the rollout as it was before, all that `transition` goes by; as plain JSON. */
+export interface RolloutInput {
+  readonly event: { readonly type: string };
+  /** ms since the Unix epoch. */
+  readonly at: number;
 }
 
 /** Changes of desired state that belong to a transition; each is idempotent. */

@@ -6,6 +6,7 @@ import { type RolloutEvent, transition } from './reducer.ts';
 import type { Rollout, SmokeResult } from './rollout.ts';
 import { runSmoke } from './smoke.ts';
 import { effectsOf } from './step.ts';
+import { told } from './told.ts';
 
 /** Drives the rollouts of all services: looks at each, performs what it is owed, and stores what it becomes. */
 export interface Runner {
@@ -230,11 +231,11 @@ class RolloutRunner implements Runner {
     await this.#ports.update(service, (current) => {
       outcome.stored = false;
       if (current?.id !== id) return null;
-      const { rollout: next, changes, events } = transition(current, happened(current), this.#clock.wallMs());
-      if (next === current && events.length === 0) return null;
+      const update = told(current, happened(current), this.#clock.wallMs());
+      if (update.rollout === current && update.events.length === 0) return null;
       outcome.stored = true;
-      outcome.moved = next.transitions.length > current.transitions.length;
-      return { rollout: next, changes, events };
+      outcome.moved = update.rollout.transitions.length > current.transitions.length;
+      return update;
     });
     if (!outcome.stored) return false;
     this.#persistedMs.set(service, this.#clock.monotonicMs());

@@ -7,11 +7,25 @@ import { isDamage, openError } from './sqlite-errors.ts';
 /** `Teal` in ASCII; marks a SQLite file as ours (https://sqlite.org/pragma.html#pragma_application_id). */
 const APPLICATION_ID = 0x5465616c;
 /** Version of the tables below. */
-const FORMAT = 1;
+const FORMAT = 2;
 /** The state holds the keys that sign pin cookies. SQLite gives its journal the same mode. */
 const OWNER_ONLY = 0o600;
 /** A predecessor that is just closing gets this long to let go of the file. */
 const LOCK_WAIT_MS = 500;
+
+const JOURNAL_TABLE = `
+  CREATE TABLE journal (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    rollout TEXT NOT NULL,
+    at REAL NOT NULL,
+    digest TEXT NOT NULL,
+    is_state INTEGER NOT NULL,
+    data TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX journal_rollout ON journal (rollout, id);`;
+
+/** What brings a file of an older format one further; the first is for format 1. */
+const MIGRATIONS: readonly string[] = [JOURNAL_TABLE];
 
 /** AUTOINCREMENT: ids of pruned events are never given again, since clients resume by them. */
 const TABLES = `
@@ -29,6 +43,7 @@ const TABLES = `
     at REAL NOT NULL,
     data TEXT NOT NULL
   ) STRICT;
+  ${JOURNAL_TABLE}
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${FORMAT};`;
 
@@ -67,6 +82,7 @@ function openExisting(path: string): DatabaseSync {
     // In this mode the lock of the first write is kept until the file is closed.
     db.exec('BEGIN EXCLUSIVE; COMMIT;');
     requireIntact(db, path);
+    migrate(db);
     return db;
   } catch (error) {
     db?.close();
@@ -88,10 +104,10 @@ function requireOurs(db: DatabaseSync, path: string): void {
     );
   }
   const version = pragma(db, 'user_version');
-  if (version === FORMAT) return;
+  if (typeof version === 'number' && version >= 1 && version <= FORMAT) return;
   throw new TealgateError(
     'invalid_config',
-    `the store ${path} has format ${version}, and this version of Tealgate reads format ${FORMAT}: run the version that wrote it, or point store.path at another file`,
+    `the store ${path} has format ${version}, and this version of Tealgate reads formats up to ${FORMAT}: run the version that wrote it, or point store.path at another file`,
     { details: { path, format: version } },
   );
 }
@@ -108,6 +124,14 @@ function requireIntact(db: DatabaseSync, path: string): void {
   const unreadable = db.prepare('SELECT min(id) AS id FROM events WHERE NOT json_valid(data)').get();
   if (unreadable?.id !== null) throw new DamagedFile(`its event ${unreadable?.id} is not JSON`);
   db.prepare('SELECT id, type, service, actor, at, data FROM events LIMIT 1').get();
+}
+
+/** In one transaction: a file has the one format or the other, whenever we are killed. */
+function migrate(db: DatabaseSync): void {
+  const version = Number(pragma(db, 'user_version'));
+  if (version === FORMAT) return;
+  const steps = MIGRATIONS.slice(version - 1).join('\n');
+  db.exec(`BEGIN; ${steps} PRAGMA user_version = ${FORMAT}; COMMIT;`);
 }
 
 type Fact = 'application_id' | 'user_version' | 'page_count' | 'page_size';

@@ -3,7 +3,7 @@ import { TealgateError } from '../platform/errors.ts';
 import { setAside } from './set-aside.ts';
 import { useError } from './sqlite-errors.ts';
 import { DamagedFile, openFile } from './sqlite-file.ts';
-import type { CommitResult, NewEvent, Store, StoredEvent } from './store.ts';
+import type { CommitResult, JournalEntry, NewEvent, NewJournalEntry, Store, StoredEvent } from './store.ts';
 import { Watchers } from './watchers.ts';
 
 export interface SqliteStoreOptions<State> {
@@ -14,6 +14,8 @@ export interface SqliteStoreOptions<State> {
   readonly validate?: (stored: unknown) => State;
   /** Newest events that are kept; default 10,000. */
   readonly keepEvents?: number;
+  /** Newest entries of the journal that are kept, of all rollouts together; default 50,000. */
+  readonly keepJournal?: number;
   /** Names a damaged file when it is set aside. ms since the Unix epoch; default the system's clock. */
   readonly wallMs?: () => number;
 }
@@ -55,12 +57,16 @@ class SqliteStore<State> implements Store<State> {
   readonly #path: string;
   readonly #validate: (stored: unknown) => State;
   readonly #keepEvents: number;
+  readonly #keepJournal: number;
   readonly #watchers: Watchers;
   readonly #read: StatementSync;
   readonly #write: StatementSync;
   readonly #append: StatementSync;
   readonly #prune: StatementSync;
   readonly #since: StatementSync;
+  readonly #note: StatementSync;
+  readonly #pruneJournal: StatementSync;
+  readonly #notes: StatementSync;
 
   constructor(db: DatabaseSync, path: string, options: SqliteStoreOptions<State>) {
     this.#db = db;
@@ -68,12 +74,16 @@ class SqliteStore<State> implements Store<State> {
     // Without a validator the caller vouches that State is what it stored.
     this.#validate = options.validate ?? ((stored) => stored as State);
     this.#keepEvents = options.keepEvents ?? 10_000;
+    this.#keepJournal = options.keepJournal ?? 50_000;
     this.#watchers = new Watchers((since) => this.events(since));
     this.#read = db.prepare('SELECT revision, state FROM desired');
     this.#write = db.prepare('UPDATE desired SET revision = revision + 1, state = ? WHERE revision = ?');
     this.#append = db.prepare('INSERT INTO events (type, service, actor, at, data) VALUES (?, ?, ?, ?, ?)');
     this.#prune = db.prepare('DELETE FROM events WHERE id <= ?');
     this.#since = db.prepare('SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?');
+    this.#note = db.prepare('INSERT INTO journal (rollout, at, digest, is_state, data) VALUES (?, ?, ?, ?, ?)');
+    this.#pruneJournal = db.prepare('DELETE FROM journal WHERE id <= ?');
+    this.#notes = db.prepare('SELECT * FROM journal WHERE rollout = ? AND id > ? ORDER BY id LIMIT ?');
   }
 
   load(): { readonly revision: number; readonly state: State | null } {
@@ -82,7 +92,12 @@ class SqliteStore<State> implements Store<State> {
     return { revision, state: row?.state === null ? null : this.#parse(String(row?.state)) };
   }
 
-  commit(expectedRevision: number, state: State, events: readonly NewEvent[]): CommitResult {
+  commit(
+    expectedRevision: number,
+    state: State,
+    events: readonly NewEvent[],
+    journal: readonly NewJournalEntry[] = [],
+  ): CommitResult {
     const json = JSON.stringify(state);
     return this.#use(() => {
       this.#db.exec('BEGIN IMMEDIATE');
@@ -94,6 +109,7 @@ class SqliteStore<State> implements Store<State> {
         const stored = events.map((event) => this.#store(event));
         const newest = stored.at(-1);
         if (newest !== undefined) this.#prune.run(newest.id - this.#keepEvents);
+        this.#storeJournal(journal);
         this.#db.exec('COMMIT');
         if (newest !== undefined) this.#watchers.wake();
         return { kind: 'committed', revision: expectedRevision + 1, events: stored };
@@ -109,6 +125,10 @@ class SqliteStore<State> implements Store<State> {
     return this.#use(() => this.#since.all(since, limit).map(toEvent));
   }
 
+  journal(rollout: string, after: number, limit = 1000): readonly JournalEntry[] {
+    return this.#use(() => this.#notes.all(rollout, after, limit).map(toEntry));
+  }
+
   watch(since: number, onEvents: (events: readonly StoredEvent[]) => void, signal: AbortSignal): void {
     this.#watchers.add(since, onEvents, signal);
   }
@@ -122,6 +142,15 @@ class SqliteStore<State> implements Store<State> {
     const { type, service, actor, at, data } = event;
     const { lastInsertRowid } = this.#append.run(type, service, actor, at, JSON.stringify(data));
     return { id: Number(lastInsertRowid), type, service, actor, at, data };
+  }
+
+  #storeJournal(entries: readonly NewJournalEntry[]): void {
+    let newest = 0;
+    for (const { rollout, at, digest, isState, data } of entries) {
+      const { lastInsertRowid } = this.#note.run(rollout, at, digest, isState ? 1 : 0, JSON.stringify(data));
+      newest = Number(lastInsertRowid);
+    }
+    if (newest > 0) this.#pruneJournal.run(newest - this.#keepJournal);
   }
 
   #parse(json: string): State {
@@ -157,4 +186,24 @@ function toEvent(row: Record<string, unknown>): StoredEvent {
     at: Number(row.at),
     data: JSON.parse(String(row.data)),
   };
+}
+
+function toEntry(row: Record<string, unknown>): JournalEntry {
+  return {
+    id: Number(row.id),
+    rollout: String(row.rollout),
+    at: Number(row.at),
+    digest: String(row.digest),
+    isState: row.is_state === 1,
+    data: readable(String(row.data)),
+  };
+}
+
+/** What cannot be read is for the replay to tell: nothing that runs depends on it. */
+function readable(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return null;
+  }
 }

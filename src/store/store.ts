@@ -5,10 +5,21 @@
 export interface Store<State> {
   /** The last committed state, or null in a fresh store. Throws TealgateError `store_corrupt`. */
   load(): { readonly revision: number; readonly state: State | null };
-  /** Durable when it returns. `conflict` when the revision has moved on: load again and redo. */
-  commit(expectedRevision: number, state: State, events: readonly NewEvent[]): CommitResult;
+  /**
+   * Durable when it returns, all of it or nothing. `conflict` when the revision has moved on: load again and redo.
+   *
+   * @param journal what moved rollouts; default nothing
+   */
+  commit(
+    expectedRevision: number,
+    state: State,
+    events: readonly NewEvent[],
+    journal?: readonly NewJournalEntry[],
+  ): CommitResult;
   /** Committed events with an id greater than `since`, oldest first, at most `limit` (default 1000). */
   events(since: number, limit?: number): readonly StoredEvent[];
+  /** What moved a rollout: entries with an id greater than `after`, oldest first, at most `limit` (default 1000). */
+  journal(rollout: string, after: number, limit?: number): readonly JournalEntry[];
   /** Calls back after each commit with its events, beginning after event id `since`; ends with the signal. */
   watch(since: number, onEvents: (events: readonly StoredEvent[]) => void, signal: AbortSignal): void;
   close(): void;
@@ -32,5 +43,24 @@ export interface NewEvent {
 
 export interface StoredEvent extends NewEvent {
   /** Ascending; the `id` of server-sent events. */
+  readonly id: number;
+}
+
+/** What moved a rollout, so that it can be computed again. */
+export interface NewJournalEntry {
+  /** The rollout's id. */
+  readonly rollout: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly at: number;
+  /** Of the rollout after it, to the digit. */
+  readonly digest: string;
+  /** A whole state, from which a replay may begin. */
+  readonly isState: boolean;
+  /** JSON; what is in it is the rollout's business. */
+  readonly data: unknown;
+}
+
+export interface JournalEntry extends NewJournalEntry {
+  /** Ascending. */
   readonly id: number;
 }

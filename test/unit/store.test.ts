@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TealgateError } from '../../src/platform/errors.ts';
 import { openSqliteStore } from '../../src/store/sqlite-store.ts';
-import type { NewEvent, Store, StoredEvent } from '../../src/store/store.ts';
+import type { NewEvent, NewJournalEntry, Store, StoredEvent } from '../../src/store/store.ts';
 import { Watchers } from '../../src/store/watchers.ts';
 
 interface State {
@@ -18,6 +18,26 @@ const STATE: State = { weights: { blue: 95, green: 5 } };
 function event(type: string, data: Record<string, unknown> = {}): NewEvent {
   return { type, service: 'shop', actor: 'ci', at: 1_700_000_000_000.5, data };
 }
+
+function entry(rollout: string, data: unknown = { kind: 'input' }): NewJournalEntry {
+  return { rollout, at: 1_700_000_000_000.5, digest: '0123456789abcdef', isState: false, data };
+}
+
+/** As the first version wrote it. */
+const FIRST_FORMAT = `
+  CREATE TABLE desired (id INTEGER PRIMARY KEY CHECK (id = 1), revision INTEGER NOT NULL, state TEXT) STRICT;
+  INSERT INTO desired (id, revision, state) VALUES (1, 3, '${JSON.stringify(STATE)}');
+  CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    type TEXT NOT NULL,
+    service TEXT,
+    actor TEXT NOT NULL,
+    at REAL NOT NULL,
+    data TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO events VALUES (7, 'rollout.created', 'shop', 'ci', 1700000000000.5, '{"rollout":"r1"}');
+  PRAGMA application_id = ${0x5465616c};
+  PRAGMA user_version = 1;`;
 
 let directory: string;
 let path: string;
@@ -101,6 +121,40 @@ describe('commit', () => {
 function committed(result: ReturnType<Store<State>['commit']>): readonly StoredEvent[] {
   return result.kind === 'committed' ? result.events : [];
 }
+
+describe('the journal', () => {
+  it('is part of the commit, and read by rollout in order', () => {
+    const store = openStore();
+    store.commit(0, STATE, [], [entry('r1', { n: 1 }), entry('r2', { n: 2 })]);
+    store.commit(1, STATE, [], [entry('r1', { n: 0.1 + 0.2 })]);
+    expect(store.commit(1, STATE, [], [entry('r1', { n: 4 })]).kind).toBe('conflict');
+    store.close();
+    const again = openStore();
+    expect(again.journal('r1', 0)).toEqual([
+      { ...entry('r1', { n: 1 }), id: 1 },
+      { ...entry('r1', { n: 0.30000000000000004 }), id: 3 },
+    ]);
+    expect(again.journal('r1', 1, 1).map(({ id }) => id)).toEqual([3]);
+    expect(again.journal('r3', 0)).toEqual([]);
+  });
+
+  it('is not written when the commit fails', () => {
+    const store = openStore();
+    const circular: Record<string, unknown> = {};
+    circular.self = circular;
+    expect(refusal(() => store.commit(0, STATE, [event('a')], [entry('r1'), entry('r1', circular)])).code).toBe(
+      'unavailable',
+    );
+    expect(store.journal('r1', 0)).toEqual([]);
+    expect(store.load().revision).toBe(0);
+  });
+
+  it('keeps its newest entries', () => {
+    const store = openStore({ keepJournal: 3 });
+    for (let revision = 0; revision < 4; revision++) store.commit(revision, STATE, [], [entry('r1'), entry('r2')]);
+    expect([...store.journal('r1', 0), ...store.journal('r2', 0)].map(({ id }) => id)).toEqual([7, 6, 8]);
+  });
+});
 
 describe('events', () => {
   it('are read by id and bounded', () => {
@@ -201,11 +255,26 @@ describe('opening', () => {
   it('leaves a file of a newer format alone', () => {
     openStore().close();
     const newer = new DatabaseSync(path);
-    newer.exec('PRAGMA user_version = 2');
+    newer.exec('PRAGMA user_version = 99');
     newer.close();
     const error = refusal(openStore);
-    expect(error).toMatchObject({ code: 'invalid_config', details: { format: 2 } });
+    expect(error).toMatchObject({ code: 'invalid_config', details: { format: 99 } });
     expect(readdirSync(directory)).toEqual(['tealgate.db']);
+  });
+
+  it('brings a file of the first format along, with its state and its events', () => {
+    const first = new DatabaseSync(path);
+    first.exec(FIRST_FORMAT);
+    first.close();
+    const store = openStore();
+    expect(store.load()).toEqual({ revision: 3, state: STATE });
+    expect(store.events(0)).toEqual([{ ...event('rollout.created', { rollout: 'r1' }), id: 7 }]);
+    expect(store.journal('r1', 0)).toEqual([]);
+    store.commit(3, STATE, [event('a')], [entry('r1')]);
+    store.close();
+    const again = openStore();
+    expect(again.journal('r1', 0)).toEqual([{ ...entry('r1'), id: 1 }]);
+    expect(again.events(7)).toHaveLength(1);
   });
 
   it('passes on what a validator says about a state, and leaves the file alone', () => {

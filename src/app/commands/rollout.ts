@@ -27,7 +27,11 @@ export async function startRollout(
     const from = state.effective.stable;
     const rollout = createRollout({ service, from, to, plan, actor: by.actor, at, taken });
     const proposal = proposeUpdate(state, created(rollout), at);
-    return { ...proposal, events: [...(stopped?.events ?? []), ...(proposal.events ?? [])] };
+    return {
+      ...proposal,
+      events: [...(stopped?.events ?? []), ...(proposal.events ?? [])],
+      journal: [...(stopped?.journal ?? []), ...(proposal.journal ?? [])],
+    };
   };
   const state = core.service(service);
   decide(state);
