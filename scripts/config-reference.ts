@@ -13,6 +13,9 @@ interface Row {
 /** Tables of their own, each holding all that lies under it and not under a later one. */
 const SECTIONS = ['', 'listeners[]', 'admin', 'store', 'shutdown', 'services.NAME', 'services.NAME.rollout'] as const;
 
+/** Keys whose content is that of another, described there. */
+const SAME_AS = { 'services.NAME.rollout.stages[].guards': 'services.NAME.rollout.guards' } as const;
+
 /** Every key of the configuration file as Markdown tables: type, default and meaning, from the schema itself. */
 export function renderConfigReference(): string {
   const rows = rowsUnder(configJsonSchema(), '');
@@ -49,14 +52,16 @@ function rowsUnder(schema: Schema, path: string): Row[] {
       initial: initialOf(property, required.includes(name)),
       meaning: String(property.description).replaceAll('|', '\\|'),
     };
-    return [row, ...alternatives(property).flatMap((branch) => rowsInside(branch, key))];
+    return [row, ...(key in SAME_AS ? [] : alternatives(property).flatMap((branch) => rowsInside(branch, key)))];
   });
 }
 
 function rowsInside(schema: Schema, key: string): Row[] {
   if (isSchema(schema.items)) return rowsUnder(schema.items, `${key}[]`);
-  if (isSchema(schema.additionalProperties)) return rowsUnder(schema.additionalProperties, `${key}.NAME`);
-  return rowsUnder(schema, key);
+  const { additionalProperties: other } = schema;
+  if (!isSchema(schema.properties)) return isSchema(other) ? rowsUnder(other, `${key}.NAME`) : [];
+  const others = isSchema(other) ? rowsUnder({ properties: { NAME: other } }, key).slice(0, 1) : [];
+  return [...rowsUnder(schema, key), ...others];
 }
 
 /** The branches of a value, without the one that any value has: a reference in text. */
@@ -80,6 +85,7 @@ function typeOf(schema: Schema): string {
   if (type === 'boolean') return 'true or false';
   if (type === 'array')
     return `list of ${isSchema(schema.items) ? alternatives(schema.items).map(typeOf).join(', or ') : 'anything'}`;
+  if (Array.isArray(schema.oneOf)) return 'map';
   if (type === 'object') return isSchema(schema.additionalProperties) ? 'map of names' : 'map';
   if (typeof pattern === 'string') return patterned(pattern);
   return 'text';

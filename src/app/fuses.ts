@@ -1,4 +1,5 @@
-import type { ErrorRateGuard } from '../config/config.ts';
+import type { RolloutPlan } from '../config/config.ts';
+import { type ErrorRateGuard, guardsOf } from '../config/guards/guard.ts';
 import type { Phase, Rollout } from '../rollout/rollout.ts';
 import type { Fuse } from '../traffic/snapshot.ts';
 
@@ -20,12 +21,13 @@ export function createFuses(limits: FuseLimits): Fuses {
   let lastId = 0;
   return {
     of({ id, service, position, plan }) {
-      const guard = plan.guards.errorRate;
-      if (guard === null || guard.dryRun === true || !ARMED.has(position.phase) || !('stage' in position)) return null;
+      if (!ARMED.has(position.phase) || !('stage' in position)) return null;
+      const guards = braking(plan, position.stage);
+      if (guards.length === 0) return null;
       const key = `${id}/${position.stage}`;
       const before = armed.get(service);
       if (before?.key === key) return before.fuse;
-      const fuse = { id: ++lastId, limits: limits(guard) };
+      const fuse = { id: ++lastId, limits: strictest(guards.map((guard) => limits(guard))) };
       armed.set(service, { key, fuse });
       return fuse;
     },
@@ -33,4 +35,17 @@ export function createFuses(limits: FuseLimits): Fuses {
       return armed.get(service)?.fuse.id === fuseId && armed.delete(service);
     },
   };
+}
+
+/** Guards that every attempt on the candidate counts for, so that a worker can tell by itself when they must fail. */
+function braking(plan: RolloutPlan, stage: number): readonly ErrorRateGuard[] {
+  return guardsOf(plan, stage).filter(
+    (guard): guard is ErrorRateGuard => guard.kind === 'errorRate' && guard.dryRun !== true,
+  );
+}
+
+/** What any of them would stop at. */
+function strictest(tables: readonly (readonly number[])[]): readonly number[] {
+  const [first = [], ...others] = tables;
+  return first.map((limit, i) => others.reduce((least, table) => Math.min(least, table[i] ?? least), limit));
 }

@@ -1,7 +1,9 @@
 import type { Config, PreviewConfig, ServiceConfig } from '../config/config.ts';
+import { guardsOf } from '../config/guards/guard.ts';
 import { parseTargetUrl } from '../config/target-url.ts';
 import { TRUST_SYSTEM } from '../platform/tls.ts';
 import type { Rollout } from '../rollout/rollout.ts';
+import { stageOf } from '../rollout/step.ts';
 import { eligibleTargets, type Standing } from '../traffic/outliers.ts';
 import type {
   Fuse,
@@ -95,7 +97,7 @@ function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: Servic
     expose: config.expose,
     ...(config.preview === null ? {} : { preview: previewRoute(config.preview, effective, rollout) }),
     fuse: judged ? input.fuse(rollout) : null,
-    slowMs: (judged ? rollout.plan.guards.latency?.maxMs : undefined) ?? 0,
+    slowMs: judged ? slowMsOf(rollout) : 0,
     ledger: entry.ledger,
   };
 }
@@ -110,6 +112,12 @@ function previewRoute(
   const only = others.length === 1 ? (others[0] ?? null) : null;
   const candidate = rollout !== null && rollout.to !== effective?.stable ? rollout.to : only;
   return { candidate, ...preview };
+}
+
+/** The bound of the latency guard in force; 0 for none. */
+function slowMsOf(rollout: Rollout): number {
+  const guard = guardsOf(rollout.plan, stageOf(rollout)).find(({ kind }) => kind === 'latency');
+  return guard?.kind === 'latency' ? guard.maxMs : 0;
 }
 
 /** One worker's part: rounded up, so that each has one. */

@@ -1,4 +1,7 @@
 import type { TargetTls } from '../platform/tls.ts';
+import type { Guard, NoGuard } from './guards/guard.ts';
+
+export type { Guard } from './guards/guard.ts';
 
 /** The configuration after parsing: defaults filled in, durations in milliseconds, sizes in bytes, shares 0 to 1. */
 export interface Config {
@@ -175,7 +178,8 @@ export interface RolloutPlan extends RolloutPolicies {
    * same machine.
    */
   readonly stages: readonly Stage[];
-  readonly guards: GuardsPlan;
+  /** Of every stage that does not say otherwise; see `guardsOf`. */
+  readonly guards: readonly Guard[];
 }
 
 export interface Stage {
@@ -188,6 +192,8 @@ export interface Stage {
   readonly gate?: 'manual';
   /** Instead of that of the plan. */
   readonly extendMs?: number;
+  /** What this stage adds to the plan's guards, replaces (by name) or turns off; absent: nothing. */
+  readonly guards?: readonly (Guard | NoGuard)[];
 }
 
 export interface SmokeRequest {
@@ -196,30 +202,4 @@ export interface SmokeRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly expect: { readonly status: number; readonly bodyIncludes: string | null };
   readonly timeoutMs: number;
-}
-
-export interface GuardsPlan {
-  readonly errorRate: ErrorRateGuard | null;
-  /** Absent: latency is not judged. */
-  readonly latency?: LatencyGuard;
-}
-
-/**
- * Trips when the evidence that more than 1 - `quantile` of the candidate's attempts take longer than `maxMs`, up to the
- * response head, reaches `confidence`. `quantile` and `confidence` 0 to 1.
- */
-export interface LatencyGuard {
-  readonly quantile: number;
-  readonly maxMs: number;
-  readonly confidence: number;
-  /** Observes only: its verdict is told and moves nothing. */
-  readonly dryRun?: true;
-}
-
-/** Trips when the evidence that the candidate's true error rate exceeds `max` reaches `confidence`. Both 0 to 1. */
-export interface ErrorRateGuard {
-  readonly max: number;
-  readonly confidence: number;
-  /** Observes only: its verdict is told and moves nothing. */
-  readonly dryRun?: true;
 }

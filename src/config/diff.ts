@@ -5,7 +5,7 @@ import type {
   AdminConfig,
   CertificateConfig,
   Config,
-  GuardsPlan,
+  Guard,
   HealthConfig,
   ListenerConfig,
   OutliersConfig,
@@ -15,9 +15,11 @@ import type {
   RolloutPolicies,
   ServiceConfig,
   SmokeRequest,
+  Stage,
   TlsConfig,
   UpstreamConfig,
 } from './config.ts';
+import { guardText } from './guards/plan.ts';
 import { formatDuration, formatPercent, formatSize } from './units.ts';
 
 const RESTART = ' (needs a restart)';
@@ -262,27 +264,23 @@ function pinsText(pins: PinsConfig): string {
 
 function stagesText({ stages }: RolloutPlan): string {
   return stages
-    .map(({ weight, holdMs, minRequests, gate, extendMs }) => {
+    .map(({ weight, holdMs, minRequests, gate, extendMs, guards }) => {
       const begun = gate === undefined ? `${weight}` : `gate, ${weight}`;
       const most = extendMs === undefined ? '' : ` and up to ${formatDuration(extendMs)}`;
       const held = holdMs === 0 && most === '' ? begun : `${begun} for ${formatDuration(holdMs)}${most}`;
-      return minRequests === undefined ? held : `${held} and ${minRequests} requests`;
+      const needed = minRequests === undefined ? held : `${held} and ${minRequests} requests`;
+      return guards === undefined ? needed : `${needed} (${ownGuardsText(guards)})`;
     })
     .join(', ');
 }
 
-function guardsText({ errorRate, latency }: GuardsPlan): string {
-  const texts: string[] = [];
-  if (errorRate !== null) texts.push(`error rate up to ${formatPercent(errorRate.max)}${strictness(errorRate)}`);
-  if (latency !== undefined) {
-    const bound = `${formatPercent(latency.quantile)} within ${formatDuration(latency.maxMs)}`;
-    texts.push(`${bound}${strictness(latency)}`);
-  }
-  return texts.length === 0 ? 'none' : texts.join(', ');
+function guardsText(guards: readonly Guard[]): string {
+  return guards.map(guardText).join(', ') || 'none';
 }
 
-function strictness({ confidence, dryRun }: { readonly confidence: number; readonly dryRun?: true }): string {
-  return ` at confidence ${formatPercent(confidence)}${dryRun === true ? ' (dry run)' : ''}`;
+/** What a stage says of guards, by name. */
+function ownGuardsText(guards: NonNullable<Stage['guards']>): string {
+  return guards.map((guard) => (guard.kind === 'none' ? `${guard.name} off` : guardText(guard))).join(', ');
 }
 
 function smokeText({ method, path, expect }: SmokeRequest): string {

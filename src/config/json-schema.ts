@@ -22,8 +22,11 @@ function allowReferences(schema: JsonSchema): JsonSchema {
       Object.entries(schema.properties).map(([key, value]) => [key, isSchema(value) ? allowReferences(value) : value]),
     );
   }
-  if (Array.isArray(schema.anyOf))
-    result.anyOf = schema.anyOf.map((branch) => (isSchema(branch) ? allowReferences(branch) : branch));
+  for (const key of ['anyOf', 'oneOf'] as const) {
+    const branches = schema[key];
+    if (Array.isArray(branches))
+      result[key] = branches.map((branch) => (isSchema(branch) ? allowReferences(branch) : branch));
+  }
   return orReference(result);
 }
 

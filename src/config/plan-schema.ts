@@ -1,9 +1,11 @@
 import { z } from 'zod';
-import type { ErrorRateGuard, GuardsPlan, LatencyGuard, RolloutPlan, SmokeRequest, Stage } from './config.ts';
+import type { Guard, RolloutPlan, SmokeRequest, Stage } from './config.ts';
+import { checkGuards, mergeGuards, stageGuards } from './guards/plan.ts';
+import { guardsSchema } from './guards/schema.ts';
 import { mistake, value } from './parsed.ts';
 import { checkPolicies, mergePolicies, policyKeys } from './policies-schema.ts';
-import type { Finding } from './problem.ts';
-import { count, duration, headerKey, object, percent, requestPath, text } from './values.ts';
+import type { Finding, Path } from './problem.ts';
+import { count, duration, headerKey, object, requestPath, text } from './values.ts';
 
 const DEFAULT_STAGES: readonly Stage[] = [
   { weight: 5, holdMs: 30 * 60_000 },
@@ -11,15 +13,13 @@ const DEFAULT_STAGES: readonly Stage[] = [
   { weight: 50, holdMs: 10 * 60_000 },
   { weight: 100, holdMs: 0 },
 ];
-const DEFAULT_ERROR_RATE = { max: 0.01, confidence: 0.99 } as const;
-const DEFAULT_LATENCY = { quantile: 0.99, confidence: 0.99 } as const;
 
 /** The plan where neither the file nor the call says otherwise: four stages, rolled back above 1 % errors. */
 export const DEFAULT_PLAN: RolloutPlan = {
   strategy: 'canary',
   smoke: [],
   stages: DEFAULT_STAGES,
-  guards: { errorRate: DEFAULT_ERROR_RATE },
+  guards: [{ name: 'errorRate', kind: 'errorRate', max: 0.01, confidence: 0.99 }],
 };
 
 const headerValue = text((raw) =>
@@ -56,29 +56,9 @@ const stageSchema = object({
     .optional()
     .describe('`manual` pauses the rollout before this stage until it is resumed. Default none.'),
   extend: duration().optional().describe('Of this stage, instead of the `extend` of the plan.'),
-});
-
-const dryRun = z.boolean().optional().describe('`true` tells the verdict and moves nothing; default `false`.');
-
-const errorRateSchema = object({
-  max: percent((share) => share > 0 && share < 1, 'above 0% and below 100%')
+  guards: guardsSchema
     .optional()
-    .describe('The error rate that is still allowed; default `1%`.'),
-  confidence: percent((share) => share >= 0.5 && share < 1, 'from 50% to below 100%')
-    .optional()
-    .describe('Evidence needed that it is higher; default `99%`.'),
-  dryRun,
-});
-
-const latencySchema = object({
-  quantile: percent((share) => share > 0 && share < 1, 'above 0% and below 100%')
-    .optional()
-    .describe('The share of requests that must be fast enough; default `99%`.'),
-  max: duration({ minMs: 1 }).optional().describe('The longest that these may take, up to the response head.'),
-  confidence: percent((share) => share >= 0.5 && share < 1, 'from 50% to below 100%')
-    .optional()
-    .describe('Evidence needed that fewer are; default `99%`.'),
-  dryRun,
+    .describe('Guards of this stage only: added to the plan\u2019s, in their place by name, or `none`; default none.'),
 });
 
 /** Every key is optional here: what is left out comes from the plan beneath (`mergePlan`). */
@@ -106,25 +86,7 @@ export const planSchema = object({
     .optional()
     .describe('Of a blue-green rollout: `manual` pauses it before the switch until it is resumed. Default none.'),
   ...policyKeys,
-  guards: z
-    .union(
-      [
-        z.literal('none'),
-        object({
-          errorRate: z
-            .union([z.literal('none'), errorRateSchema], { error: 'give none, or a map of `max` and `confidence`' })
-            .optional()
-            .describe('Rolls back when the candidate fails more than `max`; `none` turns it off.'),
-          latency: z
-            .union([z.literal('none'), latencySchema], { error: 'give none, or a map with at least `max`' })
-            .optional()
-            .describe('Rolls back when more than the rest of `quantile` take longer than `max`; default `none`.'),
-        }),
-      ],
-      { error: 'give none, or a map of guards' },
-    )
-    .optional()
-    .describe('What must hold during the rollout; `none` turns all off.'),
+  guards: guardsSchema.optional().describe('What must hold during the rollout, by name; `none` turns all off.'),
 });
 
 export type PlanSettings = z.output<typeof planSchema>;
@@ -154,10 +116,12 @@ export function checkPlan(plan: PlanSettings, base: RolloutPlan): Finding[] {
       message: 'belongs to `strategy: blue-green`; with canary give `gate` in a stage',
     });
   }
-  if (lacksLatencyMax(plan.guards, base.guards)) {
-    findings.push({ path: ['guards', 'latency'], atKey: true, message: 'needs `max`, such as `max: 500ms`' });
-  }
   findings.push(...checkPolicies(plan, base));
+  findings.push(...under(['guards'], checkGuards(plan.guards, base.guards)));
+  const guards = findings.length > 0 ? base.guards : mergeGuards(plan.guards, base.guards);
+  plan.stages?.forEach((stage, i) => {
+    findings.push(...under(['stages', i, 'guards'], checkGuards(stage.guards, guards)));
+  });
   plan.stages?.forEach((stage, i, stages) => {
     const before = stages[i - 1]?.weight ?? 0;
     if (stage.weight <= before) {
@@ -168,6 +132,10 @@ export function checkPlan(plan: PlanSettings, base: RolloutPlan): Finding[] {
     }
   });
   return findings;
+}
+
+function under(path: Path, findings: readonly Finding[]): Finding[] {
+  return findings.map((finding) => ({ ...finding, path: [...path, ...finding.path] }));
 }
 
 /** What is likely not meant, but harmless. */
@@ -181,17 +149,18 @@ export function planWarnings(plan: PlanSettings): Finding[] {
 /** `plan` over `base`: keys it gives replace those of the base; guards and their values merge one by one. */
 export function mergePlan(plan: PlanSettings, base: RolloutPlan): RolloutPlan {
   const strategy = plan.strategy ?? base.strategy;
+  const guards = mergeGuards(plan.guards, base.guards);
   return {
     strategy,
     smoke: plan.smoke?.map(toSmoke) ?? base.smoke,
-    stages: strategy === 'canary' ? canaryStages(plan, base) : blueGreenStages(plan, base),
-    guards: mergeGuards(plan.guards, base.guards),
+    stages: strategy === 'canary' ? canaryStages(plan, base, guards) : blueGreenStages(plan, base),
+    guards,
     ...mergePolicies(plan, base),
   };
 }
 
-function canaryStages(plan: PlanSettings, base: RolloutPlan): readonly Stage[] {
-  if (plan.stages !== undefined) return plan.stages.map(toStage);
+function canaryStages(plan: PlanSettings, base: RolloutPlan, guards: readonly Guard[]): readonly Stage[] {
+  if (plan.stages !== undefined) return plan.stages.map((stage) => toStage(stage, guards));
   return base.strategy === 'canary' ? base.stages : DEFAULT_STAGES;
 }
 
@@ -201,50 +170,15 @@ function blueGreenStages(plan: PlanSettings, base: RolloutPlan): readonly Stage[
   return [{ weight: 100, holdMs: watch, ...(gate === undefined ? {} : { gate }) }];
 }
 
-function mergeGuards(guards: PlanSettings['guards'], base: GuardsPlan): GuardsPlan {
-  if (guards === 'none') return { errorRate: null };
-  const latency = mergeLatency(guards?.latency, base.latency);
-  return { errorRate: mergeErrorRate(guards?.errorRate, base.errorRate), ...(latency === null ? {} : { latency }) };
-}
-
-type GuardMap = Exclude<NonNullable<PlanSettings['guards']>, 'none'>;
-
-function mergeErrorRate(errorRate: GuardMap['errorRate'], base: ErrorRateGuard | null): ErrorRateGuard | null {
-  if (errorRate === undefined) return base;
-  if (errorRate === 'none') return null;
-  const under = base ?? DEFAULT_ERROR_RATE;
-  const { max = under.max, confidence = under.confidence } = errorRate;
-  return { max, confidence, ...mergeDryRun(errorRate.dryRun, base?.dryRun) };
-}
-
-function mergeLatency(latency: GuardMap['latency'], base: LatencyGuard | undefined): LatencyGuard | null {
-  if (latency === undefined) return base ?? null;
-  if (latency === 'none') return null;
-  const maxMs = latency.max ?? base?.maxMs;
-  if (maxMs === undefined) return null; // refused by checkPlan
-  const under = base ?? DEFAULT_LATENCY;
-  const { quantile = under.quantile, confidence = under.confidence } = latency;
-  return { quantile, maxMs, confidence, ...mergeDryRun(latency.dryRun, base?.dryRun) };
-}
-
-function mergeDryRun(given: boolean | undefined, base: true | undefined): { dryRun?: true } {
-  return (given ?? base ?? false) ? { dryRun: true } : {};
-}
-
-function lacksLatencyMax(guards: PlanSettings['guards'], base: GuardsPlan): boolean {
-  if (guards === undefined || guards === 'none') return false;
-  const { latency } = guards;
-  if (latency === undefined || latency === 'none') return false;
-  return latency.max === undefined && base.latency === undefined;
-}
-
-function toStage({ weight, hold, minRequests, gate, extend }: NonNullable<PlanSettings['stages']>[number]): Stage {
+function toStage(stage: NonNullable<PlanSettings['stages']>[number], planned: readonly Guard[]): Stage {
+  const { weight, hold, minRequests, gate, extend, guards } = stage;
   return {
     weight,
     holdMs: hold,
     ...(minRequests === undefined ? {} : { minRequests }),
     ...(gate === undefined ? {} : { gate }),
     ...(extend === undefined ? {} : { extendMs: extend }),
+    ...(guards === undefined ? {} : { guards: stageGuards(guards, planned) }),
   };
 }
 

@@ -1,7 +1,8 @@
 import type { RolloutPlan } from '../config/config.ts';
 import { TealgateError } from '../platform/errors.ts';
+import { NO_COUNTS } from './counts.ts';
 import type { RolloutUpdate } from './ports.ts';
-import type { Counts, Rollout } from './rollout.ts';
+import type { Rollout } from './rollout.ts';
 
 export interface NewRollout {
   readonly service: string;
@@ -16,8 +17,6 @@ export interface NewRollout {
   /** Ids of rollouts that the store knows; the new one differs from all of them. */
   readonly taken: readonly string[];
 }
-
-const NOTHING: Counts = { trials: 0, errors: 0, slow: 0 };
 
 /**
  * A rollout that has not begun: `pending`, with nothing moved. Once it is stored, the runner takes it from there.
@@ -38,8 +37,9 @@ export function createRollout({ service, from, to, plan, actor, at, taken }: New
     actor,
     startedAt: at,
     position: { phase: 'pending' },
-    counts: { candidate: NOTHING, stable: NOTHING },
+    counts: { candidate: NO_COUNTS, stable: NO_COUNTS },
     guards: [],
+    guardStates: {},
     transitions: [],
   };
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../platform/clock.ts';
+import { NO_COUNTS } from './counts.ts';
 import type { RolloutPorts } from './ports.ts';
 import type { Tick } from './progress.ts';
 import type { Counts, Rollout } from './rollout.ts';
@@ -28,7 +29,7 @@ export class Meter {
 
   /** The process began with this rollout under way, so everything its counters hold belongs to it. */
   adopt(rollout: Rollout): void {
-    this.#anchorCounts(rollout, { candidate: NOTHING, stable: NOTHING });
+    this.#anchorCounts(rollout, { candidate: NO_COUNTS, stable: NO_COUNTS });
   }
 
   /** What came since the counts and the hold that the rollout carries. */
@@ -110,8 +111,6 @@ interface HoldAnchor {
   readonly heldMs: number;
   readonly atMs: number;
 }
-
-const NOTHING: Counts = { trials: 0, errors: 0, slow: 0 };
 
 /** An upstream that was removed and added again counts from zero. */
 function isReset(before: Sides, now: Sides): boolean {

@@ -1,8 +1,9 @@
-import { judge } from './guards.ts';
+import { enterStage, judge } from './guards/judge.ts';
+import { failing, isUrgent, reasonOf } from './guards/verdict.ts';
 import { beginPromotion } from './promotion.ts';
 import { type Counts, type GuardEvidence, type Held, heldOf, type Rollout } from './rollout.ts';
 import { extensionMs, isInconclusive, stageStanding } from './stage-end.ts';
-import { type Cause, ITSELF, move, type Reason, type Step, stageWeights, within } from './step.ts';
+import { type Cause, ITSELF, move, type Step, stageOf, stageWeights, within } from './step.ts';
 import { goOnReturning, takeBack, takeBackAtOnce } from './take-back.ts';
 import { atDeadline, deadlineLeftMs, waitOn } from './waiting.ts';
 
@@ -12,6 +13,13 @@ export interface Tick {
   readonly elapsedMs: number;
   readonly candidate: Counts;
   readonly stable: Counts;
+  /**
+   * A stretch of time ends with this tick: the runner ends one when it is due by the clock, so that its end says nothing
+   * about what was counted in it. Absent: it goes on.
+   */
+  readonly closes?: true;
+  /** What was asked elsewhere, by the name of the guard it is for; JSON that its kind reads. Absent: nothing new. */
+  readonly observations?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -43,16 +51,17 @@ export function advanceTo(rollout: Rollout, stage: number, cause: Cause): Step {
   if (plan === undefined) return beginPromotion(rollout, cause);
   const asksForRequests = plan.minRequests !== undefined || rollout.plan.onNoTraffic !== undefined;
   const before = asksForRequests ? { trialsBefore: rollout.counts.candidate.trials } : {};
-  return move(rollout, { phase: 'progressing', stage, heldMs: 0, ...before }, cause, [
+  const step = move(rollout, { phase: 'progressing', stage, heldMs: 0, ...before }, cause, [
     { kind: 'enable', upstream: rollout.to },
     stageWeights(rollout, plan.weight),
   ]);
+  return { ...step, rollout: enterStage(step.rollout, stageOf(rollout)) };
 }
 
-function judgeAndGoOn(rollout: Rollout, { candidate, stable, elapsedMs }: Tick, at: number): Step {
-  const { rollout: judged, events } = judge(rollout, candidate, stable);
-  const failed = judged.guards.find((evidence) => speaksAgainst(evidence, rollout));
-  const step = failed === undefined ? goOn(judged, elapsedMs, at) : rollBack(judged, failed, at);
+function judgeAndGoOn(rollout: Rollout, seen: Tick, at: number): Step {
+  const { rollout: judged, events } = judge(rollout, seen);
+  const against = failing(judged.guards).find((evidence) => speaksAgainst(evidence, rollout));
+  const step = against === undefined ? goOn(judged, seen.elapsedMs, at) : rollBack(judged, against, at);
   return { ...step, events: [...events, ...step.events] };
 }
 
@@ -120,21 +129,16 @@ function waitAtGate(rollout: Rollout, at: number): Step {
   return move(rollout, { ...heldOf(position), ...paused }, cause, []);
 }
 
-/** On the way back only errors make a difference. */
-function speaksAgainst({ guard, verdict, dryRun }: GuardEvidence, { position }: Rollout): boolean {
-  if (verdict !== 'fail' || dryRun === true) return false;
-  return position.phase !== 'returning' || guard === 'errorRate';
+/** On the way back only what cannot wait for its end makes a difference. */
+function speaksAgainst(evidence: GuardEvidence, { position }: Rollout): boolean {
+  return position.phase !== 'returning' || isUrgent(evidence);
 }
 
 /**
  * → rolled_back on evidence. Errors leave no time for a ramp: the workers' fuses have stopped sending by themselves, and
  * a ramp would begin again what they ended.
  */
-function rollBack(rollout: Rollout, { guard }: GuardEvidence, at: number): Step {
-  const cause = { reason: REASONS[guard], actor: ITSELF, at };
-  return guard === 'errorRate'
-    ? takeBackAtOnce(rollout, 'rolled_back', cause)
-    : takeBack(rollout, 'rolled_back', cause);
+function rollBack(rollout: Rollout, evidence: GuardEvidence, at: number): Step {
+  const cause = { reason: reasonOf(evidence), actor: ITSELF, at };
+  return isUrgent(evidence) ? takeBackAtOnce(rollout, 'rolled_back', cause) : takeBack(rollout, 'rolled_back', cause);
 }
-
-const REASONS: Readonly<Record<GuardEvidence['guard'], Reason>> = { errorRate: 'error_rate', latency: 'latency' };

@@ -31,15 +31,26 @@ export interface Counts {
 /** What a guard saw and concluded, kept with each transition so that anyone can recompute it. */
 export type GuardEvidence = ErrorRateEvidence | LatencyEvidence;
 
-export interface ErrorRateEvidence extends Judgement {
-  readonly guard: 'errorRate';
+/** What the evidence of every guard has. */
+export interface EvidenceBase {
+  /** The guard's name. */
+  readonly guard: string;
+  readonly verdict: Verdict;
+  /** The guard observes only. */
+  readonly dryRun?: true;
+  /** One sentence for people. */
+  readonly summary: string;
+}
+
+export interface ErrorRateEvidence extends EvidenceBase, Judgement {
+  readonly kind: 'errorRate';
   readonly errors: number;
   /** The allowed rate, 0 to 1. */
   readonly max: number;
 }
 
-export interface LatencyEvidence extends Judgement {
-  readonly guard: 'latency';
+export interface LatencyEvidence extends EvidenceBase, Judgement {
+  readonly kind: 'latency';
   /** Attempts that took longer than `maxMs`. */
   readonly slow: number;
   /** The share of attempts that must be within `maxMs`, 0 to 1. */
@@ -47,18 +58,13 @@ export interface LatencyEvidence extends Judgement {
   readonly maxMs: number;
 }
 
-/** What all guards that judge a rate have in common. */
+/** What guards have that test a rate. */
 export interface Judgement {
-  readonly verdict: Verdict;
   readonly trials: number;
   readonly confidence: number;
-  /** The guard observes only. */
-  readonly dryRun?: true;
   /** Natural logarithm of the e-value; the guard fails at `logThreshold`. */
   readonly logE: number;
   readonly logThreshold: number;
-  /** One sentence for people. */
-  readonly summary: string;
 }
 
 /** How a target of the candidate answered a smoke request. */
@@ -100,8 +106,13 @@ export interface Rollout {
   readonly position: Position;
   /** Since the rollout began, over restarts of the proxy. */
   readonly counts: { readonly candidate: Counts; readonly stable: Counts };
-  /** Evidence as last computed. */
+  /** Evidence as last computed, of the guards in force. */
   readonly guards: readonly GuardEvidence[];
+  /**
+   * What each guard in force keeps between looks, by name: plain JSON that only its kind reads. It follows from the
+   * ticks alone, so that the same ticks give the same digits. A guard that a stage adds or changes begins anew there.
+   */
+  readonly guardStates: Readonly<Record<string, unknown>>;
   readonly transitions: readonly Transition[];
   /** Answers of the last smoke check; absent before it. */
   readonly smoke?: readonly SmokeResult[];

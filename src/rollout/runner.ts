@@ -214,11 +214,17 @@ class RolloutRunner implements Runner {
 
   async #watch(rollout: Rollout): Promise<boolean> {
     const { service } = rollout;
-    const seen = transition(rollout, { type: 'tick', ...this.#meter.read(rollout) }, this.#clock.wallMs());
-    if (seen.rollout === rollout) return false;
     const sinceMs = this.#clock.monotonicMs() - (this.#persistedMs.get(service) ?? Number.NEGATIVE_INFINITY);
-    if (seen.events.length === 0 && seen.changes.length === 0 && sinceMs < PERSIST_MS) return false;
-    return this.#update(rollout, (current) => ({ type: 'tick', ...this.#meter.read(current) }));
+    const isDue = sinceMs >= PERSIST_MS;
+    const tick = (current: Rollout): RolloutEvent => ({
+      type: 'tick',
+      ...this.#meter.read(current),
+      ...(isDue ? { closes: true } : {}),
+    });
+    const seen = transition(rollout, tick(rollout), this.#clock.wallMs());
+    if (seen.rollout === rollout) return false;
+    if (seen.events.length === 0 && seen.changes.length === 0 && !isDue) return false;
+    return this.#update(rollout, tick);
   }
 
   /**

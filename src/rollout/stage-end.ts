@@ -1,3 +1,4 @@
+import { aggregate } from './guards/verdict.ts';
 import { type Held, type Rollout, stageRequests } from './rollout.ts';
 
 /** What still keeps a stage: its hold, requests that have not come, a verdict that is not there; `over` when nothing does. */
@@ -18,7 +19,7 @@ export function stageStanding(rollout: Rollout, { stage, heldMs, trialsBefore = 
 
 /** Whether a guard that counts has not come to a verdict. */
 export function isInconclusive({ guards }: Rollout): boolean {
-  return guards.some(({ verdict, dryRun }) => verdict === 'inconclusive' && dryRun !== true);
+  return aggregate(guards) === 'inconclusive';
 }
 
 /** How much longer than its hold the stage may wait for a verdict, in ms. */

@@ -1,20 +1,37 @@
-import type { ErrorRateGuard, LatencyGuard } from '../config/config.ts';
-import type { Counts, ErrorRateEvidence, Judgement, LatencyEvidence, Verdict } from './rollout.ts';
+import type { Counts, Judgement, Verdict } from './rollout.ts';
 import { failThreshold } from './statistics/boundary.ts';
 import { logEValue, logEValueBelow, logThreshold } from './statistics/one-rate.ts';
+
+/** A rate is to stay at or below `max`; shown to be otherwise at `confidence`. Both 0 to 1. */
+export interface RateRule {
+  readonly max: number;
+  readonly confidence: number;
+}
+
+/** At least `quantile` of the attempts are to take no longer than `maxMs`. */
+export interface LatencyRule {
+  readonly quantile: number;
+  readonly maxMs: number;
+  readonly confidence: number;
+}
+
+/** A verdict on a rate, with its numbers and a sentence for people. */
+export interface Judged extends Judgement {
+  readonly verdict: Verdict;
+  readonly summary: string;
+}
 
 /**
  * What the counts of a candidate say about its error rate: `fail` when the evidence that it exceeds `guard.max` reaches
  * `guard.confidence`, `pass` when the evidence that it is below does, `inconclusive` until then. Valid at every look,
  * however often one looks; see statistics/one-rate.ts for what that rests on.
  */
-export function errorRateVerdict({ trials, errors }: Counts, guard: ErrorRateGuard): ErrorRateEvidence {
-  const { max, confidence } = guard;
+export function errorRateVerdict({ trials, errors }: Counts, { max, confidence }: RateRule): Judged {
   const judged = judgeRate(trials, errors, { max, confidence });
   const allowed = `the allowed ${percent(max)}`;
   const observed = `${errors} of ${trials} attempts failed (${percent(errors / trials)})`;
   const summary = trials === 0 ? `no attempts yet to hold against ${allowed}` : summarise(observed, allowed, judged);
-  return { guard: 'errorRate', errors, max, ...judged, ...observing(guard), summary };
+  return { ...judged, summary };
 }
 
 /**
@@ -22,15 +39,14 @@ export function errorRateVerdict({ trials, errors }: Counts, guard: ErrorRateGua
  * that of errors, held against 1 - `guard.quantile`. So the quantile need not be estimated, and the verdict is valid at
  * every look in the same way.
  */
-export function latencyVerdict({ trials, slow = 0 }: Counts, guard: LatencyGuard): LatencyEvidence {
-  const { quantile, maxMs, confidence } = guard;
+export function latencyVerdict({ trials, slow = 0 }: Counts, { quantile, maxMs, confidence }: LatencyRule): Judged {
   // Not 0.010000000000000009 for a quantile of 99 %.
   const max = Number((1 - quantile).toPrecision(12));
   const judged = judgeRate(trials, slow, { max, confidence });
   const allowed = `the allowed ${percent(max)}`;
   const observed = `${slow} of ${trials} attempts took longer than ${maxMs} ms (${percent(slow / trials)})`;
   const summary = trials === 0 ? `no attempts yet to hold against ${maxMs} ms` : summarise(observed, allowed, judged);
-  return { guard: 'latency', slow, quantile, maxMs, ...judged, ...observing(guard), summary };
+  return { ...judged, summary };
 }
 
 /**
@@ -39,7 +55,7 @@ export function latencyVerdict({ trials, slow = 0 }: Counts, guard: LatencyGuard
  *
  * @param size number of entries; default 256
  */
-export function fuseLimits(guard: ErrorRateGuard, size = 256): readonly number[] {
+export function fuseLimits(guard: RateRule, size = 256): readonly number[] {
   const threshold = failThreshold(guard.max, guard.confidence);
   const limits: number[] = [];
   // Another success only weakens the evidence, so the limits never fall.
@@ -51,15 +67,7 @@ export function fuseLimits(guard: ErrorRateGuard, size = 256): readonly number[]
   return limits;
 }
 
-function observing({ dryRun }: { readonly dryRun?: true }): { readonly dryRun?: true } {
-  return dryRun === undefined ? {} : { dryRun };
-}
-
-function judgeRate(
-  trials: number,
-  hits: number,
-  { max, confidence }: { readonly max: number; readonly confidence: number },
-): Omit<Judgement, 'summary'> {
+function judgeRate(trials: number, hits: number, { max, confidence }: RateRule): Omit<Judged, 'summary'> {
   const threshold = failThreshold(max, confidence);
   const logE = logEValue(trials, hits, max);
   const isBelow = logEValueBelow(trials, hits, max) >= logThreshold(confidence);
@@ -68,7 +76,7 @@ function judgeRate(
   return { verdict, trials, confidence, logE, logThreshold: threshold };
 }
 
-function summarise(observed: string, allowed: string, { verdict, confidence }: Omit<Judgement, 'summary'>): string {
+function summarise(observed: string, allowed: string, { verdict, confidence }: Omit<Judged, 'summary'>): string {
   switch (verdict) {
     case 'fail':
       return `${observed}: more than ${allowed} with ${percent(confidence)} confidence`;

@@ -9,6 +9,7 @@ import { transition } from '../../src/rollout/reducer.ts';
 import { ENDED, type Rollout } from '../../src/rollout/rollout.ts';
 import { createRunner, type Runner } from '../../src/rollout/runner.ts';
 import { errorRateVerdict } from '../../src/rollout/statistics.ts';
+import { ERROR_RATE } from '../support/guards.ts';
 import { MemoryPorts, SERVICE } from '../unit/rollout-memory-ports.ts';
 
 /** What may happen to a gate, in any order. */
@@ -51,9 +52,7 @@ const plan: fc.Arbitrary<RolloutPlan> = fc.record({
   stages: fc.array(fc.record({ weight: fc.integer({ min: 0, max: 100 }), holdMs: fc.constantFrom(0, 700, 5000) }), {
     maxLength: 4,
   }),
-  guards: fc.record({
-    errorRate: fc.constantFrom({ max: 0.01, confidence: 0.99 }, { max: 0.2, confidence: 0.9 }, null),
-  }),
+  guards: fc.constantFrom([ERROR_RATE], [{ ...ERROR_RATE, max: 0.2, confidence: 0.9 }], []),
 });
 
 class Gate {
@@ -199,13 +198,13 @@ function candidateWeight({ position, plan }: Rollout): number {
 
 /** Whoever reads a rollback can compute it again. */
 function expectEvidence(rollout: Rollout): void {
-  const { errorRate } = rollout.plan.guards;
+  const [guard] = rollout.plan.guards;
   const last = rollout.transitions.at(-1);
-  if (rollout.position.phase !== 'rolled_back' || errorRate === null) {
+  if (rollout.position.phase !== 'rolled_back' || guard?.kind !== 'errorRate') {
     expect(rollout.position.phase).not.toBe('rolled_back');
     return;
   }
-  expect(last?.evidence).toEqual([errorRateVerdict(rollout.counts.candidate, errorRate)]);
+  expect(last?.evidence).toMatchObject([errorRateVerdict(rollout.counts.candidate, guard)]);
   expect(last?.evidence).toMatchObject([{ verdict: 'fail' }]);
 }
 
@@ -290,6 +289,7 @@ function started(rules: RolloutPlan): Rollout {
     position: { phase: 'pending' },
     counts: { candidate: { trials: 0, errors: 0 }, stable: { trials: 0, errors: 0 } },
     guards: [],
+    guardStates: {},
     transitions: [],
   };
   const checking = transition(pending, { type: 'start' }, 1).rollout;

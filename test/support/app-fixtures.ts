@@ -3,6 +3,7 @@ import type { Config, OutliersConfig, ServiceConfig, UpstreamConfig } from '../.
 import type { Clock } from '../../src/platform/clock.ts';
 import { TRUST_SYSTEM } from '../../src/platform/tls.ts';
 import type { Rollout } from '../../src/rollout/rollout.ts';
+import { ERROR_RATE } from './guards.ts';
 
 export const BLUE = 'http://127.0.0.1:3001';
 export const GREEN = 'http://127.0.0.1:4001';
@@ -43,7 +44,7 @@ export function serviceConfig(given: Partial<ServiceConfig> = {}): ServiceConfig
       strategy: 'canary',
       smoke: [],
       stages: [{ weight: 20, holdMs: 60_000 }],
-      guards: { errorRate: { max: 0.01, confidence: 0.99 } },
+      guards: [ERROR_RATE],
     },
     ...given,
   };
@@ -93,6 +94,7 @@ export function rolloutAt(position: Rollout['position'], given: Partial<Rollout>
     position,
     counts: { candidate: { trials: 0, errors: 0 }, stable: { trials: 0, errors: 0 } },
     guards: [],
+    guardStates: {},
     transitions: [],
     ...given,
   };

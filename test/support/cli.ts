@@ -5,6 +5,7 @@ import type { Io } from '../../src/cli/io.ts';
 import { execute } from '../../src/cli/program.ts';
 import type { Position, Rollout } from '../../src/rollout/rollout.ts';
 import { OUTCOMES } from '../../src/traffic/ledger.ts';
+import { ERROR_RATE } from './guards.ts';
 
 /** What one invocation left behind. */
 export interface Invocation {
@@ -179,13 +180,14 @@ export function rolloutOf(position: Position, changes: Partial<Rollout> = {}): R
         { weight: 5, holdMs: 1_800_000 },
         { weight: 100, holdMs: 0 },
       ],
-      guards: { errorRate: { max: 0.01, confidence: 0.99 } },
+      guards: [ERROR_RATE],
     },
     actor: 'loopback',
     startedAt: 1_700_000_000_000,
     position,
     counts: { candidate: { trials: 40, errors: 0 }, stable: { trials: 760, errors: 0 } },
     guards: [],
+    guardStates: {},
     transitions: [],
     ...changes,
   };

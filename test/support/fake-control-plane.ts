@@ -27,6 +27,7 @@ import {
   stripe,
   UPSTREAM,
 } from '../../src/traffic/ledger.ts';
+import { ERROR_RATE } from './guards.ts';
 
 const PLAN: RolloutPlan = {
   strategy: 'canary',
@@ -37,7 +38,7 @@ const PLAN: RolloutPlan = {
     { weight: 50, holdMs: 600_000 },
     { weight: 100, holdMs: 0 },
   ],
-  guards: { errorRate: { max: 0.01, confidence: 0.99 } },
+  guards: [ERROR_RATE],
 };
 
 interface FakeUpstream {
@@ -382,6 +383,7 @@ export class FakeControlPlane implements ControlPlane, MetricsSource {
       position: { phase: 'pending' },
       counts: { candidate: { trials: 0, errors: 0 }, stable: { trials: 0, errors: 0 } },
       guards: [],
+      guardStates: {},
       transitions: [],
     };
   }

@@ -5,6 +5,7 @@ import { FakeControlPlane } from '../support/fake-control-plane.ts';
 
 const EVIDENCE = {
   guard: 'errorRate',
+  kind: 'errorRate',
   verdict: 'inconclusive',
   trials: 200,
   errors: 6,

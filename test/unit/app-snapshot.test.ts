@@ -198,7 +198,7 @@ describe('a fuse', () => {
 
   it('is not there without an error-rate guard', () => {
     const { fuses } = setUp();
-    const plan = { ...config.rollout, guards: { errorRate: null } };
+    const plan = { ...config.rollout, guards: [] };
     expect(fuses.of(rolloutAt({ phase: 'progressing', stage: 0, heldMs: 0 }, { plan }))).toBeNull();
   });
 });

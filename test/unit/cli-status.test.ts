@@ -115,6 +115,7 @@ describe('status', () => {
   test('rollout status shows stages, evidence and history', async () => {
     const evidence = {
       guard: 'errorRate',
+      kind: 'errorRate',
       verdict: 'fail',
       trials: 12,
       errors: 9,

@@ -1,9 +1,11 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: references look like this
 import { describe, expect, it } from 'vitest';
+import { guardsOf } from '../../src/config/guards/guard.ts';
 import { parsePlan } from '../../src/config/plan.ts';
 import { parseTargets, parseTargetUrl } from '../../src/config/targets.ts';
 import { TealgateError } from '../../src/platform/errors.ts';
 import { accepted, service } from '../support/config-text.ts';
+import { ERROR_RATE, LATENCY } from '../support/guards.ts';
 
 function problemsOf(call: () => unknown): unknown {
   try {
@@ -39,39 +41,40 @@ describe('the plan that a call asks for', () => {
     });
   });
 
+  const CANARY_RATE = { ...ERROR_RATE, max: 0.02, confidence: 0.95 };
+
   it('changes one value of a guard and keeps the other', () => {
-    expect(parsePlan({ guards: { errorRate: { max: '5%' } } }, canary).guards).toEqual({
-      errorRate: { max: 0.05, confidence: 0.95 },
-    });
+    expect(parsePlan({ guards: { errorRate: { max: '5%' } } }, canary).guards).toEqual([{ ...CANARY_RATE, max: 0.05 }]);
   });
 
   it('merges a latency guard with that of the plan beneath, and turns it off', () => {
     const base = parsePlan({ guards: { latency: { max: '500ms', confidence: '95%' } } }, canary);
-    expect(base.guards).toEqual({
-      errorRate: canary.guards.errorRate,
-      latency: { quantile: 0.99, maxMs: 500, confidence: 0.95 },
-    });
-    expect(parsePlan({ guards: { latency: { quantile: '90%' } } }, base).guards.latency).toEqual({
-      quantile: 0.9,
-      maxMs: 500,
-      confidence: 0.95,
-    });
-    expect(parsePlan({ guards: { errorRate: { max: '2%' } } }, base).guards.latency).toEqual(base.guards.latency);
-    expect(parsePlan({ guards: { latency: 'none' } }, base).guards).toEqual({ errorRate: canary.guards.errorRate });
+    const latency = { ...LATENCY, confidence: 0.95 };
+    expect(base.guards).toEqual([CANARY_RATE, latency]);
+    expect(parsePlan({ guards: { latency: { quantile: '90%' } } }, base).guards).toEqual([
+      CANARY_RATE,
+      { ...latency, quantile: 0.9 },
+    ]);
+    expect(parsePlan({ guards: { errorRate: { max: '2%' } } }, base).guards).toContainEqual(latency);
+    expect(parsePlan({ guards: { latency: 'none' } }, base).guards).toEqual([CANARY_RATE]);
+  });
+
+  it('merges guards with names of their own as well, unless they become another kind', () => {
+    const base = parsePlan({ guards: { slow: { kind: 'latency', max: '2s', dryRun: true } } }, canary);
+    const merged = (slow: unknown) => parsePlan({ guards: { slow } }, base).guards[1];
+    expect(merged({ kind: 'latency', quantile: '90%' })).toMatchObject({ name: 'slow', quantile: 0.9, maxMs: 2000 });
+    expect(merged({ kind: 'errorRate' })).toEqual({ ...ERROR_RATE, name: 'slow' });
+    expect(merged('none')).toBeUndefined();
   });
 
   it('lets a guard observe only, until it is told otherwise', () => {
     const base = parsePlan({ guards: { errorRate: { dryRun: true }, latency: { max: '1s', dryRun: true } } }, canary);
-    expect(base.guards.errorRate).toEqual({ ...canary.guards.errorRate, dryRun: true });
-    expect(parsePlan({ guards: { errorRate: { max: '2%' } } }, base).guards).toMatchObject({
-      errorRate: { max: 0.02, dryRun: true },
-      latency: { dryRun: true },
-    });
-    expect(parsePlan({ guards: { latency: { dryRun: false } } }, base).guards.latency).toEqual({
-      quantile: 0.99,
-      maxMs: 1000,
-      confidence: 0.99,
-    });
+    expect(base.guards[0]).toEqual({ ...CANARY_RATE, dryRun: true });
+    expect(parsePlan({ guards: { errorRate: { max: '2%' } } }, base).guards).toMatchObject([
+      { max: 0.02, dryRun: true },
+      { kind: 'latency', dryRun: true },
+    ]);
+    expect(parsePlan({ guards: { latency: { dryRun: false } } }, base).guards[1]).toEqual({ ...LATENCY, maxMs: 1000 });
   });
 
   it('says what happens when a rollout cannot go on, key by key; what is the default is left out', () => {
@@ -117,11 +120,27 @@ describe('the plan that a call asks for', () => {
 
   it('turns guards off, and on again with the default values', () => {
     const off = parsePlan({ guards: 'none' }, canary);
-    expect(off.guards).toEqual({ errorRate: null });
-    expect(parsePlan({ guards: { errorRate: {} } }, off).guards).toEqual({
-      errorRate: { max: 0.01, confidence: 0.99 },
-    });
-    expect(parsePlan({ smoke: [] }, off).guards).toEqual({ errorRate: null });
+    expect(off.guards).toEqual([]);
+    expect(parsePlan({ guards: { errorRate: {} } }, off).guards).toEqual([ERROR_RATE]);
+    expect(parsePlan({ smoke: [] }, off).guards).toEqual([]);
+  });
+
+  it('gives a stage guards of its own: in place of the plan\u2019s by name, beside them, or none', () => {
+    const stages = [
+      { weight: 10, guards: { errorRate: { max: '5%' }, slow: { kind: 'latency', max: '500ms' } } },
+      { weight: 20, guards: 'none' },
+      { weight: 30 },
+    ];
+    const plan = parsePlan({ stages }, canary);
+    expect(plan.guards).toEqual([CANARY_RATE]);
+    expect([0, 1, 2].map((stage) => guardsOf(plan, stage))).toEqual([
+      [
+        { ...CANARY_RATE, max: 0.05 },
+        { ...LATENCY, name: 'slow' },
+      ],
+      [],
+      [CANARY_RATE],
+    ]);
   });
 
   it('switches at once when the strategy becomes blue-green, and has the usual stages the other way', () => {

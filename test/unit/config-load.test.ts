@@ -9,6 +9,7 @@ import { stringify } from 'yaml';
 import { formatProblem, loadConfig, parseConfig } from '../../src/config/load.ts';
 import { OUTLIERS } from '../support/app-fixtures.ts';
 import { accepted, refused, SERVICE, service, shown, top, warned } from '../support/config-text.ts';
+import { ERROR_RATE, LATENCY } from '../support/guards.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'tealgate-config-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -59,7 +60,7 @@ describe('what a configuration becomes', () => {
               { weight: 50, holdMs: 600_000 },
               { weight: 100, holdMs: 0 },
             ],
-            guards: { errorRate: { max: 0.01, confidence: 0.99 } },
+            guards: [ERROR_RATE],
           },
         },
       },
@@ -134,13 +135,16 @@ describe('what a configuration becomes', () => {
   });
 
   it.each([
-    ['none', null],
-    ['{errorRate: none}', null],
-    ['{}', { max: 0.01, confidence: 0.99 }],
-    ['{errorRate: {max: 0.5%}}', { max: 0.005, confidence: 0.99 }],
-    ['{errorRate: {confidence: 95%}}', { max: 0.01, confidence: 0.95 }],
-  ])('reads guards: %s', (text, errorRate) => {
-    expect(accepted(service(`rollout: {guards: ${text}}`)).services.shop?.rollout.guards).toEqual({ errorRate });
+    ['none', []],
+    ['{errorRate: none}', []],
+    ['{}', [ERROR_RATE]],
+    ['{errorRate: {max: 0.5%}}', [{ ...ERROR_RATE, max: 0.005 }]],
+    ['{errorRate: {confidence: 95%}}', [{ ...ERROR_RATE, confidence: 0.95 }]],
+    ['{errorRate: {kind: errorRate, max: 2%}}', [{ ...ERROR_RATE, max: 0.02 }]],
+    ['{checkout: {kind: errorRate, max: 2%}}', [ERROR_RATE, { ...ERROR_RATE, name: 'checkout', max: 0.02 }]],
+    ['{errorRate: none, constructor: {kind: latency, max: 500ms}}', [{ ...LATENCY, name: 'constructor' }]],
+  ])('reads guards: %s', (text, guards) => {
+    expect(accepted(service(`rollout: {guards: ${text}}`)).services.shop?.rollout.guards).toEqual(guards);
   });
 
   it.each([

@@ -559,8 +559,25 @@ describe('what is refused, where and with what mend', () => {
       'a guard of a later version and one with a typo',
       service('rollout: {guards: {metric: {max: 1}, errorrate: none}}'),
       [
-        '5:24 services.shop.rollout.guards.metric: is not supported yet; remove it',
-        '5:42 services.shop.rollout.guards.errorrate: is not a known key; did you mean errorRate?',
+        '5:24 services.shop.rollout.guards.metric.kind: is missing; give one of errorRate, latency',
+        '5:42 services.shop.rollout.guards.errorrate: there is no guard of this name to turn off; did you mean errorRate?',
+      ],
+    ],
+    [
+      'a guard without a kind, which may be a typo, and one with another kind than its name',
+      service('rollout: {guards: {errorate: {max: 1%}, slow: {kind: Latency}, errorRate: {kind: latency}}}'),
+      [
+        '5:24 services.shop.rollout.guards.errorate.kind: is missing; give one of errorRate, latency',
+        '5:58 services.shop.rollout.guards.slow.kind: "Latency" is not one of errorRate, latency; did you mean latency?',
+        '5:86 services.shop.rollout.guards.errorRate.kind: "latency" is not one of errorRate',
+      ],
+    ],
+    [
+      'a guard of a stage that lacks what nothing beneath has',
+      service('rollout: {stages: [{weight: 5, guards: {slow: {kind: latency}, "a b": {kind: errorRate}}}]}'),
+      [
+        '5:45 services.shop.rollout.stages[0].guards.slow: needs `max`, such as `max: 500ms`',
+        '5:68 services.shop.rollout.stages[0].guards."a b": is not a name; use 1 to 63 letters, digits, dots, dashes and underscores, beginning with a letter or digit',
       ],
     ],
     [

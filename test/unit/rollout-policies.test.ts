@@ -6,6 +6,7 @@ import { type RolloutEvent, transition } from '../../src/rollout/reducer.ts';
 import { type Counts, candidateWeight, type Rollout } from '../../src/rollout/rollout.ts';
 import { extensionLeftMs } from '../../src/rollout/stage-end.ts';
 import { deadlineLeftMs } from '../../src/rollout/waiting.ts';
+import { ERROR_RATE, LATENCY } from '../support/guards.ts';
 
 const AT = 1_700_000_000_000;
 const NONE: Counts = { trials: 0, errors: 0 };
@@ -16,7 +17,7 @@ const PLAN: RolloutPlan = {
     { weight: 20, holdMs: 1000 },
     { weight: 50, holdMs: 2000 },
   ],
-  guards: { errorRate: { max: 0.01, confidence: 0.99 } },
+  guards: [ERROR_RATE],
 };
 
 const start: RolloutEvent = { type: 'start' };
@@ -31,7 +32,6 @@ const tick = (elapsedMs: number, candidate: Counts = NONE): RolloutEvent => ({
 /** Enough to be sure that the error rate is below 1 %. */
 const PROOF: Counts = { trials: 2000, errors: 0 };
 const SLOW: Counts = { trials: 50, errors: 0, slow: 50 };
-const latency = { quantile: 0.99, maxMs: 500, confidence: 0.99 };
 
 function pending(plan: Partial<RolloutPlan>): Rollout {
   const merged = { ...PLAN, ...plan };
@@ -86,7 +86,7 @@ describe('a stage whose guard is inconclusive at its end', () => {
   });
 
   it('takes no notice of a guard that only observes', () => {
-    const guards = { errorRate: { max: 0.01, confidence: 0.99, dryRun: true } } as const;
+    const guards = [{ ...ERROR_RATE, dryRun: true }] as const;
     expect(given([tick(1000)], begun({ guards, onInconclusive: 'pause' })).position).toMatchObject({ stage: 1 });
   });
 
@@ -277,7 +277,7 @@ describe('a ramp', () => {
   });
 
   it('is how a slow candidate is rolled back', () => {
-    const slow = given([tick(10, SLOW)], begun({ rampMs, guards: { errorRate: null, latency } }));
+    const slow = given([tick(10, SLOW)], begun({ rampMs, guards: [LATENCY] }));
     expect(slow.position).toMatchObject({ phase: 'returning', end: 'rolled_back', reason: 'latency' });
     expect(given([tick(10, SLOW), tick(1000)], slow).position).toMatchObject({
       phase: 'rolled_back',

@@ -6,6 +6,7 @@ import { EDGES } from '../../src/rollout/edges.ts';
 import { operate, undoTarget } from '../../src/rollout/operate.ts';
 import { type RolloutEvent, transition } from '../../src/rollout/reducer.ts';
 import { type Counts, PHASES, type Phase, type Rollout, type SmokeResult } from '../../src/rollout/rollout.ts';
+import { ERROR_RATE, LATENCY } from '../support/guards.ts';
 
 const AT = 1_700_000_000_000;
 const NONE: Counts = { trials: 0, errors: 0 };
@@ -17,7 +18,7 @@ const PLAN: RolloutPlan = {
     { weight: 50, holdMs: 2000 },
     { weight: 100, holdMs: 0 },
   ],
-  guards: { errorRate: { max: 0.01, confidence: 0.99 } },
+  guards: [ERROR_RATE],
 };
 
 function rollout(plan: RolloutPlan = PLAN): Rollout {
@@ -54,15 +55,10 @@ const IN: Readonly<Record<Phase, Rollout>> = {
 };
 
 describe('a guard that only observes', () => {
-  const observing = { max: 0.01, confidence: 0.99, dryRun: true } as const;
-  const latency = { quantile: 0.99, maxMs: 500, confidence: 0.99 };
+  const observing = { ...ERROR_RATE, dryRun: true } as const;
 
   it('tells its verdict and moves nothing', () => {
-    const step = transition(
-      given([start, smokePassed], rollout({ ...PLAN, guards: { errorRate: observing } })),
-      FAILING,
-      AT,
-    );
+    const step = transition(given([start, smokePassed], rollout({ ...PLAN, guards: [observing] })), FAILING, AT);
     expect(step.rollout.position).toMatchObject({ phase: 'progressing', stage: 0 });
     expect(step.rollout.guards).toMatchObject([{ guard: 'errorRate', verdict: 'fail', dryRun: true }]);
     expect(step.events).toMatchObject([
@@ -72,7 +68,7 @@ describe('a guard that only observes', () => {
   });
 
   it('leaves the others their say', () => {
-    const both = rollout({ ...PLAN, guards: { errorRate: observing, latency } });
+    const both = rollout({ ...PLAN, guards: [observing, LATENCY] });
     const seen = tick(50, { trials: 9, errors: 9, slow: 9 });
     expect(given([start, smokePassed, seen], both).position).toMatchObject({ phase: 'rolled_back', reason: 'latency' });
   });
@@ -147,8 +143,7 @@ describe('a stage that needs requests', () => {
 });
 
 describe('a latency guard', () => {
-  const latency = { quantile: 0.99, maxMs: 500, confidence: 0.99 };
-  const guarded = rollout({ ...PLAN, guards: { errorRate: null, latency } });
+  const guarded = rollout({ ...PLAN, guards: [LATENCY] });
 
   it('rolls back a candidate that is slow without failing, and says so', () => {
     const step = transition(given([start, smokePassed], guarded), tick(50, { trials: 5, errors: 0, slow: 5 }), AT);
@@ -167,7 +162,7 @@ describe('a latency guard', () => {
   });
 
   it('names the guard that failed where there are two', () => {
-    const both = rollout({ ...PLAN, guards: { errorRate: { max: 0.01, confidence: 0.99 }, latency } });
+    const both = rollout({ ...PLAN, guards: [ERROR_RATE, LATENCY] });
     const step = transition(given([start, smokePassed], both), tick(50, { trials: 9, errors: 0, slow: 9 }), AT);
     expect(step.rollout.position).toMatchObject({ phase: 'rolled_back', reason: 'latency' });
     expect(step.rollout.guards.map(({ guard, verdict }) => [guard, verdict])).toEqual([
@@ -295,7 +290,7 @@ describe('a candidate that fails', () => {
   it('is not blamed for errors of stable, nor without a guard', () => {
     const ofStable = tick(50, { trials: 5, errors: 0 }, { trials: 500, errors: 500 });
     expect(given([ofStable], IN.progressing).position.phase).toBe('progressing');
-    const unguarded = given([start, smokePassed, FAILING], rollout({ ...PLAN, guards: { errorRate: null } }));
+    const unguarded = given([start, smokePassed, FAILING], rollout({ ...PLAN, guards: [] }));
     expect(unguarded.position.phase).toBe('progressing');
     expect(unguarded.counts.candidate).toMatchObject({ trials: 5, errors: 5 });
   });

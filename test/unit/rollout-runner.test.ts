@@ -3,6 +3,7 @@ import type { RolloutPlan } from '../../src/config/config.ts';
 import { operate } from '../../src/rollout/operate.ts';
 import type { SmokeResult } from '../../src/rollout/rollout.ts';
 import { createRunner, type Runner, type RunnerOptions } from '../../src/rollout/runner.ts';
+import { ERROR_RATE } from '../support/guards.ts';
 import { MemoryPorts, SERVICE } from './rollout-memory-ports.ts';
 
 const PLAN: RolloutPlan = {
@@ -12,7 +13,7 @@ const PLAN: RolloutPlan = {
     { weight: 5, holdMs: 10_000 },
     { weight: 50, holdMs: 10_000 },
   ],
-  guards: { errorRate: { max: 0.01, confidence: 0.99 } },
+  guards: [ERROR_RATE],
 };
 
 let ports: MemoryPorts;

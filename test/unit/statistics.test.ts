@@ -86,7 +86,7 @@ describe('the error-rate verdict', () => {
 
   it('carries the numbers that anyone needs to compute it again', () => {
     const evidence = errorRateVerdict({ trials: 40, errors: 5 }, GUARD);
-    expect(evidence).toMatchObject({ guard: 'errorRate', verdict: 'fail', trials: 40, errors: 5, ...GUARD });
+    expect(evidence).toMatchObject({ verdict: 'fail', trials: 40, confidence: 0.99 });
     expect(evidence.logE).toBe(logEValue(40, 5, 0.01));
     expect(evidence.logThreshold).toBe(failThreshold(0.01, 0.99));
   });

@@ -2,6 +2,7 @@ import type { Stage } from '../../config/config.ts';
 import {
   ENDED,
   type GuardEvidence,
+  type Judgement,
   type Phase,
   type Rollout,
   stageRequests,
@@ -80,15 +81,26 @@ function stageState({ position }: Rollout): string {
   return ENDED.has(position.phase) ? 'stopped' : 'current';
 }
 
+function guard(evidence: GuardEvidence): Html {
+  const { verdict, summary } = evidence;
+  return html`<div class="guard"><span class="name">${guardName(evidence)}</span>
+    ${badge(verdict, verdict === 'fail' ? 'bad' : verdict === 'pass' ? 'good' : 'quiet')}
+    ${'logE' in evidence && evidenceBar(evidence)}<p>${summary}</p></div>`;
+}
+
 /** The evidence against the candidate, as far as it has come towards the threshold of a rollback. */
-function guard({ guard, verdict, summary, logE, logThreshold, dryRun }: GuardEvidence): Html {
+function evidenceBar({ verdict, logE, logThreshold, dryRun }: GuardEvidence & Judgement): Html {
   const share = Math.min(1, Math.max(0, logE / logThreshold)) * 100;
   const tone: Tone = verdict === 'fail' ? 'bad' : share > 50 ? 'warn' : 'good';
   const label = `Evidence ${logE.toFixed(2)} of ${logThreshold.toFixed(2)} at which it ${dryRun === true ? 'would be' : 'is'} rolled back`;
-  return html`<div class="guard"><span class="name">${guard === 'errorRate' ? 'error rate' : guard}</span>
-    ${badge(verdict, verdict === 'fail' ? 'bad' : verdict === 'pass' ? 'good' : 'quiet')}
-    <svg viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="${label}"><rect class="track" width="100" height="6"/><rect class="${tone}" width="${share}" height="6"/></svg>
-    <span class="faint">${label}</span><p>${summary}</p></div>`;
+  return html`<svg viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="${label}"><rect class="track" width="100" height="6"/><rect class="${tone}" width="${share}" height="6"/></svg>
+    <span class="faint">${label}</span>`;
+}
+
+/** `error rate` for the guard of that kind, `checkout (error rate)` for one with a name of its own. */
+function guardName({ guard: name, kind }: GuardEvidence): string {
+  const kindWords = kind.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return name === kind ? kindWords : `${name} (${kindWords})`;
 }
 
 function candidateCounts({ counts: { candidate, stable }, from, to }: Rollout): Html {

@@ -1,39 +1,10 @@
 import { z } from 'zod';
+import { guardSchema, stageGuardSchema } from '../../config/guards/stored.ts';
+import { evidenceSchema as evidence } from '../../rollout/guards/evidence-schema.ts';
 import { PHASES, type Rollout } from '../../rollout/rollout.ts';
 
 const count = z.int().min(0);
 const at = z.number().describe('Milliseconds since the Unix epoch.');
-const share = z.number().min(0).max(1);
-
-const dryRun = z.literal(true).exactOptional().describe('Its verdict moves nothing.');
-
-const judgement = {
-  verdict: z.enum(['pass', 'fail', 'inconclusive']),
-  trials: count,
-  confidence: share,
-  logE: z.number().describe('Natural logarithm of the e-value; the guard fails at logThreshold.'),
-  logThreshold: z.number(),
-  dryRun,
-  summary: z.string(),
-};
-
-const evidence = z
-  .discriminatedUnion('guard', [
-    z.strictObject({
-      guard: z.literal('errorRate'),
-      errors: count,
-      max: share.describe('The allowed rate.'),
-      ...judgement,
-    }),
-    z.strictObject({
-      guard: z.literal('latency'),
-      slow: count.describe('Attempts that took longer than maxMs.'),
-      quantile: share.describe('The share of attempts that must be within maxMs.'),
-      maxMs: z.number().min(0),
-      ...judgement,
-    }),
-  ])
-  .meta({ id: 'GuardEvidence', description: 'What a guard saw and concluded.' });
 
 const smokeRequest = z.strictObject({
   method: z.string(),
@@ -63,12 +34,13 @@ const plan = z
         minRequests: count.exactOptional(),
         gate: z.literal('manual').exactOptional(),
         extendMs: ms.exactOptional(),
+        guards: z
+          .array(stageGuardSchema)
+          .exactOptional()
+          .describe('What this stage adds, replaces by name or turns off.'),
       }),
     ),
-    guards: z.strictObject({
-      errorRate: z.strictObject({ max: share, confidence: share, dryRun }).nullable(),
-      latency: z.strictObject({ quantile: share, maxMs: z.number().min(0), confidence: share, dryRun }).exactOptional(),
-    }),
+    guards: z.array(guardSchema),
   })
   .meta({ id: 'RolloutPlan' });
 
@@ -154,7 +126,8 @@ const rolloutObject = z.strictObject({
   startedAt: at,
   position,
   counts: z.strictObject({ candidate: counts, stable: counts }),
-  guards: z.array(evidence),
+  guards: z.array(evidence).describe('Of the guards in force, as last judged.'),
+  guardStates: z.record(z.string(), z.unknown()).describe('What each guard keeps between looks, by name.'),
   transitions: z.array(transition),
   smoke: z.array(smokeResult).exactOptional(),
 });

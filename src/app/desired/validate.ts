@@ -1,7 +1,10 @@
 import { z } from 'zod';
+import { storedGuardSchema, storedStageGuardSchema } from '../../config/guards/stored.ts';
 import { TealgateError } from '../../platform/errors.ts';
+import { storedEvidenceSchema } from '../../rollout/guards/evidence-schema.ts';
 import { PHASES } from '../../rollout/rollout.ts';
 import type { DesiredState } from '../desired.ts';
+import { upgrade } from './upgrade.ts';
 
 const count = z.int().min(0);
 const ms = z.number().min(0);
@@ -18,8 +21,6 @@ const smoke = z.object({
   expect: z.object({ status: z.number(), bodyIncludes: z.string().nullable() }),
   timeoutMs: ms,
 });
-
-const dryRun = z.literal(true).exactOptional();
 
 const policies = {
   onInconclusive: z.literal('pause').exactOptional(),
@@ -42,27 +43,11 @@ const plan = z.object({
       minRequests: count.exactOptional(),
       gate: z.literal('manual').exactOptional(),
       extendMs: ms.exactOptional(),
+      guards: z.array(storedStageGuardSchema).exactOptional(),
     }),
   ),
-  guards: z.object({
-    errorRate: z.object({ max: z.number(), confidence: z.number(), dryRun }).nullable(),
-    latency: z.object({ quantile: z.number(), maxMs: ms, confidence: z.number(), dryRun }).exactOptional(),
-  }),
+  guards: z.array(storedGuardSchema),
 });
-
-const judgement = {
-  verdict: z.enum(['pass', 'fail', 'inconclusive']),
-  trials: count,
-  confidence: z.number(),
-  logE: z.number(),
-  logThreshold: z.number(),
-  dryRun,
-  summary: z.string(),
-};
-const evidence = z.discriminatedUnion('guard', [
-  z.object({ guard: z.literal('errorRate'), errors: count, max: z.number(), ...judgement }),
-  z.object({ guard: z.literal('latency'), slow: count, quantile: z.number(), maxMs: ms, ...judgement }),
-]);
 
 const held = {
   stage: count,
@@ -114,7 +99,8 @@ const rollout = z.object({
   startedAt: ms,
   position,
   counts: z.object({ candidate: counts, stable: counts }),
-  guards: z.array(evidence),
+  guards: z.array(storedEvidenceSchema),
+  guardStates: z.record(z.string(), z.unknown()),
   transitions: z.array(
     z.object({
       at: ms,
@@ -123,7 +109,7 @@ const rollout = z.object({
       stage: z.int(),
       reason: z.string(),
       actor: z.string(),
-      evidence: z.array(evidence),
+      evidence: z.array(storedEvidenceSchema),
     }),
   ),
 });
@@ -156,9 +142,10 @@ export function validateDesired(value: unknown): DesiredState {
       `its state has format ${format.data.format}, which a newer Tealgate wrote; run that version, or choose another store.path`,
     );
   }
-  const result = desiredState.safeParse(value);
+  const upgraded = upgrade(value);
+  const result = desiredState.safeParse(upgraded);
   // The value itself and not the parsed copy, which would lose fields that a later version of this format added.
-  if (result.success) return value as DesiredState;
+  if (result.success) return upgraded as DesiredState;
   const issue = result.error.issues[0];
   throw new Error(`${issue?.path.join('.')}: ${issue?.message}`);
 }

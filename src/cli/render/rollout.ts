@@ -1,5 +1,11 @@
 import { printable } from '../../config/problem.ts';
-import { type Position, type Rollout, stageRequests, type Transition } from '../../rollout/rollout.ts';
+import {
+  type GuardEvidence,
+  type Position,
+  type Rollout,
+  stageRequests,
+  type Transition,
+} from '../../rollout/rollout.ts';
 import type { Paint } from '../style.ts';
 import { shortDuration } from './numbers.ts';
 
@@ -23,10 +29,7 @@ export function rolloutLines(rollout: Rollout, paint: Paint): string[] {
     `${paint('bold', rollout.service)}  ${rolloutLine(rollout)}`,
     ...rollout.plan.stages.map((stage, i) => stageLine(rollout, stage, i, paint)),
     `  candidate  ${candidate.trials} requests, ${candidate.errors} failed`,
-    ...rollout.guards.map(
-      (guard) =>
-        `  ${guard.guard}${guard.dryRun === true ? ' (dry run)' : ''}  ${paint(verdictFormat(guard.verdict), guard.verdict)}  ${printable(guard.summary)}`,
-    ),
+    ...rollout.guards.map((evidence) => guardLine(evidence, paint)),
     ...rollout.transitions.map((transition) => paint('dim', `  ${transitionLine(transition)}`)),
   ];
 }
@@ -72,12 +75,18 @@ function positionText(rollout: Rollout): string {
 function stageLine(rollout: Rollout, stage: Rollout['plan']['stages'][number], index: number, paint: Paint): string {
   const needed = stage.minRequests === undefined ? '' : ` and ${stage.minRequests} requests`;
   const gate = stage.gate === undefined ? '' : ', after a gate';
-  const text = `stage ${index + 1}  ${String(stage.weight).padStart(3)} %  hold ${shortDuration(stage.holdMs)}${needed}${gate}`;
+  const guards = stage.guards === undefined ? '' : ', guards of its own';
+  const text = `stage ${index + 1}  ${String(stage.weight).padStart(3)} %  hold ${shortDuration(stage.holdMs)}${needed}${gate}${guards}`;
   const { position } = rollout;
   const current = 'stage' in position ? position.stage : -1;
   if (index < current || position.phase === 'promoted') return paint('green', `  ✓ ${text}`);
   if (index === current) return paint(['bold', 'cyan'], `  ▶ ${text}`);
   return `    ${text}`;
+}
+
+function guardLine({ guard, kind, dryRun, verdict, summary }: GuardEvidence, paint: Paint): string {
+  const name = guard === kind ? guard : `${guard} (${kind})`;
+  return `  ${name}${dryRun === true ? ' (dry run)' : ''}  ${paint(verdictFormat(verdict), verdict)}  ${printable(summary)}`;
 }
 
 function transitionLine(transition: Transition): string {

@@ -1,0 +1,25 @@
+import type { GuardEvidence, Verdict } from '../rollout.ts';
+import type { Reason } from '../step.ts';
+import { ruleOf } from './table.ts';
+
+/** Guards that fail and do not only observe. */
+export function failing(guards: readonly GuardEvidence[]): readonly GuardEvidence[] {
+  return guards.filter(({ verdict, dryRun }) => verdict === 'fail' && dryRun !== true);
+}
+
+/** What all guards together say, those that only observe left out: the worst of them, and `pass` where there is none. */
+export function aggregate(guards: readonly GuardEvidence[]): Verdict {
+  const having = guards.filter(({ dryRun }) => dryRun !== true);
+  if (having.some(({ verdict }) => verdict === 'fail')) return 'fail';
+  return having.some(({ verdict }) => verdict === 'inconclusive') ? 'inconclusive' : 'pass';
+}
+
+/** Why a rollout is rolled back on this evidence. */
+export function reasonOf({ kind }: GuardEvidence): Reason {
+  return ruleOf(kind).reason;
+}
+
+/** Whether it leaves no time for taking traffic back in steps. */
+export function isUrgent({ kind }: GuardEvidence): boolean {
+  return ruleOf(kind).isUrgent;
+}
