@@ -11,7 +11,18 @@ interface Row {
 }
 
 /** Tables of their own, each holding all that lies under it and not under a later one. */
-const SECTIONS = ['', 'listeners[]', 'admin', 'store', 'shutdown', 'services.NAME', 'services.NAME.rollout'] as const;
+const SECTIONS = [
+  '',
+  'listeners[]',
+  'admin',
+  'store',
+  'shutdown',
+  'prometheus.NAME',
+  'webhooks.NAME',
+  'notifications[]',
+  'services.NAME',
+  'services.NAME.rollout',
+] as const;
 
 /** Keys whose content is that of another, described there. */
 const SAME_AS = { 'services.NAME.rollout.stages[].guards': 'services.NAME.rollout.guards' } as const;

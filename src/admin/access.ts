@@ -19,9 +19,10 @@ export function createAccessRules(config: AdminConfig): AccessRules {
       refuseAbsoluteForm(request);
       // Probes of an orchestrator name whatever address they have; they learn nothing but up or down.
       if (access !== 'probe') hosts.check(request);
-      refuseCrossSite(request);
+      // Links are clicked in a chat, which is another site; what they show they do only when asked by their own page.
+      if (access !== 'link' || request.method !== 'GET') refuseCrossSite(request);
       refuseTokenInQuery(request);
-      if (access === 'probe') return null;
+      if (access === 'probe' || access === 'link') return null;
       const { authorization } = request.headers;
       if (access === 'page' && authorization === undefined && config.tokens.length > 0) return null;
       const identity = authenticate({ authorization, remoteAddress: request.socket.remoteAddress });

@@ -15,6 +15,7 @@ const ERRORS: Readonly<Record<number, string>> = {
   413: 'The body is larger than 64 KiB.',
   415: 'The body is not application/json.',
   422: 'The configuration file is not valid.',
+  429: 'Too many links were refused.',
   503: 'Not now.',
 };
 
@@ -52,7 +53,7 @@ export function openapiDocument(routes: readonly Route[]): Json {
 
 function operation(route: Route, named: NamedSchemas): Json {
   const { operationId, summary, tag, access, body } = route;
-  const open = access === 'probe' || access === 'page';
+  const open = access === 'probe' || access === 'page' || access === 'link';
   return {
     operationId,
     summary,

@@ -9,9 +9,10 @@ export interface HostRules {
   check(request: IncomingMessage): void;
 }
 
-/** `config.hosts` match with any port or none, since an ingress may listen on another one. */
+/** `config.hosts` and that of `config.externalUrl` match with any port or none, since an ingress may listen on another one. */
 export function createHostRules(config: AdminConfig): HostRules {
-  const names = new Set(config.hosts.map((host) => host.toLowerCase()));
+  const external = config.externalUrl === null ? [] : [new URL(config.externalUrl).hostname];
+  const names = new Set([...config.hosts.map((host) => host.toLowerCase()), ...external]);
   return {
     check(request) {
       const host = onlyHost(request);

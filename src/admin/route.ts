@@ -6,12 +6,16 @@ import type { Identity } from './auth.ts';
 import { commandOf } from './precondition.ts';
 import { fromZodError } from './problem.ts';
 import type { RecentEvents } from './recent-events.ts';
+import type { RefusalLimit } from './refusal-limit.ts';
 import type { TrafficSamples } from './traffic-samples.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT';
 
-/** `probe`: anybody, under any `Host`. `page`: a browser without a token is let in, and shown nothing. */
-export type Access = 'probe' | 'page' | Role;
+/**
+ * `probe`: anybody, under any `Host`. `page`: a browser without a token is let in, and shown nothing. `link`: whoever has
+ * a link that we signed, which the call itself verifies.
+ */
+export type Access = 'probe' | 'page' | 'link' | Role;
 
 /** One call of the admin API: what serves it, what documents it and what checks it come from here. */
 export interface Route {
@@ -19,7 +23,7 @@ export interface Route {
   /** With `{name}` for parameters. */
   readonly path: string;
   readonly operationId: string;
-  readonly tag: 'process' | 'services' | 'rollouts' | 'configuration' | 'events' | 'dashboard';
+  readonly tag: 'process' | 'services' | 'rollouts' | 'notifications' | 'configuration' | 'events' | 'dashboard';
   readonly summary: string;
   readonly access: Access;
   readonly params: z.ZodObject | null;
@@ -65,6 +69,8 @@ export interface RouteDeps {
   readonly metrics: { render(): Promise<{ readonly body: string; readonly contentType: string }> };
   readonly recent: RecentEvents;
   readonly samples: TrafficSamples;
+  /** Of signed links. */
+  readonly refusals: RefusalLimit;
 }
 
 export type Answer =

@@ -2,6 +2,8 @@ import { openapiDocument } from './openapi.ts';
 import { type Route, route } from './route.ts';
 import { dashboardRoutes } from './routes/dashboard.ts';
 import { gateRoutes } from './routes/gate.ts';
+import { linkRoutes } from './routes/links.ts';
+import { notificationRoutes } from './routes/notifications.ts';
 import { processRoutes } from './routes/process.ts';
 import { rolloutRoutes } from './routes/rollouts.ts';
 import { serviceRoutes } from './routes/services.ts';
@@ -13,6 +15,8 @@ export const ROUTES: readonly Route[] = [
   ...processRoutes,
   ...serviceRoutes,
   ...rolloutRoutes,
+  ...notificationRoutes,
+  ...linkRoutes,
   ...gateRoutes,
   ...dashboardRoutes,
   route({

@@ -9,6 +9,7 @@ import { createAccessRules } from './access.ts';
 import { createHttp } from './http.ts';
 import { type BoundAddress, listen } from './listen.ts';
 import { RecentEvents } from './recent-events.ts';
+import { RefusalLimit } from './refusal-limit.ts';
 import type { RouteDeps } from './route.ts';
 import { ROUTES } from './routes.ts';
 import { TrafficSamples } from './traffic-samples.ts';
@@ -44,7 +45,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   const recent = new RecentEvents(control, closing.signal);
   const http = createHttp({
     routes: ROUTES,
-    deps: { control, metrics, recent, samples },
+    deps: { control, metrics, recent, samples, refusals: new RefusalLimit(monotonicMs) },
     access: createAccessRules(config),
     log,
     requestTimeoutMs,

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../platform/clock.ts';
 import { createRunner, type Runner } from '../rollout/runner.ts';
@@ -12,6 +12,7 @@ import { desiredService } from './desired/effective.ts';
 import { runningRollout } from './desired/rollouts.ts';
 import { createFuses } from './fuses.ts';
 import { createHealthChecker, type HealthChange } from './health/checker.ts';
+import { Notifier } from './notifications/notifier.ts';
 import { clientsFor, mostOpenFiles } from './open-files.ts';
 import type { OpenState } from './open-state.ts';
 import { createOutliers } from './outliers.ts';
@@ -27,6 +28,7 @@ import type { WorkerReport } from './workers/worker-thread.ts';
 export interface Composition extends CoreParts {
   readonly core: Core;
   readonly runner: Runner;
+  readonly notifier: Notifier;
   readonly transitions: TransitionCounter;
   /** Ledger block of what never reached a service. */
   readonly unrouted: SharedArrayBuffer;
@@ -66,9 +68,19 @@ export function compose({ config, state, clock, log, sink }: Surroundings): Comp
   const onEvents = (events: readonly StoredEvent[]): void => {
     transitions.count(events);
     for (const event of events) logEvent(log, event);
+    if (events.length > 0) notifier.notice();
   };
   const parts: CoreParts = { store: state.store, publisher, registry, health, outliers, pool, clock, log, onEvents };
   const core = new Core(parts, { config, desired: state.desired }, state.revision);
+  const notifier = new Notifier({
+    store: state.store,
+    config: () => core.committed().config,
+    links: () => ({ externalUrl: core.committed().config.admin.externalUrl, keys: core.committed().desired.pinKeys }),
+    clock,
+    log,
+    newId: () => `msg_${randomUUID()}`,
+    random: Math.random,
+  });
   // What the runner has to tell are events of the store, which are logged like all others.
   const runnerLog = { info: () => undefined, error: log.error.bind(log) };
   const runner = createRunner(rolloutPorts(core), { clock, log: runnerLog });
@@ -103,7 +115,7 @@ export function compose({ config, state, clock, log, sink }: Surroundings): Comp
     if (running !== null && fuses.rearm(service, fuseId)) await core.observe([]);
   };
 
-  return { ...parts, core, runner, transitions, unrouted };
+  return { ...parts, core, runner, notifier, transitions, unrouted };
 }
 
 function logEvent(log: Logger, { type, service, actor, data }: StoredEvent): void {

@@ -41,10 +41,48 @@ export interface ControlPlane {
   /** Reads the configuration file again. Never throws for a bad file: the answer says what is wrong. */
   reload(by: Command): Promise<ConfigStatus>;
 
+  /**
+   * What a signed link of a notification would do. Throws `forbidden` for one that is not ours or has expired, and
+   * `conflict` for one that was used, or whose rollout has gone on since it was sent.
+   */
+  linkedAction(signature: string): LinkedAction;
+  /** Does it; throws as `linkedAction`. Who did it is `link:` and the webhook that the link was sent to. */
+  followLink(signature: string): Promise<Rollout>;
+
+  /** Notifications that were given up, newest first, at most 1,000. */
+  deadLetters(): readonly DeadLetter[];
+  /** Sends one of them again, with all its attempts. Throws `not_found`. */
+  redeliver(id: string, by: Command): Promise<void>;
+
   events(since: number): readonly StoredEvent[];
   watchEvents(since: number, onEvents: (events: readonly StoredEvent[]) => void, signal: AbortSignal): void;
   /** Ready to take traffic: false before the first snapshot is served and as soon as shutdown begins. */
   ready(): boolean;
+}
+
+/** What a signed link stands for. */
+export interface LinkedAction {
+  readonly action: 'promote' | 'abort';
+  readonly service: string;
+  readonly rollout: Rollout;
+  /** To whom it was sent: a name of `webhooks`. */
+  readonly sentTo: string;
+  /** ms since the Unix epoch. */
+  readonly expiresAt: number;
+}
+
+/** A notification that could not be delivered. */
+export interface DeadLetter {
+  /** The `webhook-id` of each attempt. */
+  readonly id: string;
+  /** Who was to be told: a name of `webhooks`. */
+  readonly webhook: string;
+  readonly event: Pick<StoredEvent, 'id' | 'type' | 'service' | 'at'>;
+  readonly attempts: number;
+  /** What came of the last attempt. */
+  readonly error: string;
+  /** ms since the Unix epoch. */
+  readonly deadAt: number;
 }
 
 export type RolloutAction = 'promote' | 'abort' | 'pause' | 'resume' | 'retry';

@@ -2,6 +2,8 @@ import { parsePlan } from '../config/plan.ts';
 import { parseTargets } from '../config/targets.ts';
 import { TealgateError } from '../platform/errors.ts';
 import type { Runner } from '../rollout/runner.ts';
+import { followLink, linkedAction } from './commands/action-links.ts';
+import { deadLetters, redeliver } from './commands/dead-letters.ts';
 import { drainUpstream, enableUpstream, evictPins, waitUntilDrained } from './commands/drain.ts';
 import { reload } from './commands/reload.ts';
 import { operateRollout, startRollout, undoRollout } from './commands/rollout.ts';
@@ -11,12 +13,14 @@ import { changeWeights } from './commands/weights.ts';
 import type { ConfigFile } from './config-file.ts';
 import type { Applied, ControlPlane } from './control-plane.ts';
 import type { Core } from './core.ts';
+import type { Notifier } from './notifications/notifier.ts';
 import { overview } from './views/overview.ts';
 import { serviceView } from './views/service-view.ts';
 
 export interface ControlParts {
   readonly core: Core;
   readonly runner: Pick<Runner, 'judge'>;
+  readonly notifier: Pick<Notifier, 'wake'>;
   readonly file: ConfigFile;
   readonly unrouted: SharedArrayBuffer;
   /** ms since the Unix epoch. */
@@ -59,6 +63,16 @@ export function createControl(parts: ControlParts): ControlPlane {
     },
     operateRollout: (service, action, by) => moved(service, operateRollout(core, service, action, by)),
     undo: (service, by) => undoRollout(core, service, by),
+    linkedAction: (signature) => linkedAction(core, signature),
+    followLink: (signature) => {
+      const { service } = linkedAction(core, signature);
+      return moved(service, followLink(core, signature));
+    },
+    deadLetters: () => deadLetters(core),
+    async redeliver(id, by) {
+      await redeliver(core, id, by);
+      parts.notifier.wake();
+    },
     reload: (by) => reload(core, file, by),
     events: (since) => store.events(since),
     watchEvents: (since, onEvents, signal) => store.watch(since, onEvents, signal),

@@ -92,6 +92,11 @@ export class Core {
     return this.seen;
   }
 
+  /** As committed; workers may not serve it yet. */
+  committed(): Current {
+    return this.state;
+  }
+
   /** As it is served. Throws `not_found`. */
   service(name: string): ServiceState {
     return serviceOf(this.seen, name);

@@ -63,6 +63,7 @@ async function start(options: GateOptions, base: Base): Promise<Gate> {
   tellOpenFiles(config, log);
   // The workers load in their threads while this one loads the admin API.
   const [modules] = await Promise.all([loadAdmin(), startWorkers(parts, config)]);
+  startNotifications(parts, running.signal, owned);
   startRollouts(parts, running, owned);
 
   const readiness = { ready: true };
@@ -137,6 +138,12 @@ async function loadAdmin() {
     import('../telemetry/metrics.ts'),
   ]);
   return { startAdmin, createMetrics };
+}
+
+/** Before the rollouts, so that it ends after them; what is not told by then is told after the next start. */
+function startNotifications({ notifier }: Composition, running: AbortSignal, owned: AsyncDisposableStack): void {
+  const ended = notifier.run(running);
+  owned.defer(() => ended);
 }
 
 function startRollouts({ runner, core, health }: Composition, running: AbortController, owned: AsyncDisposableStack) {

@@ -10,6 +10,7 @@ import type {
   TlsConfig,
   UpstreamConfig,
 } from './config.ts';
+import { toNotification, toPrometheus, toWebhook } from './connections-schema.ts';
 import { toOutliers } from './outliers-schema.ts';
 import { DEFAULT_PLAN, mergePlan } from './plan-schema.ts';
 import type { ServiceSettings, Settings } from './schema.ts';
@@ -34,6 +35,9 @@ export function buildConfig(settings: Settings, { directory, tls, targetTls }: S
       drainTimeoutMs: settings.shutdown.drainTimeout,
       closeSpreadMs: settings.shutdown.closeSpread,
     },
+    prometheus: mapValues(settings.prometheus, toPrometheus),
+    webhooks: mapValues(settings.webhooks, toWebhook),
+    notifications: settings.notifications.map(toNotification),
     services: mapValues(settings.services, (service, name) =>
       toService(service, name, targetTls.get(name) ?? TRUST_SYSTEM),
     ),
@@ -53,11 +57,12 @@ function toListener(listener: Settings['listeners'][number], tls: TlsConfig | nu
   };
 }
 
-function toAdmin({ address, tokens, hosts }: Settings['admin'], directory: string): AdminConfig {
+function toAdmin({ address, tokens, hosts, externalUrl }: Settings['admin'], directory: string): AdminConfig {
   return {
     address: address.kind === 'unix' ? { kind: 'unix', path: resolve(directory, address.path) } : address,
     tokens,
     hosts,
+    externalUrl: externalUrl ?? null,
   };
 }
 

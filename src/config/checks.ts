@@ -1,5 +1,6 @@
 import { type Address, formatAddress, isLoopback, overlaps } from './address.ts';
 import type { PreviewConfig } from './config.ts';
+import { checkConnections } from './connections-schema.ts';
 import { checkOutliers } from './outliers-schema.ts';
 import { checkPlan, DEFAULT_PLAN, planWarnings } from './plan-schema.ts';
 import type { Finding, Path } from './problem.ts';
@@ -21,6 +22,11 @@ export function checkSettings(settings: Settings, clean: Clean): Finding[] {
   }
   findings.push(...checkRoutes(settings, clean));
   const admin = adminTcp(settings, clean);
+  if (clean('webhooks') && clean('notifications') && clean('prometheus') && clean('services')) {
+    const services = Object.keys(settings.services);
+    const externalUrl = settings.admin.externalUrl !== undefined || !clean('admin');
+    findings.push(...checkConnections(settings, { services, admin, externalUrl }));
+  }
   for (const [name, service] of Object.entries(settings.services)) {
     const here = ['services', name];
     const cleanHere: Clean = (...path) => clean(...here, ...path);
@@ -41,6 +47,11 @@ export function warnAbout(settings: Settings): Finding[] {
       message: `is short enough to be guessed; use ${SHORTEST_TOKEN} characters or more`,
     });
   });
+  for (const [name, { secret }] of Object.entries(settings.webhooks)) {
+    if (secret === undefined || secret.length >= SHORTEST_TOKEN) continue;
+    const message = `is short enough to be guessed; use ${SHORTEST_TOKEN} characters or more`;
+    findings.push({ path: ['webhooks', name, 'secret'], message });
+  }
   for (const [name, service] of Object.entries(settings.services)) {
     findings.push(
       ...tlsWarnings(service).map((finding) => ({ ...finding, path: ['services', name, ...finding.path] })),
@@ -107,6 +118,10 @@ function checkAdmin(settings: Settings, clean: Clean): Finding[] {
   ) {
     const message = `${formatAddress(address)} can be reached from elsewhere, and there are no tokens; add \`tokens\`, or use 127.0.0.1:${address.port}`;
     findings.push({ path: ['admin', 'address'], message });
+  }
+  if (settings.admin.externalUrl !== undefined && tokens.length === 0 && clean('admin', 'tokens')) {
+    const message = 'needs `tokens`: without any, whoever comes in by it comes from this machine and may do everything';
+    findings.push({ path: ['admin', 'externalUrl'], atKey: true, message });
   }
   const [names, secrets] = [new Set<string>(), new Set<string>()];
   tokens.forEach(({ name, token }, i) => {

@@ -19,7 +19,41 @@ export interface Config {
     readonly drainTimeoutMs: number;
     readonly closeSpreadMs: number;
   };
+  /** Whom metric guards ask, by name. */
+  readonly prometheus: Readonly<Record<string, PrometheusConfig>>;
+  /** Whom guards and gates ask and notifications are sent to, by name. */
+  readonly webhooks: Readonly<Record<string, WebhookConfig>>;
+  readonly notifications: readonly NotificationConfig[];
   readonly services: Readonly<Record<string, ServiceConfig>>;
+}
+
+export interface PrometheusConfig {
+  readonly url: string;
+  /** The `Authorization` field; null for none. A secret. */
+  readonly authorization: string | null;
+}
+
+export interface WebhookConfig {
+  /** A secret, too: those of chat services let anybody post. */
+  readonly url: string;
+  /** Signs what is sent, see platform/standard-webhooks.ts; null: nothing does. */
+  readonly secret: string | null;
+  readonly timeoutMs: number;
+  /** Of a notification, before it is a dead letter. */
+  readonly attempts: number;
+  readonly backoffMs: number;
+}
+
+export interface NotificationConfig {
+  /** A name of `webhooks`. */
+  readonly webhook: string;
+  readonly format: 'json' | 'slack';
+  /** Types of events; one that ends with `*` stands for all that begin so. */
+  readonly events: readonly string[];
+  /** Null for all. */
+  readonly services: readonly string[] | null;
+  readonly links: readonly ('promote' | 'abort')[];
+  readonly linkLifetimeMs: number;
 }
 
 export interface ListenerConfig {
@@ -71,6 +105,8 @@ export interface AdminConfig {
   readonly tokens: readonly { readonly name: string; readonly token: string; readonly role: Role }[];
   /** Further `Host` names that the admin endpoint answers to (an ingress name), besides its address and localhost. */
   readonly hosts: readonly string[];
+  /** Scheme and host under which browsers reach the admin endpoint; null when nobody said. */
+  readonly externalUrl: string | null;
 }
 
 export interface ServiceConfig {

@@ -11,6 +11,7 @@ import type {
   OutliersConfig,
   PinsConfig,
   PreviewConfig,
+  PrometheusConfig,
   RolloutPlan,
   RolloutPolicies,
   ServiceConfig,
@@ -18,6 +19,7 @@ import type {
   Stage,
   TlsConfig,
   UpstreamConfig,
+  WebhookConfig,
 } from './config.ts';
 import { guardText } from './guards/plan.ts';
 import { formatDuration, formatPercent, formatSize } from './units.ts';
@@ -43,7 +45,31 @@ export function describeChanges(before: Config, after: Config): readonly string[
     ),
     ...changed('shutdown: drain timeout', ...durations(before.shutdown.drainTimeoutMs, after.shutdown.drainTimeoutMs)),
     ...changed('shutdown: close spread', ...durations(before.shutdown.closeSpreadMs, after.shutdown.closeSpreadMs)),
+    ...changed('admin: external URL', before.admin.externalUrl ?? 'none', after.admin.externalUrl ?? 'none', RESTART),
+    ...keyed('prometheus', before.prometheus, after.prometheus, prometheusLines),
+    ...keyed('webhook', before.webhooks, after.webhooks, webhookLines),
+    ...(isDeepStrictEqual(before.notifications, after.notifications) ? [] : ['notifications changed']),
     ...keyed('service', before.services, after.services, serviceLines),
+  ];
+}
+
+function prometheusLines(before: PrometheusConfig, after: PrometheusConfig): string[] {
+  return [
+    ...changed('URL', before.url, after.url),
+    ...(before.authorization === after.authorization
+      ? []
+      : [given('credentials', before.authorization, after.authorization)]),
+  ];
+}
+
+/** Never shows the URL, which may be a secret. */
+function webhookLines(before: WebhookConfig, after: WebhookConfig): string[] {
+  return [
+    ...(before.url === after.url ? [] : ['URL changed']),
+    ...(before.secret === after.secret ? [] : [given('secret', before.secret, after.secret)]),
+    ...changed('timeout', ...durations(before.timeoutMs, after.timeoutMs)),
+    ...changed('attempts', before.attempts, after.attempts),
+    ...changed('backoff', ...durations(before.backoffMs, after.backoffMs)),
   ];
 }
 

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { parseAddress, parseHostName, parseHostPattern, parseNetwork } from './address.ts';
+import { notificationsSchema, prometheusServersSchema, webhooksSchema } from './connections-schema.ts';
+import { normaliseOrigin } from './endpoint-url.ts';
 import { outliersSchema } from './outliers-schema.ts';
 import { mistake, type Parsed, quote, value } from './parsed.ts';
 import { pinsSchema } from './pins-schema.ts';
@@ -63,6 +65,11 @@ const adminSchema = object({
     .array(text(parseHostName))
     .prefault([])
     .describe('Further `Host` names the admin endpoint answers to, besides its address and localhost.'),
+  externalUrl: text(normaliseOrigin, { example: 'https://tealgate.example.com' })
+    .optional()
+    .describe(
+      'How browsers reach the admin endpoint; links in notifications begin with it. Its host is answered to as well.',
+    ),
 });
 
 const healthSchema = object({
@@ -183,6 +190,9 @@ export const configSchema = object({
   })
     .prefault({})
     .describe('What happens on SIGTERM, in this order.'),
+  prometheus: prometheusServersSchema,
+  webhooks: webhooksSchema,
+  notifications: notificationsSchema,
   services: z.record(name(), serviceSchema).describe('The applications whose traffic is managed, by name.'),
 });
 

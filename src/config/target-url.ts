@@ -1,12 +1,7 @@
-import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
+import { isLinkLocal } from '../platform/link-local.ts';
 import { type Address, canonicalHost, formatAddress, isHost, isLoopback, isWildcard, parseAddress } from './address.ts';
 import { mistake, type Parsed, quote, value } from './parsed.ts';
-
-// Cloud providers answer on link-local addresses with the credentials of the machine.
-const METADATA = new BlockList();
-METADATA.addSubnet('169.254.0.0', 16, 'ipv4');
-METADATA.addSubnet('fe80::', 10, 'ipv6');
-METADATA.addAddress('fd00:ec2::254', 'ipv6');
 
 const SCHEMES = ['http', 'https'];
 
@@ -69,8 +64,7 @@ function fromUrl(text: string): Parsed<string> {
   if (!isHost(address.host) && !isIPv6(address.host))
     return mistake(`${shown} has no valid host; write http://host:port`);
   if (address.port === 0) return mistake(`${shown} has port 0; write the port that the target listens on`);
-  const canonical = canonicalHost(address.host);
-  if (METADATA.check(canonical, isIPv6(canonical) ? 'ipv6' : 'ipv4') && (isIPv4(canonical) || isIPv6(canonical))) {
+  if (isLinkLocal(canonicalHost(address.host))) {
     return mistake(`${shown} is a link-local (metadata) address; requests are never sent there`);
   }
   return value(`${address.secure ? 'https' : 'http'}://${formatAddress(address)}`);

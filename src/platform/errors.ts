@@ -10,6 +10,7 @@ export const ERROR_STATUS = {
   payload_too_large: 413,
   unsupported_media_type: 415,
   invalid_config: 422,
+  too_many_requests: 429,
   refused_by_gate: 409,
   upstream_unreachable: 502,
   store_conflict: 409,

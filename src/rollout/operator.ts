@@ -32,6 +32,11 @@ const POSSIBLE: Readonly<Record<Phase, readonly RolloutAction[]>> = {
   failed: ['retry'],
 };
 
+/** Whether a call would have an effect in a phase. */
+export function isPossible(action: RolloutAction, phase: Phase): boolean {
+  return POSSIBLE[phase].includes(action);
+}
+
 /** Phases in which a call has taken effect already (or its aim is met), so that repeating it changes nothing. */
 const DONE: Readonly<Record<RolloutAction, readonly Phase[]>> = {
   promote: ['promoting', 'draining', 'promoted'],

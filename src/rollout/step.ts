@@ -92,7 +92,14 @@ export function move(rollout: Rollout, to: Position, cause: Cause, changes: read
     position: to,
     transitions: [...rollout.transitions, { at, from, to: to.phase, stage, reason, actor, evidence }],
   };
-  const data = { rollout: rollout.id, from: rollout.from, to: rollout.to, phase: to.phase, reason };
+  const data = {
+    rollout: rollout.id,
+    from: rollout.from,
+    to: rollout.to,
+    phase: to.phase,
+    reason,
+    transition: moved.transitions.length,
+  };
   const event = { type: eventType(from, to.phase), actor, data: { ...data, ...placeOf(moved), evidence } };
   return { rollout: moved, changes, events: [event], effects: effectsOf(moved) };
 }

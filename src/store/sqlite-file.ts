@@ -2,12 +2,13 @@ import { chmodSync, linkSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { TealgateError } from '../platform/errors.ts';
+import { OUTBOX_TABLES } from './outbox.ts';
 import { isDamage, openError } from './sqlite-errors.ts';
 
 /** `Teal` in ASCII; marks a SQLite file as ours (https://sqlite.org/pragma.html#pragma_application_id). */
 const APPLICATION_ID = 0x5465616c;
 /** Version of the tables below. */
-const FORMAT = 2;
+const FORMAT = 3;
 /** The state holds the keys that sign pin cookies. SQLite gives its journal the same mode. */
 const OWNER_ONLY = 0o600;
 /** A predecessor that is just closing gets this long to let go of the file. */
@@ -25,7 +26,7 @@ const JOURNAL_TABLE = `
   CREATE INDEX journal_rollout ON journal (rollout, id);`;
 
 /** What brings a file of an older format one further; the first is for format 1. */
-const MIGRATIONS: readonly string[] = [JOURNAL_TABLE];
+const MIGRATIONS: readonly string[] = [JOURNAL_TABLE, OUTBOX_TABLES];
 
 /** AUTOINCREMENT: ids of pruned events are never given again, since clients resume by them. */
 const TABLES = `
@@ -44,6 +45,7 @@ const TABLES = `
     data TEXT NOT NULL
   ) STRICT;
   ${JOURNAL_TABLE}
+  ${OUTBOX_TABLES}
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${FORMAT};`;
 

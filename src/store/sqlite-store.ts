@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { TealgateError } from '../platform/errors.ts';
+import { createOutbox, type Outbox } from './outbox.ts';
 import { setAside } from './set-aside.ts';
 import { useError } from './sqlite-errors.ts';
 import { DamagedFile, openFile } from './sqlite-file.ts';
@@ -53,6 +54,7 @@ function openOrSetAside(path: string, atMs: number): DatabaseSync {
 }
 
 class SqliteStore<State> implements Store<State> {
+  readonly outbox: Outbox;
   readonly #db: DatabaseSync;
   readonly #path: string;
   readonly #validate: (stored: unknown) => State;
@@ -67,6 +69,7 @@ class SqliteStore<State> implements Store<State> {
   readonly #note: StatementSync;
   readonly #pruneJournal: StatementSync;
   readonly #notes: StatementSync;
+  readonly #latest: StatementSync;
 
   constructor(db: DatabaseSync, path: string, options: SqliteStoreOptions<State>) {
     this.#db = db;
@@ -76,10 +79,12 @@ class SqliteStore<State> implements Store<State> {
     this.#keepEvents = options.keepEvents ?? 10_000;
     this.#keepJournal = options.keepJournal ?? 50_000;
     this.#watchers = new Watchers((since) => this.events(since));
+    this.outbox = createOutbox(db, (work) => this.#use(work));
     this.#read = db.prepare('SELECT revision, state FROM desired');
     this.#write = db.prepare('UPDATE desired SET revision = revision + 1, state = ? WHERE revision = ?');
     this.#append = db.prepare('INSERT INTO events (type, service, actor, at, data) VALUES (?, ?, ?, ?, ?)');
     this.#prune = db.prepare('DELETE FROM events WHERE id <= ?');
+    this.#latest = db.prepare('SELECT max(id) AS id FROM events');
     this.#since = db.prepare('SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?');
     this.#note = db.prepare('INSERT INTO journal (rollout, at, digest, is_state, data) VALUES (?, ?, ?, ?, ?)');
     this.#pruneJournal = db.prepare('DELETE FROM journal WHERE id <= ?');
@@ -127,6 +132,10 @@ class SqliteStore<State> implements Store<State> {
 
   journal(rollout: string, after: number, limit = 1000): readonly JournalEntry[] {
     return this.#use(() => this.#notes.all(rollout, after, limit).map(toEntry));
+  }
+
+  latestEvent(): number {
+    return this.#use(() => Number(this.#latest.get()?.id ?? 0));
   }
 
   watch(since: number, onEvents: (events: readonly StoredEvent[]) => void, signal: AbortSignal): void {

@@ -1,3 +1,5 @@
+import type { Outbox } from './outbox.ts';
+
 /**
  * The store port: durable desired state under compare-and-set. Every change names the revision it was made from, and
  * every reader follows by watching, so that several gates could share one store.
@@ -20,8 +22,12 @@ export interface Store<State> {
   events(since: number, limit?: number): readonly StoredEvent[];
   /** What moved a rollout: entries with an id greater than `after`, oldest first, at most `limit` (default 1000). */
   journal(rollout: string, after: number, limit?: number): readonly JournalEntry[];
+  /** Id of the newest event; 0 when there never was one. */
+  latestEvent(): number;
   /** Calls back after each commit with its events, beginning after event id `since`; ends with the signal. */
   watch(since: number, onEvents: (events: readonly StoredEvent[]) => void, signal: AbortSignal): void;
+  /** What is owed to others. */
+  readonly outbox: Outbox;
   close(): void;
 }
 

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ROUTES } from '../../src/admin/routes.ts';
 import { problemSchema } from '../../src/admin/schemas/common.ts';
 import { type CallAnswer, openAdmin, type TestAdmin, until } from '../support/admin.ts';
+import { FAKE_LINK } from '../support/fake-control-plane.ts';
 
 let admin: TestAdmin;
 
@@ -152,7 +153,7 @@ describe('If-Match', () => {
       startRollout: { to: 'green' },
     };
     for (const { method, path, operationId } of commands) {
-      const url = path.replace('{service}', 'shop').replace('{upstream}', 'green');
+      const url = pathOf(path);
       const answer = await admin.call(method, url, { headers, body: bodies[operationId] ?? {} });
       expectProblem(answer, 412, 'precondition_failed');
     }
@@ -346,6 +347,14 @@ describe('what is not a call', () => {
   });
 });
 
+/** With something there is in place of each parameter. */
+const pathOf = (pattern: string): string =>
+  pattern
+    .replace('{service}', 'shop')
+    .replace('{upstream}', 'green')
+    .replace('{id}', 'msg_1')
+    .replace('{action}', `promote?signature=${FAKE_LINK}`);
+
 describe('every call', () => {
   it('answers as its schema says', async () => {
     await admin.call('POST', `${SHOP}/rollouts`, { body: { to: 'green' } });
@@ -358,7 +367,7 @@ describe('every call', () => {
     };
     for (const { method, path, operationId, success } of ROUTES) {
       if (success.schema === null || success.contentType === 'text/event-stream') continue;
-      const url = path.replace('{service}', 'shop').replace('{upstream}', 'green');
+      const url = pathOf(path);
       if (operationId === 'startRollout') await admin.call('POST', `${SHOP}/switch`, { body: { to: 'blue' } });
       const options = method === 'GET' ? {} : { body: bodies[operationId] ?? {} };
       const answer = await admin.call(method, url, options);

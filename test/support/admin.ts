@@ -41,7 +41,7 @@ export async function openAdmin(
   const logged: Record<string, unknown>[] = [];
   const log = createLogger({ destination: { write: (line) => void logged.push(JSON.parse(line)) } });
   const address = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const;
-  const full = { address, tokens: [], hosts: [], ...config };
+  const full = { address, tokens: [], hosts: [], externalUrl: null, ...config };
   const server = await startAdmin({ control: gate, metrics: createMetrics(gate), config: full, log, ...options });
   const port = 'port' in server.address ? server.address.port : 0;
   return {

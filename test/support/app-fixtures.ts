@@ -60,11 +60,14 @@ export function upstreams(weights: Record<string, number>): Record<string, Upstr
 export function configOf(...services: ServiceConfig[]): Config {
   return {
     listeners: [],
-    admin: { address: { kind: 'tcp', host: '127.0.0.1', port: 0 }, tokens: [], hosts: [] },
+    admin: { address: { kind: 'tcp', host: '127.0.0.1', port: 0 }, tokens: [], hosts: [], externalUrl: null },
     store: { path: ':memory:' },
     workers: 1,
     accessLog: false,
     shutdown: { readinessDelayMs: 0, drainTimeoutMs: 1000, closeSpreadMs: 1000 },
+    prometheus: {},
+    webhooks: {},
+    notifications: [],
     services: Object.fromEntries(services.map((service) => [service.name, service])),
   };
 }

@@ -3,7 +3,9 @@ import type {
   Command,
   ConfigStatus,
   ControlPlane,
+  DeadLetter,
   LedgerView,
+  LinkedAction,
   Overview,
   RolloutAction,
   ServiceView,
@@ -41,6 +43,9 @@ const PLAN: RolloutPlan = {
   guards: [ERROR_RATE],
 };
 
+/** Signature of the one link that it knows: it promotes the rollout of shop. */
+export const FAKE_LINK = 'signed-by-the-fake';
+
 interface FakeUpstream {
   name: string;
   weight: number;
@@ -76,6 +81,16 @@ export class FakeControlPlane implements ControlPlane, MetricsSource {
   now = Date.UTC(2026, 0, 2, 3, 4, 5);
   isReady = true;
   nextReload: Partial<ConfigStatus> = {};
+  dead: readonly DeadLetter[] = [
+    {
+      id: 'msg_1',
+      webhook: 'chat',
+      event: { id: 1, type: 'rollout.paused', service: 'shop', at: this.now },
+      attempts: 12,
+      error: 'answered 500',
+      deadAt: this.now,
+    },
+  ];
   private version = 1;
   private config: ConfigStatus = {
     path: '/etc/tealgate/tealgate.yaml',
@@ -281,6 +296,28 @@ export class FakeControlPlane implements ControlPlane, MetricsSource {
       of.stable = promoted.from;
       this.share(of, promoted.from, 100);
     });
+  }
+
+  linkedAction(signature: string): LinkedAction {
+    const { rollout } = this.service('shop');
+    if (signature !== FAKE_LINK) throw new TealgateError('forbidden', 'this link was not signed by this gate');
+    if (rollout === null) throw new TealgateError('conflict', 'this link does nothing any more');
+    return { action: 'promote', service: 'shop', rollout, sentTo: 'chat', expiresAt: this.now + 1000 };
+  }
+
+  async followLink(signature: string): Promise<Rollout> {
+    const { action, service } = this.linkedAction(signature);
+    return this.operateRollout(service, action, { actor: 'link:chat' });
+  }
+
+  deadLetters(): readonly DeadLetter[] {
+    return this.dead;
+  }
+
+  async redeliver(id: string, by: Command): Promise<void> {
+    if (!this.dead.some((letter) => letter.id === id)) throw new TealgateError('not_found', `no dead letter ${id}`);
+    this.dead = this.dead.filter((letter) => letter.id !== id);
+    this.emit('notification.redelivered', null, by.actor, { id });
   }
 
   async reload(by: Command): Promise<ConfigStatus> {

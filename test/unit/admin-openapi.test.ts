@@ -59,7 +59,8 @@ describe('the OpenAPI document', () => {
   });
 
   it('says which calls need an operator', () => {
-    for (const { path, method } of ROUTES) {
+    // What a link does is let in by its signature.
+    for (const { path, method } of ROUTES.filter(({ access }) => access !== 'link')) {
       const operation = document.paths[path][method.toLowerCase()];
       expect(operation['x-role'] ?? 'none').toBe(method === 'GET' ? (operation['x-role'] ?? 'none') : 'operator');
     }

@@ -71,7 +71,7 @@ describe('what is refused, where and with what mend', () => {
       'an unknown key',
       top('frobnicate: 2'),
       [
-        '5:1 frobnicate: is not a known key; known here: listeners, admin, store, workers, accessLog, shutdown, services',
+        '5:1 frobnicate: is not a known key; known here: listeners, admin, store, workers, accessLog, shutdown, prometheus, webhooks, notifications, services',
       ],
     ],
     ['a key of a later version', top('flags: {}'), ['5:1 flags: is not supported yet; remove it']],

@@ -2,6 +2,7 @@ import type { RolloutPlan } from '../../config/config.ts';
 import { TealgateError } from '../../platform/errors.ts';
 import { created, createRollout } from '../../rollout/create.ts';
 import { operate, stopAtOnce, undoTarget } from '../../rollout/operate.ts';
+import type { Rollout } from '../../rollout/rollout.ts';
 import type { Applied, Command, RolloutAction } from '../control-plane.ts';
 import type { Core, ServiceProposal, ServiceState } from '../core.ts';
 import { effectiveService, own } from '../desired/effective.ts';
@@ -49,15 +50,21 @@ function after(state: ServiceState, { desired }: ServiceProposal): ServiceState 
   return { ...state, desired, effective: effectiveService(state.config, desired) };
 }
 
+/** `expect` throws where the rollout is not as the caller has seen it. */
+export interface Operator extends Command {
+  readonly expect?: (rollout: Rollout | null) => void;
+}
+
 /** Promote, abort, pause, resume or retry the newest rollout. */
 export async function operateRollout(
   core: Core,
   service: string,
   action: RolloutAction,
-  by: Command,
+  by: Operator,
 ): Promise<Applied> {
   const decide = (state: ServiceState): ServiceProposal | null => {
     const rollout = newestRollout(state.desired);
+    by.expect?.(rollout);
     if (rollout === null) throw new TealgateError('conflict', `${service} never had a rollout; start one`);
     const at = core.parts.clock.wallMs();
     const update = operate(rollout, action, by.actor, at);
