@@ -71,7 +71,7 @@ function tlsWarnings({ tls, upstreams }: ServiceSettings): Finding[] {
   const isSaid = !verify || ca !== undefined || cert !== undefined || serverName !== undefined;
   const targets = Object.values(upstreams).flatMap((upstream) => upstream.targets);
   if (isSaid && targets.length > 0 && !targets.some((target) => parseTargetUrl(target).secure))
-    return [{ path: ['tls'], atKey: true, message: 'is not used: no target is https://host:port' }];
+    return [{ path: ['tls'], atKey: true, message: 'is not used: no target is https://host:port or h2://host:port' }];
   if (verify) return [];
   const mend = 'name the authority that signed them as `ca`, or the targets as `serverName`';
   const message = `any certificate will do, so whoever is in between can read and change what passes; ${mend}`;

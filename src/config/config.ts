@@ -130,7 +130,7 @@ export interface ServiceConfig {
   };
   /** How long a target that comes back gets less than its share; 0: not at all. */
   readonly slowStartMs: number;
-  /** For `https:` targets. */
+  /** For `https:` and `h2:` targets. */
   readonly tls: TargetTls;
   readonly expose: boolean;
   /** How a request asks for an upstream by itself; null: it cannot. */
@@ -153,7 +153,7 @@ export interface PreviewKeyConfig {
 
 export interface UpstreamConfig {
   readonly weight: number;
-  /** `http://host:port` or `https://host:port`, no path, no credentials. */
+  /** `http://host:port`, `https:`, `h2c:` or `h2:`, no path, no credentials. */
   readonly targets: readonly string[];
 }
 

@@ -90,7 +90,9 @@ const upstreamSchema = object({
   targets: z
     .array(text(normaliseTarget))
     .max(1000)
-    .describe('`http://host:port` or `https://host:port` each; may be empty while the weight is 0.'),
+    .describe(
+      '`http://host:port` or `https://host:port` each, or by HTTP/2 `h2c://host:port` or `h2://host:port` (TLS); may be empty while the weight is 0.',
+    ),
 });
 
 const serviceSchema = object({
@@ -150,7 +152,7 @@ const serviceSchema = object({
     .describe(
       'A target that was unhealthy or ejected gets 10 % of its share at first, growing to all of it this long.',
     ),
-  tls: targetTlsSchema.prefault({}).describe('How `https:` targets are verified, and what they are shown.'),
+  tls: targetTlsSchema.prefault({}).describe('How `https:` and `h2:` targets are verified, and what they are shown.'),
   expose: z.boolean().prefault(false).describe('Adds `x-tealgate-upstream` to responses.'),
   preview: previewSchema
     .prefault('none')

@@ -1,19 +1,25 @@
 import { isIPv6 } from 'node:net';
+import type { Http2Peer } from '../platform/http2-client.ts';
 import { isLinkLocal } from '../platform/link-local.ts';
+import type { TargetTls } from '../platform/tls.ts';
 import { type Address, canonicalHost, formatAddress, isHost, isLoopback, isWildcard, parseAddress } from './address.ts';
 import { mistake, type Parsed, quote, value } from './parsed.ts';
 
-const SCHEMES = ['http', 'https'];
+/** Each with its counterpart that the URL parser knows: the two are read alike. */
+const SCHEMES: Readonly<Record<string, 'http' | 'https'>> = { http: 'http', https: 'https', h2c: 'http', h2: 'https' };
 
 /** Where a target listens, and how it is spoken to. */
 export interface TargetAddress extends Address {
-  /** Over TLS. */
+  /** Over TLS: `https` and `h2`. */
   readonly secure: boolean;
+  /** By HTTP/2, and by nothing else: `h2c` and `h2`. */
+  readonly http2: boolean;
 }
 
 /**
- * The target URL in its one spelling, `http://host:port` or `https://host:port`. Refused: other schemes, paths, queries, fragments, credentials,
- * blanks and control characters, and link-local (metadata) addresses.
+ * The target URL in its one spelling, scheme, host and port. The scheme is `http` or `https`, or `h2c` or `h2` for the
+ * same by HTTP/2. Refused: other schemes, paths, queries, fragments, credentials, blanks and control characters, and
+ * link-local (metadata) addresses.
  */
 export function normaliseTarget(text: string): Parsed<string> {
   const shown = quote(text);
@@ -25,23 +31,31 @@ export function normaliseTarget(text: string): Parsed<string> {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
   if (scheme === undefined)
     return mistake(`${shown} is not a URL; write ${parseAddress(text).ok ? `http://${text}` : 'http://host:port'}`);
-  if (['h2', 'h2c'].includes(scheme))
-    return mistake(`${scheme}: targets are not supported yet; write http${scheme === 'h2' ? 's' : ''}://host:port`);
-  if (!SCHEMES.includes(scheme))
-    return mistake(`${scheme}: is not a scheme for targets; write http://host:port or https://host:port`);
+  if (!Object.hasOwn(SCHEMES, scheme))
+    return mistake(
+      `${scheme}: is not a scheme for targets; write http://host:port or https://host:port, or h2c: or h2: for HTTP/2`,
+    );
   const rest = text.slice(text.indexOf('//') + 2);
   if (/[?#]/.test(rest)) return mistake(`${shown} has a query or a fragment; write http://host:port`);
   if (/\/./.test(rest))
     return mistake(`${shown} has a path; write http://host:port, requests keep the path they came with`);
-  return fromUrl(text);
+  return fromUrl(text, scheme);
 }
 
 /** Host (IPv6 without brackets), port and scheme of a target URL. For URLs that were accepted before; throws on anything else. */
 export function parseTargetUrl(url: string): TargetAddress {
-  const { protocol, hostname, port } = new URL(url);
+  const scheme = url.slice(0, url.indexOf(':')).toLowerCase();
+  const { protocol, hostname, port } = new URL(knownUrl(url, scheme));
   const secure = protocol === 'https:';
   const usual = secure ? 443 : 80;
-  return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? usual : Number(port), secure };
+  const host = hostname.replace(/^\[(.*)\]$/, '$1');
+  return { host, port: port === '' ? usual : Number(port), secure, http2: scheme.startsWith('h2') };
+}
+
+/** How a target that is spoken to by HTTP/2 is asked; null for any other. `tls`: of its service. */
+export function http2PeerOf(url: string, tls: TargetTls): Http2Peer | null {
+  const { host, port, secure, http2 } = parseTargetUrl(url);
+  return http2 ? { host, port, authority: formatAddress({ host, port }), tls: secure ? tls : null } : null;
 }
 
 /** Whether a target would be the admin endpoint itself, which no traffic may reach. */
@@ -56,10 +70,14 @@ export function reachesAdmin(target: Address, admin: Address): boolean {
   return isWildcard(to) && isLoopback(at);
 }
 
-function fromUrl(text: string): Parsed<string> {
+function knownUrl(text: string, scheme: string): string {
+  return `${SCHEMES[scheme] ?? scheme}${text.slice(scheme.length)}`;
+}
+
+function fromUrl(text: string, scheme: string): Parsed<string> {
   const shown = quote(text);
-  const url = URL.parse(text);
-  if (url === null) return mistake(`${shown} is not a URL; write http://host:port, with a port of 1 to 65535`);
+  if (!URL.canParse(knownUrl(text, scheme)))
+    return mistake(`${shown} is not a URL; write http://host:port, with a port of 1 to 65535`);
   const address = parseTargetUrl(text);
   if (!isHost(address.host) && !isIPv6(address.host))
     return mistake(`${shown} has no valid host; write http://host:port`);
@@ -67,5 +85,5 @@ function fromUrl(text: string): Parsed<string> {
   if (isLinkLocal(canonicalHost(address.host))) {
     return mistake(`${shown} is a link-local (metadata) address; requests are never sent there`);
   }
-  return value(`${address.secure ? 'https' : 'http'}://${formatAddress(address)}`);
+  return value(`${scheme}://${formatAddress(address)}`);
 }

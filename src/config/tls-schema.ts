@@ -62,7 +62,7 @@ export const tlsSchema = object({
   return { certificates: [{ cert, key, at: [] }], minVersion };
 });
 
-/** What a service says about its `https:` targets. */
+/** What a service says about its `https:` and `h2:` targets. */
 export type TargetTlsSettings = z.output<typeof targetTlsSchema>;
 
 export const targetTlsSchema = object({

@@ -13,7 +13,9 @@ export type ConnectFailure =
   /** The target refused us: it wants another client certificate, name, protocol or cipher. */
   | 'tls_alert'
   /** What it speaks is not TLS, or it closed the connection within the handshake. */
-  | 'tls_protocol';
+  | 'tls_protocol'
+  /** What it speaks is not HTTP/2, or it did not agree on that. */
+  | 'not_http2';
 
 /** Alerts by which a target refuses the client's certificate. */
 const REFUSES_CERTIFICATE = /_ALERT_(\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED)$/;

@@ -1,16 +1,20 @@
 import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { NO_GRPC } from '../traffic/grpc.ts';
 import { BodyReader, type Framing } from './body-reader.ts';
 import { type ConnectFailure, connectFailure, refusesClient } from './connect-failure.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import { F } from './fields.ts';
 import { Head, INCOMPLETE, NO_LENGTH } from './head.ts';
 import { parseResponseHead } from './response-parser.ts';
+import type { SentRequest, UpstreamLink } from './upstream-link.ts';
 import type { UpstreamTls } from './upstream-tls.ts';
 
 /** Why an upstream connection failed its exchange. */
 export type UpstreamFailure =
   | ConnectFailure
+  /** The target says that it has done nothing about the request, so that it can be sent anew whatever it is. */
+  | 'unprocessed'
   /** Closed or reset before a complete response head. */
   | 'reset'
   /** The response was not well-formed HTTP/1. */
@@ -56,13 +60,14 @@ const EMPTY = Buffer.alloc(0);
  * One HTTP/1.1 connection to a target. It carries one exchange at a time and goes back to its owner when the response
  * is complete and both sides may go on. Octets that nobody asked for destroy it (RFC 9112 §6.3).
  */
-export class UpstreamConnection implements Timed {
+export class UpstreamConnection implements UpstreamLink, Timed {
   deadlineMs = Number.POSITIVE_INFINITY;
   deadlineIndex = -1;
   /** Has carried an exchange before: a failure before any answer may be the keep-alive race. */
   reused = false;
   /** Octets of the current response were received. */
   answered = false;
+  readonly grpcStatus = NO_GRPC;
   /** How long the target says it keeps an idle connection, less a margin; Infinity when it does not say. */
   keepAliveMs = Number.POSITIVE_INFINITY;
   /** What it was made with; null: it is plain. */
@@ -113,9 +118,9 @@ export class UpstreamConnection implements Timed {
   }
 
   /** Begins a request. False when its octets are queued in the socket: wait for `onUpstreamDrain`. */
-  send(bytes: Buffer, headRequest: boolean): boolean {
+  send(bytes: Buffer, { isHead }: SentRequest): boolean {
     this.#state = 'head';
-    this.#headRequest = headRequest;
+    this.#headRequest = isHead;
     this.answered = false;
     return this.#socket.write(bytes);
   }

@@ -1,5 +1,6 @@
 import type { Deadlines } from './deadlines.ts';
 import { type ConnectionOwner, UpstreamConnection, type UpstreamHandler } from './upstream-connection.ts';
+import type { UpstreamLinks } from './upstream-link.ts';
 import type { UpstreamTls } from './upstream-tls.ts';
 
 /** Idle connections kept per target and worker; more are closed when they fall idle. */
@@ -8,7 +9,8 @@ const MAX_IDLE = 256;
 /**
  * The connections to one target. The one that fell idle last is used first, so that surplus ones age and close.
  */
-export class UpstreamPool implements ConnectionOwner {
+export class UpstreamPool implements ConnectionOwner, UpstreamLinks {
+  readonly upgradable = true;
   readonly host: string;
   readonly port: number;
   /** Open connections, idle or not. */
@@ -43,9 +45,7 @@ export class UpstreamPool implements ConnectionOwner {
     return this.#tls;
   }
 
-  /** For connections from now on; those made with other settings are closed as soon as they are idle. */
-  set tls(tls: UpstreamTls | null) {
-    if (tls === this.#tls) return;
+  useTls(tls: UpstreamTls): void {
     this.#tls = tls;
     this.closeIdle();
   }

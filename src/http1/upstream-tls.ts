@@ -1,5 +1,5 @@
 import { connect, type TLSSocket } from 'node:tls';
-import { type SecureOptions, secureOptions, type TargetTls } from '../platform/tls.ts';
+import { type Protocol, type SecureOptions, secureOptions, type TargetTls } from '../platform/tls.ts';
 
 /** TLS with one target: what its connections have in common, and the session that the next of them resumes. */
 export class UpstreamTls {
@@ -7,9 +7,9 @@ export class UpstreamTls {
   readonly #options: SecureOptions;
   #session: Buffer | null = null;
 
-  constructor(settings: TargetTls, host: string) {
+  constructor(settings: TargetTls, host: string, protocol: Protocol) {
     this.settings = settings;
-    this.#options = secureOptions(settings, host);
+    this.#options = secureOptions(settings, host, protocol);
   }
 
   /** A connection under way; `secureConnect` follows when the target is who it should be, else an error. */

@@ -1,7 +1,10 @@
 import { isIP } from 'node:net';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 
-/** How the `https:` targets of a service are spoken to. Plain data; what the files held, not their paths. */
+/** What a target is asked by ALPN to speak. */
+export type Protocol = 'http/1.1' | 'h2';
+
+/** How the `https:` and `h2:` targets of a service are spoken to. Plain data; what the files held, not their paths. */
 export interface TargetTls {
   /** PEM: whose certificates are trusted, in place of the system's; null for those. */
   readonly ca: string | null;
@@ -36,12 +39,12 @@ export function sameTls(a: TargetTls, b: TargetTls): boolean {
 }
 
 /**
- * For `tls.connect`, beside host and port: HTTP/1.1 by ALPN. The names of IP addresses are not sent (RFC 6066 §3), but
+ * For `tls.connect`, beside host and port. The names of IP addresses are not sent (RFC 6066 §3), but
  * verified all the same. Throws for certificates that OpenSSL refuses.
  */
-export function secureOptions(tls: TargetTls, host: string): SecureOptions {
+export function secureOptions(tls: TargetTls, host: string, protocol: Protocol): SecureOptions {
   const servername = tls.serverName ?? (isIP(host) === 0 ? host : '');
-  return { ...trustOptions(tls), servername, ALPNProtocols: ['http/1.1'] };
+  return { ...trustOptions(tls), servername, ALPNProtocols: [protocol] };
 }
 
 /** As `secureOptions`, for clients such as undici that see to host names and ALPN themselves. */

@@ -1,4 +1,4 @@
-import type { UpstreamConnection } from '../http1/upstream-connection.ts';
+import type { UpstreamLink } from '../http1/upstream-link.ts';
 import type { FuseState } from '../traffic/fuse-state.ts';
 import { TARGET, UPSTREAM } from '../traffic/ledger.ts';
 import { add } from './accounting.ts';
@@ -12,7 +12,7 @@ import type { Service, Target, Upstream } from './routing-table.ts';
 export class Attempt {
   upstream: Upstream | null = null;
   target: Target | null = null;
-  connection: UpstreamConnection | null = null;
+  connection: UpstreamLink | null = null;
   /** In place of a connection, for a WebSocket handshake. */
   dial: Dial | null = null;
   /** The upstream was a candidate when it was picked: its failures are answered by stable. */

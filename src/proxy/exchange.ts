@@ -4,6 +4,7 @@ import type { Timed } from '../http1/deadlines.ts';
 import type { ActiveRequest, DownstreamConnection } from '../http1/downstream-connection.ts';
 import type { Head } from '../http1/head.ts';
 import type { UpstreamHandler } from '../http1/upstream-connection.ts';
+import { isGrpcFault, NO_GRPC, outcomeOfGrpc } from '../traffic/grpc.ts';
 import { type Outcome, UPSTREAM } from '../traffic/ledger.ts';
 import { add, countAccepted, countAnswered, countOutcome } from './accounting.ts';
 import { Attempt } from './attempt.ts';
@@ -190,7 +191,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
       return;
     }
     attempt.enter(service, upstream, target);
-    if (this.#request?.upgrade) {
+    if (this.#request?.upgrade && target.pool.upgradable) {
       this.#dial(upstream, target);
       return;
     }
@@ -260,9 +261,9 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   #send(): void {
     const { connection } = this.#attempt;
     const { first } = this.#up;
-    if (connection === null || first === null) return;
+    if (connection === null || first === null || this.#request === null) return;
     if (this.#sentAtMs === 0) this.#sentAtMs = performance.now();
-    this.#afterWrite(connection.send(first, this.#request?.isHead === true));
+    this.#afterWrite(connection.send(first, this.#request));
   }
 
   /**
@@ -318,8 +319,9 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     this.#halfClosedAtMs = NEVER;
     this.#rearm();
     this.#attempt.headCame();
-    if (head.status >= 500 && this.#shieldFromAnswer()) return;
-    if (head.status < 500) this.#attempt.answered();
+    const isFailure = head.status >= 500 || isGrpcFault(this.#attempt.connection?.grpcStatus ?? NO_GRPC);
+    if (isFailure && this.#shieldFromAnswer()) return;
+    if (!isFailure) this.#attempt.answered();
     const request = this.#request as RequestFacts; // set by start()
     const mustClose = this.#endsAfterThis(request) || this.#client.endsHere;
     const { isHead, http10 } = request;
@@ -382,11 +384,12 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
 
   #finish(): void {
     const { connection } = this.#attempt;
+    const outcome = outcomeOf(this.#status, connection?.grpcStatus ?? NO_GRPC);
     this.#attempt.connection = null;
-    this.#judge(this.#status >= 500);
+    this.#judge(outcome === 'server_error');
     connection?.release(this.#up.done);
     if (this.#mirror !== null) this.#sendCopies(this.#mirror);
-    this.#settle(outcomeOf(this.#status));
+    this.#settle(outcome);
     this.#client.finish(!this.#down.close);
   }
 
@@ -416,9 +419,8 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
       this.#fail(failure);
       return;
     }
-    const race = failure === 'reset' && connection !== null && connection.reused && !connection.answered;
-    if (race && this.#mayRepeat()) {
-      // The target closed an idle connection as we used it: no fault of anybody's (RFC 9112 §9.3.1).
+    if (connection?.reused === true && !connection.answered && this.#isRace(failure)) {
+      // The target closed a connection as we used it: no fault of anybody's (RFC 9112 §9.3.1, RFC 9113 §6.8).
       this.#retryFresh();
       return;
     }
@@ -427,6 +429,10 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     const repeatable = (this.#up.replayable && neverReached(failure)) || this.#mayRepeat();
     if (repeatable && this.#retryElsewhere()) return;
     this.#fail(failure);
+  }
+
+  #isRace(failure: AttemptFailure): boolean {
+    return failure === 'reset' ? this.#mayRepeat() : failure === 'unprocessed' && this.#up.replayable;
   }
 
   /** The request may reach the target twice: idempotent (RFC 9110 §9.2.2), and all of it is still at hand. */
@@ -589,7 +595,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
         this.#status = status;
         if (status < 500) this.#attempt.answered();
         this.#judge(status >= 500);
-        this.#settle(outcomeOf(status));
+        this.#settle(outcomeOf(status, NO_GRPC));
       },
       onFailed: (failure) => {
         const [error, outcome] = FAILURES[failure];
@@ -673,7 +679,8 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   }
 }
 
-function outcomeOf(status: number): Outcome {
+function outcomeOf(status: number, grpcStatus: number): Outcome {
+  if (grpcStatus !== NO_GRPC) return outcomeOfGrpc(grpcStatus);
   if (status < 400) return 'ok';
   return status < 500 ? 'client_error' : 'server_error';
 }

@@ -13,13 +13,15 @@ export const FAILURES: Readonly<Record<AttemptFailure, readonly [ProxyError, Out
   tls_certificate: ['tls_certificate_error', 'connect_failed'],
   tls_alert: ['tls_alert_received', 'connect_failed'],
   tls_protocol: ['tls_protocol_error', 'connect_failed'],
+  not_http2: ['http_protocol_error', 'connect_failed'],
+  unprocessed: ['connection_terminated', 'reset'],
   reset: ['connection_terminated', 'reset'],
   protocol: ['http_protocol_error', 'reset'],
   truncated: ['http_protocol_error', 'reset'],
   response_timeout: ['http_response_timeout', 'timeout'],
 };
 
-/** The target cannot have seen anything of the request. */
+/** The target cannot have done anything about the request. */
 export function neverReached(failure: AttemptFailure): boolean {
-  return FAILURES[failure][1] === 'connect_failed' || failure === 'connect_timeout';
+  return failure === 'unprocessed' || FAILURES[failure][1] === 'connect_failed' || failure === 'connect_timeout';
 }

@@ -1,7 +1,9 @@
 import type { BodyReader } from '../http1/body-reader.ts';
 import type { Timed } from '../http1/deadlines.ts';
 import type { Head } from '../http1/head.ts';
-import type { UpstreamConnection, UpstreamFailure, UpstreamHandler } from '../http1/upstream-connection.ts';
+import type { UpstreamFailure, UpstreamHandler } from '../http1/upstream-connection.ts';
+import type { UpstreamLink } from '../http1/upstream-link.ts';
+import { isGrpcFault, NO_GRPC } from '../traffic/grpc.ts';
 import { TARGET, UPSTREAM } from '../traffic/ledger.ts';
 import { add } from './accounting.ts';
 import type { Gateway } from './gateway.ts';
@@ -45,8 +47,9 @@ class MirrorCopy implements UpstreamHandler, Timed {
   readonly #upstream: Upstream;
   readonly #capture: ResponseCapture | null;
   #target: Target | null = null;
-  #connection: UpstreamConnection | null = null;
+  #connection: UpstreamLink | null = null;
   #status = 0;
+  #isFault = false;
 
   constructor(gateway: Gateway, mirrored: Mirrored, upstream: Upstream) {
     this.#gateway = gateway;
@@ -82,7 +85,7 @@ class MirrorCopy implements UpstreamHandler, Timed {
   onConnected(): void {
     const { bytes, request, service } = this.#mirrored;
     const role = this.#upstream === service.stable ? 'stable' : 'candidate';
-    this.#connection?.send(marked(bytes, role), request.isHead);
+    this.#connection?.send(marked(bytes, role), request);
   }
 
   onHead(head: Head): void {
@@ -96,6 +99,7 @@ class MirrorCopy implements UpstreamHandler, Timed {
     if (!reader.done) return;
     const connection = this.#connection;
     this.#connection = null;
+    this.#isFault = isGrpcFault(connection?.grpcStatus ?? NO_GRPC);
     connection?.release(true);
     this.#end();
   }
@@ -105,8 +109,9 @@ class MirrorCopy implements UpstreamHandler, Timed {
   onUpstreamFailure(failure: UpstreamFailure): void {
     const connection = this.#connection;
     this.#connection = null;
-    const isRace = failure === 'reset' && connection?.reused === true && !connection.answered;
-    if (isRace && this.#mirrored.request.idempotent && this.#target !== null) this.#connect(this.#target);
+    const isRepeatable = failure === 'unprocessed' || (failure === 'reset' && this.#mirrored.request.idempotent);
+    const isRace = isRepeatable && connection?.reused === true && !connection.answered;
+    if (isRace && this.#target !== null) this.#connect(this.#target);
     else this.#fail();
   }
 
@@ -129,7 +134,7 @@ class MirrorCopy implements UpstreamHandler, Timed {
     add(ledger, UPSTREAM.inFlight, -1);
     if (this.#target !== null) add(this.#target.ledger, TARGET.inFlight, -1);
     this.#upstream.room?.call();
-    if (this.#status === 0 || this.#status >= 500) add(ledger, UPSTREAM.mirrorErrors, 1);
+    if (this.#status === 0 || this.#status >= 500 || this.#isFault) add(ledger, UPSTREAM.mirrorErrors, 1);
     this.#compare();
   }
 

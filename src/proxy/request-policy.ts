@@ -1,3 +1,4 @@
+import { listHas } from '../http1/field-lines.ts';
 import { F } from '../http1/fields.ts';
 import type { Head } from '../http1/head.ts';
 import type { RequestRewrite } from '../http1/request-writer.ts';
@@ -12,6 +13,8 @@ export interface RequestFacts {
   readonly method: number;
   readonly methodName: string;
   readonly isHead: boolean;
+  /** It said `TE: trailers`. */
+  readonly trailers: boolean;
   /** RFC 9110 §9.2.2. */
   readonly idempotent: boolean;
   readonly http10: boolean;
@@ -46,6 +49,7 @@ export function describeRequest(head: Head, forwarding: ForwardingFields, newId:
     method,
     methodName: method === OTHER ? head.buf.latin1Slice(head.start, head.methodEnd) : (METHODS[method] ?? ''),
     isHead: method === HEAD,
+    trailers: head.has(F.te) && wantsTrailers(head),
     idempotent: IDEMPOTENT[method] === true,
     http10: head.minor === 0,
     close: head.close,
@@ -147,6 +151,13 @@ function passedHere(head: Head, pseudonym: string): boolean {
 function isContinue(head: Head): boolean {
   const i = head.indexOf(F.expect);
   return head.indexOf(F.expect, i + 1) < 0 && head.value(i).toLowerCase() === '100-continue';
+}
+
+/** A list of codings, of which HTTP/2 knows this one only (RFC 9113 §8.2.2). */
+function wantsTrailers(head: Head): boolean {
+  for (let i = head.indexOf(F.te); i >= 0; i = head.indexOf(F.te, i + 1))
+    if (listHas(head.value(i), 'trailers')) return true;
+  return false;
 }
 
 function hasBody(head: Head): boolean {

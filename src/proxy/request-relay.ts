@@ -4,7 +4,7 @@ import type { ByteWriter } from '../http1/byte-writer.ts';
 import type { Head } from '../http1/head.ts';
 import { type RequestRewrite, writeRequestHead } from '../http1/request-writer.ts';
 import { relayableTrailers } from '../http1/trailers.ts';
-import type { UpstreamConnection } from '../http1/upstream-connection.ts';
+import type { UpstreamLink } from '../http1/upstream-link.ts';
 
 /** Why a request's body is not forwarded any further. */
 export interface BodyRefusal {
@@ -54,7 +54,7 @@ export class RequestRelay {
   }
 
   /** Goes on with the body data in the runs of the reader. False: the connection is full for now. */
-  forward(buf: Buffer, connection: UpstreamConnection): boolean | BodyRefusal {
+  forward(buf: Buffer, connection: UpstreamLink): boolean | BodyRefusal {
     this.replayable = false;
     this.done = this.#reader.done;
     const trailers = this.#admit();

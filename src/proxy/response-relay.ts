@@ -5,7 +5,7 @@ import type { DownstreamConnection } from '../http1/downstream-connection.ts';
 import { type Head, NO_LENGTH } from '../http1/head.ts';
 import { writeResponseHead } from '../http1/response-writer.ts';
 import { relayableTrailers } from '../http1/trailers.ts';
-import type { UpstreamConnection } from '../http1/upstream-connection.ts';
+import type { UpstreamLink } from '../http1/upstream-link.ts';
 import { httpDate } from './http-date.ts';
 
 /** Up to here a body part is copied behind its head into one write; beyond, the copy costs more than the write. */
@@ -72,7 +72,7 @@ export class ResponseRelay {
   }
 
   /** Relays the runs of `reader`. 'full': the client takes no more for now; 'malformed': the trailer section is. */
-  data(buf: Buffer, reader: BodyReader, from: UpstreamConnection | null): 'flushed' | 'full' | 'malformed' {
+  data(buf: Buffer, reader: BodyReader, from: UpstreamLink | null): 'flushed' | 'full' | 'malformed' {
     const trailers = reader.done && this.#framing === 'chunked' ? relayableTrailers(reader.trailer) : null;
     if (trailers === 'malformed') return 'malformed';
     this.bytes += reader.runBytes();
@@ -85,7 +85,7 @@ export class ResponseRelay {
     else this.#client.reset();
   }
 
-  #write(buf: Buffer, reader: BodyReader, trailers: Buffer | null, from: UpstreamConnection | null): boolean {
+  #write(buf: Buffer, reader: BodyReader, trailers: Buffer | null, from: UpstreamLink | null): boolean {
     const run = singleRun(buf, reader, this.#framing);
     if (this.#state === 'head') {
       this.#state = 'body';
@@ -102,7 +102,7 @@ export class ResponseRelay {
   }
 
   /** Hands on a part of the target connection's read buffer without a copy. */
-  #writeRun(run: Buffer, from: UpstreamConnection | null): boolean {
+  #writeRun(run: Buffer, from: UpstreamLink | null): boolean {
     const flushed = this.#client.write(run);
     if (this.#client.isWriting) from?.lend();
     return flushed;

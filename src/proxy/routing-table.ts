@@ -1,6 +1,8 @@
 import type { Deadlines } from '../http1/deadlines.ts';
+import type { UpstreamLinks } from '../http1/upstream-link.ts';
 import { UpstreamPool } from '../http1/upstream-pool.ts';
 import { UpstreamTls } from '../http1/upstream-tls.ts';
+import { UpstreamSessions } from '../http2/upstream-sessions.ts';
 import { sameTls, type TargetTls, TRUST_SYSTEM } from '../platform/tls.ts';
 import { FuseState } from '../traffic/fuse-state.ts';
 import { SERVICE, stripe, TARGET, UPSTREAM } from '../traffic/ledger.ts';
@@ -16,7 +18,7 @@ import { WaitingRoom } from './waiting-room.ts';
 export interface Target {
   route: TargetRoute;
   readonly ledger: Float64Array;
-  readonly pool: UpstreamPool;
+  readonly pool: UpstreamLinks;
   /** `route.closing.cutAtMs` in `performance.now()` time of this thread; Infinity when it is not closing. */
   cutAtMs: number;
   /** `route.warm` in `performance.now()` time of this thread; both 0 when it does not warm up. */
@@ -118,13 +120,15 @@ function installTarget(target: Target, { route, idleMs, tls, clockOffsetMs }: Ta
   target.warmUntilMs = route.warm === null ? 0 : route.warm.untilMs - clockOffsetMs;
   target.pool.idleMs = idleMs;
   target.pool.closing = route.closing !== null;
-  const isSecure = tls !== null && route.url.startsWith('https:');
-  if (isSecure && target.pool.tls?.settings !== tls) target.pool.tls = new UpstreamTls(tls, route.host);
+  if (tls === null || target.pool.tls?.settings === tls) return;
+  if (route.url.startsWith('https:')) target.pool.useTls(new UpstreamTls(tls, route.host, 'http/1.1'));
+  else if (route.url.startsWith('h2:')) target.pool.useTls(new UpstreamTls(tls, route.host, 'h2'));
 }
 
 function createTarget(route: TargetRoute, idleMs: number, options: TableOptions): Target {
   const ledger = stripe(route.ledger, TARGET.size, options.worker);
-  const pool = new UpstreamPool({
+  const Links = route.url.startsWith('h2') ? UpstreamSessions : UpstreamPool;
+  const pool = new Links({
     host: route.host,
     port: route.port,
     idleMs,

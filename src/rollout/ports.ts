@@ -20,7 +20,7 @@ export interface RolloutPorts {
   drained(service: string, upstream: string): boolean;
   /** Target URLs of an upstream. */
   targets(service: string, upstream: string): readonly string[];
-  /** How the `https:` targets of a service are spoken to. */
+  /** How the `https:` and `h2:` targets of a service are spoken to. */
   tls(service: string): TargetTls;
 }
 

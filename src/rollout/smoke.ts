@@ -1,6 +1,8 @@
 import { Agent, request } from 'undici';
 import type { SmokeRequest } from '../config/config.ts';
+import { http2PeerOf } from '../config/target-url.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
+import { askHttp2 } from '../platform/http2-client.ts';
 import { type TargetTls, TRUST_SYSTEM, trustOptions } from '../platform/tls.ts';
 import type { SmokeResult } from './rollout.ts';
 
@@ -12,7 +14,7 @@ const EVIDENCE_BYTES = 200;
 export interface SmokeOptions {
   readonly signal: AbortSignal;
   readonly clock?: Clock;
-  /** For `https:` targets; default: as the system trusts. */
+  /** For `https:` and `h2:` targets; default: as the system trusts. */
   readonly tls?: TargetTls;
 }
 
@@ -27,9 +29,10 @@ export async function runSmoke(
 ): Promise<readonly SmokeResult[]> {
   // Connections of its own: a check says nothing if it rides on one that was opened before the deployment.
   const isSecure = targets.some((target) => target.startsWith('https:'));
-  const connect = isSecure ? { connect: trustOptions(options.tls ?? TRUST_SYSTEM) } : {};
+  const tls = options.tls ?? TRUST_SYSTEM;
+  const connect = isSecure ? { connect: trustOptions(tls) } : {};
   const agent = new Agent({ pipelining: 1, allowH2: false, ...connect });
-  const context = { agent, signal: options.signal, clock: options.clock ?? systemClock };
+  const context = { agent, tls, signal: options.signal, clock: options.clock ?? systemClock };
   try {
     const perTarget = await Promise.all(targets.map((target) => askTarget(target, requests, context)));
     return perTarget.flat();
@@ -40,6 +43,7 @@ export async function runSmoke(
 
 interface Context {
   readonly agent: Agent;
+  readonly tls: TargetTls;
   readonly signal: AbortSignal;
   readonly clock: Clock;
 }
@@ -61,6 +65,11 @@ async function ask(target: string, smoke: SmokeRequest, context: Context): Promi
   const signal = AbortSignal.any([context.signal, timeout]);
   let status: number | null = null;
   try {
+    const peer = http2PeerOf(target, context.tls);
+    if (peer !== null) {
+      const answer = await askHttp2(peer, smoke, { bodyBytes: BODY_BYTES, signal });
+      return answered(answer.status, complaint(smoke, answer.status, answer.body));
+    }
     const { agent } = context;
     const response = await request(new URL(path, target), {
       dispatcher: agent,

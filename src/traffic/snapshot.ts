@@ -35,7 +35,7 @@ export interface ServiceRoute {
   readonly limits: { readonly inFlight: number; readonly queue: number; readonly queueTimeoutMs: number } | null;
   /** Errors in a row of a target that make a run (see ledger.ts `TARGET`); 0: they are not counted. */
   readonly streakLimit: number;
-  /** For its `https:` targets; the system's trust when left out. */
+  /** For its `https:` and `h2:` targets; the system's trust when left out. */
   readonly tls?: TargetTls;
   /** Adds `x-tealgate-upstream` to responses. */
   readonly expose: boolean;
@@ -107,7 +107,7 @@ export interface UpstreamRoute {
 
 export interface TargetRoute {
   readonly id: number;
-  /** As configured, e.g. `http://127.0.0.1:3001`; `https:` is spoken over TLS. */
+  /** As configured, e.g. `http://127.0.0.1:3001`; `https:` and `h2:` are spoken over TLS, `h2:` and `h2c:` by HTTP/2. */
   readonly url: string;
   readonly host: string;
   readonly port: number;

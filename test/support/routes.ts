@@ -22,8 +22,10 @@ export interface UpstreamSpec {
   readonly ineligible?: readonly number[];
   /** By port; `monotonicMs`. */
   readonly warm?: Readonly<Record<number, TargetRoute['warm']>>;
-  /** Its targets are `https:`. */
+  /** Its targets are spoken to over TLS. */
   readonly secure?: boolean;
+  /** Its targets are spoken to by HTTP/2. */
+  readonly http2?: boolean;
   /** Set on all targets while their upstream drains; `monotonicMs`. */
   readonly closing?: TargetRoute['closing'];
 }
@@ -119,8 +121,8 @@ export class Routes {
 
   #target(path: string, port: number, spec: UpstreamSpec): TargetRoute {
     return {
-      ...this.#identity(`${path}/${port}`, TARGET.size),
-      url: `${spec.secure === true ? 'https' : 'http'}://127.0.0.1:${port}`,
+      ...this.#identity(`${path}/${port}/${schemeOf(spec)}`, TARGET.size),
+      url: `${schemeOf(spec)}://127.0.0.1:${port}`,
       host: '127.0.0.1',
       port,
       eligible: spec.ineligible?.includes(port) !== true,
@@ -136,4 +138,9 @@ export class Routes {
     this.#blocks.set(key, fresh);
     return fresh;
   }
+}
+
+function schemeOf({ secure = false, http2 = false }: UpstreamSpec): string {
+  if (http2) return secure ? 'h2' : 'h2c';
+  return secure ? 'https' : 'http';
 }

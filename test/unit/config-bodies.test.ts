@@ -218,11 +218,23 @@ describe('the targets that a call asks for', () => {
     [['http://a', 'http://A:80'], [{ path: '[1]', message: 'http://a:80 is there twice; remove one' }]],
     [
       ['file:///etc/passwd'],
-      [{ path: '[0]', message: 'file: is not a scheme for targets; write http://host:port or https://host:port' }],
+      [
+        {
+          path: '[0]',
+          message:
+            'file: is not a scheme for targets; write http://host:port or https://host:port, or h2c: or h2: for HTTP/2',
+        },
+      ],
     ],
     [
       ['gopher://a'],
-      [{ path: '[0]', message: 'gopher: is not a scheme for targets; write http://host:port or https://host:port' }],
+      [
+        {
+          path: '[0]',
+          message:
+            'gopher: is not a scheme for targets; write http://host:port or https://host:port, or h2c: or h2: for HTTP/2',
+        },
+      ],
     ],
     [['http://me:secret@a'], [{ path: '[0]', message: 'has credentials; write http://host:port without them' }]],
     [
@@ -270,8 +282,8 @@ describe('the targets that a call asks for', () => {
   });
 
   it('are taken apart again', () => {
-    expect(parseTargetUrl('http://app:80')).toEqual({ host: 'app', port: 80, secure: false });
-    expect(parseTargetUrl('http://[::1]:3001')).toEqual({ host: '::1', port: 3001, secure: false });
-    expect(parseTargetUrl('https://app')).toEqual({ host: 'app', port: 443, secure: true });
+    expect(parseTargetUrl('http://app:80')).toEqual({ host: 'app', port: 80, secure: false, http2: false });
+    expect(parseTargetUrl('http://[::1]:3001')).toEqual({ host: '::1', port: 3001, secure: false, http2: false });
+    expect(parseTargetUrl('https://app')).toEqual({ host: 'app', port: 443, secure: true, http2: false });
   });
 });

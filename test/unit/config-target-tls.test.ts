@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Config } from '../../src/config/config.ts';
 import { describeChanges } from '../../src/config/diff.ts';
 import { type LoadResult, parseConfig } from '../../src/config/load.ts';
-import { parseTargets } from '../../src/config/targets.ts';
+import { parseTargets, parseTargetUrl } from '../../src/config/targets.ts';
 import { TRUST_SYSTEM } from '../../src/platform/tls.ts';
 import { FIXTURES, TARGET_FIXTURES } from '../support/tls.ts';
 
@@ -45,6 +45,32 @@ function warnings(tls: string, target?: string): string[] {
   if (!result.ok) throw new Error(result.problems.map(({ message }) => message).join('\n'));
   return result.warnings.map(({ line, column, path, message }) => `${line}:${column} ${path}: ${message}`);
 }
+
+describe('an h2: or h2c: target', () => {
+  it('is written as any other, and is another target than that of HTTP/1.1 at the same place', () => {
+    const targets = ['h2c://App', 'H2C://[::1]:8443/', 'h2://10.0.0.1', 'h2c://0x7f.1:81', 'http://app'];
+    expect(parseTargets(targets, null)).toEqual([
+      'h2c://app:80',
+      'h2c://[::1]:8443',
+      'h2://10.0.0.1:443',
+      'h2c://127.0.0.1:81',
+      'http://app:80',
+    ]);
+    expect(parseTargetUrl('h2://[::1]:8443')).toEqual({ host: '::1', port: 8443, secure: true, http2: true });
+    expect(parseTargetUrl('h2c://app')).toEqual({ host: 'app', port: 80, secure: false, http2: true });
+  });
+
+  it('is never the admin endpoint, nor a metadata address', () => {
+    const admin = { adminHost: 'localhost', adminPort: 9901 };
+    for (const target of ['h2://127.0.0.1:9901', 'h2c://[::1]:9901', 'h2c://169.254.169.254', 'h2c://a/b', 'h2c://u@a'])
+      expect(() => parseTargets([target], admin)).toThrow();
+  });
+
+  it('h2: uses what the service says about TLS, h2c: does not', () => {
+    expect(warnings('{serverName: a.test}', 'h2://app')).toEqual([]);
+    expect(warnings('{serverName: a.test}', 'h2c://app')).toHaveLength(1);
+  });
+});
 
 describe('an https: target', () => {
   it('listens on port 443 when none is given, and keeps its scheme in its one spelling', () => {
@@ -140,7 +166,7 @@ describe('the tls of a service', () => {
       '4:19 services.shop.tls.verify: any certificate will do, so whoever is in between can read and change what passes; name the authority that signed them as `ca`, or the targets as `serverName`',
     ]);
     expect(warnings('{ca: authority.crt}', 'http://app')).toEqual([
-      '4:5 services.shop.tls: is not used: no target is https://host:port',
+      '4:5 services.shop.tls: is not used: no target is https://host:port or h2://host:port',
     ]);
     expect(warnings('{cert: expired.crt, key: expired.key}')).toEqual([
       '4:17 services.shop.tls.cert: expired on 2021-01-01; targets will refuse it',

@@ -10,7 +10,7 @@ import { afterProbe, type Health, type HealthState, UNKNOWN } from './verdict.ts
 export interface CheckedTarget {
   readonly id: number;
   readonly url: string;
-  /** For an `https:` URL. */
+  /** For an `https:` or `h2:` URL. */
   readonly tls: TargetTls;
   readonly service: string;
   readonly upstream: string;

@@ -1,5 +1,7 @@
 import type { HealthConfig } from '../../config/config.ts';
+import { http2PeerOf } from '../../config/target-url.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { askHttp2 } from '../../platform/http2-client.ts';
 import { isLocalFault } from '../../platform/local-fault.ts';
 import { type TargetTls, trustOptions } from '../../platform/tls.ts';
 import type { ProbeResult } from '../control-plane.ts';
@@ -7,7 +9,7 @@ import type { ProbeResult } from '../control-plane.ts';
 /** Whom to ask. */
 export interface ProbedTarget {
   readonly url: string;
-  /** For an `https:` URL. */
+  /** For an `https:` or `h2:` URL. */
   readonly tls: TargetTls;
 }
 
@@ -44,11 +46,16 @@ async function ask(
   path: string,
   signal: AbortSignal,
 ): Promise<{ status: number; detail: string }> {
+  const peer = http2PeerOf(url, tls);
+  const headers = { 'user-agent': 'tealgate', accept: '*/*' };
+  if (peer !== null) {
+    const answer = await askHttp2(peer, { method: 'GET', path, headers }, { bodyBytes: BODY_BYTES, signal });
+    return { status: answer.status, detail: answer.body.toString('utf8').slice(0, DETAIL_CHARS) };
+  }
   // Loaded with the first check: a gate without health checks starts sooner without it.
   const { Client } = await import('undici');
   const client = new Client(url, url.startsWith('https:') ? { allowH2: false, connect: trustOptions(tls) } : {});
   try {
-    const headers = { 'user-agent': 'tealgate', accept: '*/*' };
     const { statusCode, body } = await client.request({ method: 'GET', path, headers, reset: true, signal });
     return { status: statusCode, detail: (await readStart(body)).slice(0, DETAIL_CHARS) };
   } finally {

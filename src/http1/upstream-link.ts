@@ -1,0 +1,54 @@
+import type { UpstreamHandler } from './upstream-connection.ts';
+import type { UpstreamTls } from './upstream-tls.ts';
+
+/**
+ * What one exchange holds of a target: a connection of HTTP/1.1, or a stream of HTTP/2. With the exchange it speaks
+ * HTTP/1.1 either way: a request's octets go in, a response's head and body runs come out (see UpstreamHandler).
+ */
+export interface UpstreamLink {
+  /** Was there before: a failure before any answer may be the keep-alive race. */
+  readonly reused: boolean;
+  /** Octets of the current response were received. */
+  readonly answered: boolean;
+  /** Of a gRPC response, once it is known; NO_GRPC for any other. */
+  readonly grpcStatus: number;
+  /** Begins a request. False when its octets are queued: wait for `onUpstreamDrain`. */
+  send(bytes: Buffer, request: SentRequest): boolean;
+  /** Goes on with the request's body. The octets may be in use until they are sent. */
+  write(bytes: Buffer): boolean;
+  /** A part of the buffer last given to `onBody` is still needed, such as by a write that could not finish at once. */
+  lend(): void;
+  pause(): void;
+  resume(): void;
+  /** The exchange is over. `reusable`: all of the request was sent. */
+  release(reusable: boolean): void;
+  /** The exchange is given up: no call of its handler follows. */
+  destroy(): void;
+}
+
+/** What a link must know of a request besides its octets. */
+export interface SentRequest {
+  /** HEAD: its response has no body. */
+  readonly isHead: boolean;
+  /** The client said `TE: trailers`, which HTTP/2 alone passes on. */
+  readonly trailers: boolean;
+}
+
+/** The links to one target. */
+export interface UpstreamLinks {
+  /** Takes `Upgrade`; where it does not, the field is ignored (RFC 9110 §7.8). */
+  readonly upgradable: boolean;
+  readonly tls: UpstreamTls | null;
+  /** For what is idle from now on. */
+  idleMs: number;
+  /** While closing, what is idle is closed at once and the rest as soon as it falls idle. */
+  closing: boolean;
+  /** For connections from now on; those made with other settings are closed as soon as they are idle. */
+  useTls(tls: UpstreamTls): void;
+  /** Gives up the connections that are not in use. */
+  closeIdle(): void;
+  /** A link that is ready, or null. */
+  takeIdle(handler: UpstreamHandler): UpstreamLink | null;
+  /** A link by way of a new connection; `handler.onConnected` follows, or a failure. */
+  connect(handler: UpstreamHandler, connectTimeoutMs: number): UpstreamLink;
+}

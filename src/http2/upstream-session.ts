@@ -1,0 +1,237 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
+import { connect, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { type ConnectFailure, connectFailure, refusesClient } from '../http1/connect-failure.ts';
+import type { Deadlines, Timed } from '../http1/deadlines.ts';
+import type { UpstreamTls } from '../http1/upstream-tls.ts';
+import { isLocalFault } from '../platform/local-fault.ts';
+import type { UpstreamStream } from './upstream-stream.ts';
+
+/** Where sessions come from. */
+export interface SessionOwner {
+  readonly host: string;
+  readonly port: number;
+  /** For new sessions; null: they are plain. */
+  readonly tls: UpstreamTls | null;
+  /** It can take requests from now on; those in `waiting` first. */
+  onOpen(session: UpstreamSession): void;
+  /** It never opened. What waited for it is in `waiting`. */
+  onFailed(session: UpstreamSession, failure: ConnectFailure): void;
+  /** Its last stream has ended. */
+  onIdle(session: UpstreamSession): void;
+  /** Its socket has closed, for whatever reason. Comes last. */
+  onClosed(session: UpstreamSession): void;
+}
+
+/** Most streams at once on a session, if its peer allows so many; beyond, another session is opened. */
+const MAX_STREAMS = 100;
+/** Streams in the life of a session: their ids do not come back. */
+const MAX_REQUESTS = 2 ** 29;
+/** A ping is answered within this, or the peer is taken for dead. */
+const PING_MS = 5_000;
+/** After a goodbye, the peer has this long to close its side. */
+const GOODBYE_MS = 2_000;
+/** First probe on a connection without traffic, so that a peer that vanished is found while streams are silent. */
+const KEEP_ALIVE_MS = 60_000;
+
+const OPTIONS = {
+  // A repeated field would make `request` throw; whether it may be repeated is for the target to say.
+  strictSingleValueFields: false,
+  /** MiB; what it bounds is bounded by streams and windows already, and beyond it streams would fail. */
+  maxSessionMemory: 256,
+  maxHeaderListPairs: 1_000,
+  settings: { enablePush: false, initialWindowSize: 256 * 1024, maxHeaderListSize: 64 * 1024 },
+};
+/** Octets on their way over all streams; a stream that is not read does not take them from the others. */
+const SESSION_WINDOW = 16 * 1024 * 1024;
+
+type State = 'connecting' | 'open' | 'leaving' | 'closed';
+
+/**
+ * One HTTP/2 connection to a target. It counts as open when the peer's SETTINGS are there, since until then nobody knows
+ * how many streams it takes, or whether it speaks HTTP/2 at all.
+ */
+export class UpstreamSession implements Timed {
+  deadlineMs = Number.POSITIVE_INFINITY;
+  deadlineIndex = -1;
+  /** What it was made with; null: it is plain. */
+  readonly tls: UpstreamTls | null;
+  /** Streams that begin when it opens. */
+  readonly waiting = new Set<UpstreamStream>();
+  /** Of a GOAWAY: streams above it were never processed (RFC 9113 §6.8). */
+  lastStreamId = Number.POSITIVE_INFINITY;
+
+  readonly #owner: SessionOwner;
+  readonly #deadlines: Deadlines;
+  readonly #socket: Socket;
+  /** The socket, once TLS is being agreed on. */
+  #secure: TLSSocket | null = null;
+  #http2: ClientHttp2Session | null = null;
+  #state: State = 'connecting';
+  #failure: Error | null = null;
+  #streams = 0;
+  #requests = 0;
+  #limit = 0;
+  #isPinging = false;
+  /** Nothing but the answer to our last ping has come since. */
+  #pinged = false;
+
+  constructor(owner: SessionOwner, deadlines: Deadlines) {
+    this.#owner = owner;
+    this.#deadlines = deadlines;
+    this.tls = owner.tls;
+    deadlines.add(this);
+    this.#socket = this.tls === null ? this.#connectPlain() : this.#connectSecure(this.tls);
+    this.#socket.on('error', (error) => this.#onError(error));
+    this.#socket.on('close', () => this.#onClose());
+  }
+
+  get isConnecting(): boolean {
+    return this.#state === 'connecting';
+  }
+
+  get hasRoom(): boolean {
+    return this.#state === 'open' && this.#streams < this.#limit;
+  }
+
+  /** Most streams at once; 0: the peer wants none for now. */
+  get limit(): number {
+    return this.#limit;
+  }
+
+  get isIdle(): boolean {
+    return this.#state === 'open' && this.#streams === 0 && this.waiting.size === 0 && !this.#isPinging;
+  }
+
+  /** One place less, until `leave`. */
+  enter(): void {
+    this.#streams++;
+    if (!this.#isPinging) this.deadlineMs = Number.POSITIVE_INFINITY;
+  }
+
+  leave(): void {
+    if (--this.#streams === 0) this.#onIdle();
+  }
+
+  /** A stream for one of those that entered; it ends with 'close' even where none could be opened. */
+  request(fields: readonly string[], options: { endStream: boolean; waitForTrailers: boolean }): ClientHttp2Stream {
+    if (this.#http2 === null) throw new Error('a request before the session was open');
+    if (++this.#requests >= MAX_REQUESTS) this.#state = 'leaving';
+    return this.#http2.request(fields, options);
+  }
+
+  /** Something came that was not asked for by a ping. */
+  heard(): void {
+    this.#pinged = false;
+  }
+
+  /**
+   * A stream was given up without an answer: is the peer there at all? Asked once until something else comes, because
+   * gRPC servers take more pings for an attack.
+   */
+  suspect(): void {
+    if (this.#http2 === null || this.#http2.destroyed || this.#pinged) return;
+    this.#pinged = true;
+    this.#isPinging = this.#http2.ping((error) => {
+      this.#isPinging = false;
+      if (error === null) this.#afterPing();
+    });
+    if (this.#isPinging) this.deadlineMs = performance.now() + PING_MS;
+  }
+
+  #afterPing(): void {
+    this.deadlineMs = Number.POSITIVE_INFINITY;
+    if (this.#streams === 0) this.#onIdle();
+  }
+
+  #onIdle(): void {
+    if (this.#isPinging || this.#state === 'closed') return;
+    if (this.#state === 'leaving') this.close();
+    else this.#owner.onIdle(this);
+  }
+
+  /** Says goodbye and closes; for one without streams. */
+  close(): void {
+    this.#state = 'leaving';
+    if (this.#http2 === null) {
+      this.destroy();
+      return;
+    }
+    this.deadlineMs = performance.now() + GOODBYE_MS;
+    this.#http2.close();
+  }
+
+  destroy(): void {
+    if (this.#state !== 'closed') this.#state = 'leaving';
+    this.#http2?.destroy();
+    this.#socket.destroy();
+  }
+
+  onDeadline(): void {
+    this.deadlineMs = Number.POSITIVE_INFINITY;
+    if (this.#state === 'open' && !this.#isPinging && this.#streams === 0) this.close();
+    else this.destroy();
+  }
+
+  #connectPlain(): Socket {
+    const socket = connect({ host: this.#owner.host, port: this.#owner.port, noDelay: true });
+    return socket.on('connect', () => this.#onConnect());
+  }
+
+  #connectSecure(tls: UpstreamTls): Socket {
+    const socket = tls.connect(this.#owner);
+    socket.on('connect', () => {
+      this.#secure = socket;
+    });
+    return socket.on('secureConnect', () => {
+      if (socket.alpnProtocol === 'h2') this.#onConnect();
+      else this.#fail('not_http2');
+    });
+  }
+
+  #onConnect(): void {
+    this.#socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    const http2 = connectHttp2('http://target', { ...OPTIONS, createConnection: () => this.#socket });
+    this.#http2 = http2;
+    http2.setLocalWindowSize(SESSION_WINDOW);
+    http2.on('error', (error) => this.#onError(error));
+    http2.on('remoteSettings', ({ maxConcurrentStreams }) => this.#onSettings(maxConcurrentStreams ?? MAX_STREAMS));
+    http2.on('goaway', (_, lastStreamId) => this.#onGoaway(lastStreamId));
+  }
+
+  #onSettings(maxConcurrentStreams: number): void {
+    this.#limit = Math.min(maxConcurrentStreams, MAX_STREAMS);
+    if (this.#state !== 'connecting') return;
+    this.#state = 'open';
+    this.#owner.onOpen(this);
+  }
+
+  /** Node.js goes on with the streams that the peer will still serve, or drops them all if it was not a clean goodbye. */
+  #onGoaway(lastStreamId: number): void {
+    this.lastStreamId = Math.min(this.lastStreamId, lastStreamId);
+    if (this.#state === 'open') this.#state = 'leaving';
+  }
+
+  #onError(error: Error): void {
+    this.#failure ??= error;
+    if (this.#state === 'connecting') this.#fail(this.#connectFailure(error));
+  }
+
+  #onClose(): void {
+    if (this.#state === 'connecting') this.#fail(this.#connectFailure(this.#failure));
+    this.#state = 'closed';
+    this.#deadlines.remove(this);
+    this.#owner.onClosed(this);
+  }
+
+  #connectFailure(error: Error | null): ConnectFailure {
+    if (this.#http2 === null || isLocalFault(error)) return connectFailure(error, this.#secure);
+    if (refusesClient(error)) return 'tls_alert';
+    return 'not_http2';
+  }
+
+  #fail(failure: ConnectFailure): void {
+    this.destroy();
+    this.#owner.onFailed(this, failure);
+  }
+}
