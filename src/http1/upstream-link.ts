@@ -1,3 +1,4 @@
+import type { Deadlines } from './deadlines.ts';
 import type { UpstreamHandler } from './upstream-connection.ts';
 import type { UpstreamTls } from './upstream-tls.ts';
 
@@ -51,4 +52,14 @@ export interface UpstreamLinks {
   takeIdle(handler: UpstreamHandler): UpstreamLink | null;
   /** A link by way of a new connection; `handler.onConnected` follows, or a failure. */
   connect(handler: UpstreamHandler, connectTimeoutMs: number): UpstreamLink;
+}
+
+/** What links to a target are made with, whatever their kind. */
+export interface LinksOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly idleMs: number;
+  readonly deadlines: Deadlines;
+  /** Called with the number of open connections whenever it changes. */
+  readonly onOpenChange: (open: number) => void;
 }

@@ -1,6 +1,6 @@
 import type { Deadlines } from './deadlines.ts';
 import { type ConnectionOwner, UpstreamConnection, type UpstreamHandler } from './upstream-connection.ts';
-import type { UpstreamLinks } from './upstream-link.ts';
+import type { LinksOptions, UpstreamLinks } from './upstream-link.ts';
 import type { UpstreamTls } from './upstream-tls.ts';
 
 /** Idle connections kept per target and worker; more are closed when they fall idle. */
@@ -22,14 +22,7 @@ export class UpstreamPool implements ConnectionOwner, UpstreamLinks {
   #closing = false;
   #tls: UpstreamTls | null = null;
 
-  constructor(options: {
-    host: string;
-    port: number;
-    idleMs: number;
-    deadlines: Deadlines;
-    /** Called with the number of open connections whenever it changes. */
-    onOpenChange: (open: number) => void;
-  }) {
+  constructor(options: LinksOptions) {
     this.host = options.host;
     this.port = options.port;
     this.#idleMs = options.idleMs;

@@ -1,7 +1,7 @@
 import type { ConnectFailure } from '../http1/connect-failure.ts';
 import type { Deadlines } from '../http1/deadlines.ts';
 import type { UpstreamHandler } from '../http1/upstream-connection.ts';
-import type { UpstreamLink, UpstreamLinks } from '../http1/upstream-link.ts';
+import type { LinksOptions, UpstreamLink, UpstreamLinks } from '../http1/upstream-link.ts';
 import type { UpstreamTls } from '../http1/upstream-tls.ts';
 import { type SessionOwner, UpstreamSession } from './upstream-session.ts';
 import { UpstreamStream } from './upstream-stream.ts';
@@ -27,14 +27,7 @@ export class UpstreamSessions implements SessionOwner, UpstreamLinks {
   #closing = false;
   #tls: UpstreamTls | null = null;
 
-  constructor(options: {
-    host: string;
-    port: number;
-    idleMs: number;
-    deadlines: Deadlines;
-    /** Called with the number of open connections whenever it changes. */
-    onOpenChange: (open: number) => void;
-  }) {
+  constructor(options: LinksOptions) {
     this.host = options.host;
     this.port = options.port;
     this.idleMs = options.idleMs;

@@ -1,6 +1,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { readUpTo } from './read-up-to.ts';
 import { secureOptions, type TargetTls } from './tls.ts';
 
 /** Whom to ask by HTTP/2. */
@@ -78,15 +79,4 @@ function statusOf(stream: ClientHttp2Stream): Promise<number> {
     stream.on('error', reject);
     stream.on('close', () => reject(new Error('the stream was reset')));
   });
-}
-
-async function readUpTo(stream: AsyncIterable<Buffer>, bytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of stream) {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length >= bytes) break;
-  }
-  return Buffer.concat(chunks).subarray(0, bytes);
 }

@@ -3,6 +3,7 @@ import type { SmokeRequest } from '../config/config.ts';
 import { http2PeerOf } from '../config/target-url.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
 import { askHttp2 } from '../platform/http2-client.ts';
+import { readUpTo } from '../platform/read-up-to.ts';
 import { type TargetTls, TRUST_SYSTEM, trustOptions } from '../platform/tls.ts';
 import type { SmokeResult } from './rollout.ts';
 
@@ -95,15 +96,4 @@ function complaint({ expect }: SmokeRequest, status: number, body: Buffer): stri
 /** JSON quoting keeps terminal escapes and line ends of the answer out of logs and terminals. */
 function quote(body: Buffer): string {
   return body.length === 0 ? '' : `: ${JSON.stringify(body.toString('utf8', 0, EVIDENCE_BYTES))}`;
-}
-
-async function readUpTo(body: AsyncIterable<Buffer>, bytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length >= bytes) break;
-  }
-  return Buffer.concat(chunks).subarray(0, bytes);
 }

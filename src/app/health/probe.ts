@@ -3,6 +3,7 @@ import { http2PeerOf } from '../../config/target-url.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { askHttp2 } from '../../platform/http2-client.ts';
 import { isLocalFault } from '../../platform/local-fault.ts';
+import { readUpTo } from '../../platform/read-up-to.ts';
 import { type TargetTls, trustOptions } from '../../platform/tls.ts';
 import type { ProbeResult } from '../control-plane.ts';
 
@@ -57,21 +58,10 @@ async function ask(
   const client = new Client(url, url.startsWith('https:') ? { allowH2: false, connect: trustOptions(tls) } : {});
   try {
     const { statusCode, body } = await client.request({ method: 'GET', path, headers, reset: true, signal });
-    return { status: statusCode, detail: (await readStart(body)).slice(0, DETAIL_CHARS) };
+    return { status: statusCode, detail: (await readUpTo(body, BODY_BYTES)).toString('utf8').slice(0, DETAIL_CHARS) };
   } finally {
     await client.destroy();
   }
-}
-
-async function readStart(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    chunks.push(chunk);
-    size += chunk.length;
-    if (size >= BODY_BYTES) break;
-  }
-  return Buffer.concat(chunks).subarray(0, BODY_BYTES).toString('utf8');
 }
 
 function describe(error: unknown): string {
