@@ -1,5 +1,6 @@
 import type { Config, PreviewConfig, ServiceConfig } from '../config/config.ts';
 import { guardsOf } from '../config/guards/guard.ts';
+import { DEFAULT_MIRROR } from '../config/mirror-schema.ts';
 import { parseTargetUrl } from '../config/target-url.ts';
 import { TRUST_SYSTEM } from '../platform/tls.ts';
 import type { Rollout } from '../rollout/rollout.ts';
@@ -7,6 +8,7 @@ import { stageOf } from '../rollout/step.ts';
 import { eligibleTargets, type Standing } from '../traffic/outliers.ts';
 import type {
   Fuse,
+  MirrorRoute,
   PinPolicy,
   PreviewRoute,
   RoutingSnapshot,
@@ -75,6 +77,7 @@ function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: Servic
   const rollout = runningRollout(desiredService(input.desired, config.name));
   // Once the candidate is promoted and the old side drains, there is nothing left to judge.
   const judged = rollout !== null && rollout.position.phase !== 'draining';
+  const mirror = rollout === null ? null : mirrorRoute(rollout);
   return {
     id: entry.id,
     name: config.name,
@@ -95,6 +98,7 @@ function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: Servic
     // What all services share is not sent with each: the workers would take it for settings of its own.
     ...(config.tls === TRUST_SYSTEM ? {} : { tls: config.tls }),
     expose: config.expose,
+    ...(mirror === null ? {} : { mirror }),
     ...(config.preview === null ? {} : { preview: previewRoute(config.preview, effective, rollout) }),
     fuse: judged ? input.fuse(rollout) : null,
     slowMs: judged ? slowMsOf(rollout) : 0,
@@ -118,6 +122,15 @@ function previewRoute(
 function slowMsOf(rollout: Rollout): number {
   const guard = guardsOf(rollout.plan, stageOf(rollout)).find(({ kind }) => kind === 'latency');
   return guard?.kind === 'latency' ? guard.maxMs : 0;
+}
+
+/** While the rollout is in a stage that copies. */
+function mirrorRoute({ position, plan, to }: Rollout): MirrorRoute | null {
+  const isMirroring =
+    position.phase === 'progressing' ||
+    (position.phase === 'paused' && position.unbegun !== true && position.reason !== 'shadowed');
+  const share = isMirroring ? plan.stages[position.stage]?.mirror : undefined;
+  return share === undefined ? null : { ...(plan.mirror ?? DEFAULT_MIRROR), to, share };
 }
 
 /** One worker's part: rounded up, so that each has one. */

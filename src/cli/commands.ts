@@ -204,7 +204,7 @@ function rolloutCommands(program: Command, session: Session): void {
     .description("start a rollout by the service's plan; options replace parts of it")
     .requiredOption('--to <upstream>', 'the candidate')
     .option('--stage <weight:hold>', 'a stage, such as 5:30m; may be repeated', collect)
-    .addOption(new Option('--strategy <name>').choices(['canary', 'blue-green']))
+    .addOption(new Option('--strategy <name>').choices(['canary', 'blue-green', 'shadow']))
     .option('--plan <file>', 'YAML or JSON with keys of "rollout" in the configuration')
     .option('--replace', 'abort the rollout that runs, and start this one in the same step')
     .option('--wait', 'return when it has ended: 0 promoted, 1 otherwise')

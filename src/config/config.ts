@@ -207,20 +207,38 @@ export interface RolloutPolicies {
 }
 
 export interface RolloutPlan extends RolloutPolicies {
-  readonly strategy: 'canary' | 'blue-green';
+  readonly strategy: 'canary' | 'blue-green' | 'shadow';
   readonly smoke: readonly SmokeRequest[];
   /**
-   * `canary`: as configured. `blue-green`: one stage of weight 100 held for `watch`, so that both strategies are the
-   * same machine.
+   * `canary`: as configured. `blue-green`: one stage of weight 100 held for `watch`; `shadow`: one of weight 0 with
+   * copies, so that all strategies are the same machine.
    */
   readonly stages: readonly Stage[];
   /** Of every stage that does not say otherwise; see `guardsOf`. */
   readonly guards: readonly Guard[];
+  /** Absent: the defaults, where a stage copies at all. */
+  readonly mirror?: MirrorPlan;
+}
+
+/** How requests that stable answers are copied to the candidate; see traffic/snapshot.ts `MirrorRoute`. */
+export interface MirrorPlan {
+  /** Of a shadow rollout, 0 to 1. */
+  readonly share: number;
+  readonly methods: readonly string[];
+  readonly requestBytes: number;
+  /** Null: responses are not compared. */
+  readonly compare: {
+    readonly headers: readonly string[];
+    readonly ignore: readonly string[];
+    readonly bodyBytes: number;
+  } | null;
 }
 
 export interface Stage {
   /** The candidate's share of new traffic, 0 to 100; stable has the rest. */
   readonly weight: number;
+  /** Share of stable's requests that are copied to the candidate, 0 to 1; absent: none. */
+  readonly mirror?: number;
   readonly holdMs: number;
   /** Attempts on the candidate that the stage needs besides; absent: none. */
   readonly minRequests?: number;

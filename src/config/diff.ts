@@ -139,6 +139,7 @@ function planLines(before: RolloutPlan, after: RolloutPlan): string[] {
     ...changed('strategy', before.strategy, after.strategy),
     ...changed('stages', stagesText(before), stagesText(after)),
     ...changed('guards', guardsText(before.guards), guardsText(after.guards)),
+    ...changed('mirror', mirrorText(before.mirror), mirrorText(after.mirror)),
     ...policyLines(before, after),
     ...smokeLines(before.smoke, after.smoke),
   ];
@@ -290,14 +291,25 @@ function pinsText(pins: PinsConfig): string {
 
 function stagesText({ stages }: RolloutPlan): string {
   return stages
-    .map(({ weight, holdMs, minRequests, gate, extendMs, guards }) => {
-      const begun = gate === undefined ? `${weight}` : `gate, ${weight}`;
+    .map(({ weight, holdMs, mirror, minRequests, gate, extendMs, guards }) => {
+      const copies = mirror === undefined ? '' : ` and copies of ${formatPercent(mirror)}`;
+      const begun = `${gate === undefined ? '' : 'gate, '}${weight}${copies}`;
       const most = extendMs === undefined ? '' : ` and up to ${formatDuration(extendMs)}`;
       const held = holdMs === 0 && most === '' ? begun : `${begun} for ${formatDuration(holdMs)}${most}`;
       const needed = minRequests === undefined ? held : `${held} and ${minRequests} requests`;
       return guards === undefined ? needed : `${needed} (${ownGuardsText(guards)})`;
     })
     .join(', ');
+}
+
+function mirrorText(mirror: RolloutPlan['mirror']): string {
+  if (mirror === undefined) return 'default';
+  const { methods, requestBytes, compare } = mirror;
+  const copied = `${methods.join(', ')} up to ${formatSize(requestBytes)}`;
+  if (compare === null) return copied;
+  const ignored = compare.ignore.length === 0 ? '' : ` without ${compare.ignore.join(', ')}`;
+  const fields = compare.headers.length === 0 ? '' : ` and ${compare.headers.join(', ')}`;
+  return `${copied}, bodies up to ${formatSize(compare.bodyBytes)}${fields} compared${ignored}`;
 }
 
 function guardsText(guards: readonly Guard[]): string {

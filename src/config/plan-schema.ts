@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import type { Guard, RolloutPlan, SmokeRequest, Stage } from './config.ts';
+import type { Guard, MirrorPlan, RolloutPlan, SmokeRequest, Stage } from './config.ts';
 import { checkGuards, mergeGuards, stageGuards } from './guards/plan.ts';
 import { guardsSchema } from './guards/schema.ts';
+import { DEFAULT_MIRROR, mergeMirror, mirrorSchema, mirrorShare } from './mirror-schema.ts';
 import { mistake, value } from './parsed.ts';
 import { checkPolicies, mergePolicies, policyKeys } from './policies-schema.ts';
 import type { Finding, Path } from './problem.ts';
@@ -44,7 +45,12 @@ const smokeSchema = object({
 });
 
 const stageSchema = object({
-  weight: count(1, 100).describe('The candidate\u2019s share of new traffic, 1 to 100; rising from stage to stage.'),
+  weight: count(0, 100).describe(
+    'The candidate\u2019s share of new traffic, 1 to 100, rising from stage to stage; 0 in stages that only mirror.',
+  ),
+  mirror: mirrorShare
+    .optional()
+    .describe('Share of the requests to stable that the candidate gets a copy of; default none. See `mirror`.'),
   hold: duration().prefault('0s').describe('How long before the next stage.'),
   minRequests: count(1, 1_000_000_000)
     .optional()
@@ -64,9 +70,9 @@ const stageSchema = object({
 /** Every key is optional here: what is left out comes from the plan beneath (`mergePlan`). */
 export const planSchema = object({
   strategy: z
-    .enum(['canary', 'blue-green'])
+    .enum(['canary', 'blue-green', 'shadow'])
     .optional()
-    .describe('`canary` (default) goes stage by stage; `blue-green` switches at once.'),
+    .describe('`canary` (default) goes stage by stage; `blue-green` switches at once; `shadow` sends copies only.'),
   smoke: z
     .array(smokeSchema)
     .max(100)
@@ -78,9 +84,10 @@ export const planSchema = object({
     .max(100)
     .optional()
     .describe('Of a canary; default 5 for 30m, 25 for 10m, 50 for 10m, then 100.'),
-  watch: duration()
+  watch: duration().optional().describe('Of a blue-green or shadow rollout: how long the guards watch; default `0s`.'),
+  mirror: mirrorSchema
     .optional()
-    .describe('Of a blue-green rollout: how long the guards watch before it is promoted; default `0s`.'),
+    .describe('How requests are copied in stages that say `mirror`, and in a shadow rollout.'),
   gate: z
     .literal('manual')
     .optional()
@@ -90,32 +97,13 @@ export const planSchema = object({
 });
 
 export type PlanSettings = z.output<typeof planSchema>;
+type StageSettings = NonNullable<PlanSettings['stages']>[number];
 
 /** What is wrong between the keys of a plan. */
 export function checkPlan(plan: PlanSettings, base: RolloutPlan): Finding[] {
   const findings: Finding[] = [];
   const strategy = plan.strategy ?? base.strategy;
-  if (strategy === 'blue-green' && plan.stages !== undefined) {
-    findings.push({
-      path: ['stages'],
-      atKey: true,
-      message: 'belongs to `strategy: canary`; with blue-green give `watch`',
-    });
-  }
-  if (strategy === 'canary' && plan.watch !== undefined) {
-    findings.push({
-      path: ['watch'],
-      atKey: true,
-      message: 'belongs to `strategy: blue-green`; with canary give `hold` in each stage',
-    });
-  }
-  if (strategy === 'canary' && plan.gate !== undefined) {
-    findings.push({
-      path: ['gate'],
-      atKey: true,
-      message: 'belongs to `strategy: blue-green`; with canary give `gate` in a stage',
-    });
-  }
+  findings.push(...checkStrategy(plan, strategy));
   findings.push(...checkPolicies(plan, base));
   findings.push(...under(['guards'], checkGuards(plan.guards, base.guards)));
   const guards = findings.length > 0 ? base.guards : mergeGuards(plan.guards, base.guards);
@@ -123,15 +111,46 @@ export function checkPlan(plan: PlanSettings, base: RolloutPlan): Finding[] {
     findings.push(...under(['stages', i, 'guards'], checkGuards(stage.guards, guards)));
   });
   plan.stages?.forEach((stage, i, stages) => {
-    const before = stages[i - 1]?.weight ?? 0;
-    if (stage.weight <= before) {
-      findings.push({
-        path: ['stages', i, 'weight'],
-        message: `${stage.weight} is not above the stage before; give more than ${before}`,
-      });
-    }
+    findings.push(...under(['stages', i], checkStage(stage, stages[i - 1]?.weight ?? 0)));
   });
   return findings;
+}
+
+/** Keys that belong to another strategy, and what to write instead. */
+const BELONGS: Readonly<Record<RolloutPlan['strategy'], Partial<Record<'stages' | 'watch' | 'gate', string>>>> = {
+  canary: {
+    watch: 'belongs to `strategy: blue-green` or `shadow`; with canary give `hold` in each stage',
+    gate: 'belongs to `strategy: blue-green`; with canary give `gate` in a stage',
+  },
+  'blue-green': { stages: 'belongs to `strategy: canary`; with blue-green give `watch`' },
+  shadow: {
+    stages: 'belongs to `strategy: canary`; with shadow give `watch`',
+    gate: 'belongs to `strategy: blue-green`; a shadow rollout moves no traffic before somebody promotes it',
+  },
+};
+
+function checkStrategy(plan: PlanSettings, strategy: RolloutPlan['strategy']): Finding[] {
+  const findings = (['stages', 'watch', 'gate'] as const).flatMap((key): Finding[] => {
+    const message = BELONGS[strategy][key];
+    return message === undefined || plan[key] === undefined ? [] : [{ path: [key], atKey: true, message }];
+  });
+  if (strategy !== 'shadow' && plan.mirror?.share !== undefined) {
+    const message = 'belongs to `strategy: shadow`; with another give `mirror: 10%` in a stage';
+    findings.push({ path: ['mirror', 'share'], atKey: true, message });
+  }
+  return findings;
+}
+
+function checkStage({ weight, mirror, minRequests }: StageSettings, before: number): Finding[] {
+  if (weight > before) return [];
+  if (weight > 0 || before > 0) {
+    return [{ path: ['weight'], message: `${weight} is not above the stage before; give more than ${before}` }];
+  }
+  if (mirror === undefined) {
+    return [{ path: ['weight'], message: '0 sends the candidate nothing; give more, or copies such as `mirror: 10%`' }];
+  }
+  if (minRequests === undefined) return [];
+  return [{ path: ['minRequests'], message: 'cannot be met at weight 0: copies are no requests of the candidate' }];
 }
 
 function under(path: Path, findings: readonly Finding[]): Finding[] {
@@ -150,13 +169,32 @@ export function planWarnings(plan: PlanSettings): Finding[] {
 export function mergePlan(plan: PlanSettings, base: RolloutPlan): RolloutPlan {
   const strategy = plan.strategy ?? base.strategy;
   const guards = mergeGuards(plan.guards, base.guards);
+  const mirror = mergeMirror(plan.mirror, base.mirror);
   return {
     strategy,
     smoke: plan.smoke?.map(toSmoke) ?? base.smoke,
-    stages: strategy === 'canary' ? canaryStages(plan, base, guards) : blueGreenStages(plan, base),
+    stages: stagesOf(plan, base, { strategy, guards, mirror }),
     guards,
+    ...(mirror === undefined ? {} : { mirror }),
     ...mergePolicies(plan, base),
   };
+}
+
+function stagesOf(
+  plan: PlanSettings,
+  base: RolloutPlan,
+  merged: Pick<RolloutPlan, 'strategy' | 'guards'> & { readonly mirror: MirrorPlan | undefined },
+): readonly Stage[] {
+  switch (merged.strategy) {
+    case 'canary':
+      return canaryStages(plan, base, merged.guards);
+    case 'blue-green':
+      return blueGreenStages(plan, base);
+    case 'shadow': {
+      const under = base.strategy === 'shadow' ? (base.stages[0]?.holdMs ?? 0) : 0;
+      return [{ weight: 0, holdMs: plan.watch ?? under, mirror: (merged.mirror ?? DEFAULT_MIRROR).share }];
+    }
+  }
 }
 
 function canaryStages(plan: PlanSettings, base: RolloutPlan, guards: readonly Guard[]): readonly Stage[] {
@@ -170,11 +208,12 @@ function blueGreenStages(plan: PlanSettings, base: RolloutPlan): readonly Stage[
   return [{ weight: 100, holdMs: watch, ...(gate === undefined ? {} : { gate }) }];
 }
 
-function toStage(stage: NonNullable<PlanSettings['stages']>[number], planned: readonly Guard[]): Stage {
-  const { weight, hold, minRequests, gate, extend, guards } = stage;
+function toStage(stage: StageSettings, planned: readonly Guard[]): Stage {
+  const { weight, hold, mirror, minRequests, gate, extend, guards } = stage;
   return {
     weight,
     holdMs: hold,
+    ...(mirror === undefined ? {} : { mirror }),
     ...(minRequests === undefined ? {} : { minRequests }),
     ...(gate === undefined ? {} : { gate }),
     ...(extend === undefined ? {} : { extendMs: extend }),

@@ -93,6 +93,7 @@ function resume(rollout: Rollout, actor: string, at: number): Step {
   const { position } = rollout;
   if (position.phase !== 'paused') return unchanged(rollout);
   const cause = { reason: 'operator', actor, at } as const;
+  if (position.reason === 'shadowed') throw shadowed(rollout);
   if (position.unbegun === true) return advanceTo(rollout, 0, cause);
   if (position.reason === 'gate') return advanceTo(rollout, position.stage + 1, cause);
   if (position.reason === 'inconclusive') return goTo(rollout, position.stage + 1, cause);
@@ -104,6 +105,13 @@ function retry(rollout: Rollout, actor: string, at: number): Step {
   const { service, from, to, plan, id } = rollout;
   const update = created(createRollout({ service, from, to, plan, actor, at, taken: [id] }));
   return { ...update, effects: effectsOf(update.rollout) };
+}
+
+function shadowed({ service }: Rollout): TealgateError {
+  const message = `the shadow rollout of ${service} is over; promote moves all traffic to the candidate, abort ends it`;
+  return new TealgateError('conflict', message, {
+    details: { service, phase: 'paused', action: 'resume', possible: ['promote', 'abort'] },
+  });
 }
 
 function refusal({ service, position: { phase } }: Rollout, action: RolloutAction): TealgateError {

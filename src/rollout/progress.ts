@@ -38,8 +38,12 @@ export function tick(rollout: Rollout, seen: Tick, at: number): Step {
   }
 }
 
-/** Enters a stage, or waits at its gate; past the last one the candidate has proved itself. */
+/**
+ * Enters a stage, or waits at its gate; past the last one the candidate has proved itself. In a shadow rollout it has not:
+ * it has answered copies only, so somebody must say whether it takes over.
+ */
 export function goTo(rollout: Rollout, stage: number, cause: Cause): Step {
+  if (rollout.plan.strategy === 'shadow' && stage >= rollout.plan.stages.length) return endShadow(rollout, cause.at);
   return rollout.plan.stages[stage]?.gate === undefined
     ? advanceTo(rollout, stage, cause)
     : waitAtGate(rollout, cause.at);
@@ -116,6 +120,14 @@ function stayPaused(rollout: Rollout, elapsedMs: number, at: number): Step {
     return goTo(rollout, position.stage + 1, { reason: 'conclusive', actor: ITSELF, at });
   }
   return rollout.plan.deadlineMs === undefined ? within(rollout) : waitOn(rollout, elapsedMs, at);
+}
+
+/** progressing or paused → paused: copies end, and the candidate waits to be promoted or aborted. */
+function endShadow(rollout: Rollout, at: number): Step {
+  const { position } = rollout;
+  if (position.phase !== 'progressing' && position.phase !== 'paused') return within(rollout);
+  const paused = { ...heldOf(position), phase: 'paused', reason: 'shadowed', sinceAt: at } as const;
+  return move(rollout, paused, { reason: 'shadowed', actor: ITSELF, at }, []);
 }
 
 /** → paused at the gate of the next stage, in the stage before it; before the first there is none. */

@@ -10,8 +10,9 @@ export function stageStanding(rollout: Rollout, { stage, heldMs, trialsBefore = 
   if (heldMs < holdMs) return 'holding';
   const requests = stageRequests(rollout);
   if (requests !== null && requests.seen < requests.needed) return 'waiting';
-  // A stage without a hold leaves no time for a request.
-  if (plan.onNoTraffic !== undefined && holdMs > 0 && counts.candidate.trials <= trialsBefore) {
+  // A stage without a hold leaves no time for a request, and one that only mirrors gets none.
+  const mayHave = holdMs > 0 && plan.stages[stage]?.weight !== 0;
+  if (plan.onNoTraffic !== undefined && mayHave && counts.candidate.trials <= trialsBefore) {
     return plan.onNoTraffic === 'hold' ? 'waiting' : 'no_traffic';
   }
   return waitsForVerdicts(rollout, stage) && isInconclusive(rollout) ? 'inconclusive' : 'over';

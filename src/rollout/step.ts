@@ -26,6 +26,7 @@ export type Reason =
   | 'smoke_passed'
   | 'smoke'
   | 'held'
+  | 'shadowed'
   | 'gate'
   | 'error_rate'
   | 'latency'

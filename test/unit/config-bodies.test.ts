@@ -158,7 +158,12 @@ describe('the plan that a call asks for', () => {
     [{ stagse: [] }, [{ path: 'stagse', message: 'is not a known key; did you mean stages?' }]],
     [
       { watch: '1m' },
-      [{ path: 'watch', message: 'belongs to `strategy: blue-green`; with canary give `hold` in each stage' }],
+      [
+        {
+          path: 'watch',
+          message: 'belongs to `strategy: blue-green` or `shadow`; with canary give `hold` in each stage',
+        },
+      ],
     ],
     [
       { stages: [{ weight: 5, hold: 30 }, { weight: '50' }] },

@@ -517,16 +517,18 @@ describe('what is refused, where and with what mend', () => {
     [
       'an unknown strategy',
       service('rollout: {strategy: bluegreen}'),
-      ['5:25 services.shop.rollout.strategy: "bluegreen" is not one of canary, blue-green; did you mean blue-green?'],
+      [
+        '5:25 services.shop.rollout.strategy: "bluegreen" is not one of canary, blue-green, shadow; did you mean blue-green?',
+      ],
     ],
     ['no stages', service('rollout: {stages: []}'), ['5:23 services.shop.rollout.stages: is empty; give at least one']],
     [
       'stage weights out of range',
-      service('rollout: {stages: [{weight: 0}, {weight: 101}, {hold: 1m}]}'),
+      service('rollout: {stages: [{weight: -1}, {weight: 101}, {hold: 1m}]}'),
       [
-        '5:33 services.shop.rollout.stages[0].weight: 0 is too small; at least 1',
-        '5:46 services.shop.rollout.stages[1].weight: 101 is too large; at most 100',
-        '5:52 services.shop.rollout.stages[2].weight: is missing; give a whole number',
+        '5:33 services.shop.rollout.stages[0].weight: -1 is too small; at least 0',
+        '5:47 services.shop.rollout.stages[1].weight: 101 is too large; at most 100',
+        '5:53 services.shop.rollout.stages[2].weight: is missing; give a whole number',
       ],
     ],
     [
@@ -545,7 +547,9 @@ describe('what is refused, where and with what mend', () => {
     [
       'watch for a canary',
       service('rollout: {watch: 1m}'),
-      ['5:15 services.shop.rollout.watch: belongs to `strategy: blue-green`; with canary give `hold` in each stage'],
+      [
+        '5:15 services.shop.rollout.watch: belongs to `strategy: blue-green` or `shadow`; with canary give `hold` in each stage',
+      ],
     ],
     [
       'a guard that allows nothing or needs certainty',

@@ -57,11 +57,16 @@ function stageList(rollout: Rollout): Html {
   return html`<ol class="stages">${items}</ol>`;
 }
 
-function stageText({ holdMs, minRequests, gate }: Stage): string {
+function stageText({ holdMs, mirror, minRequests, gate }: Stage): string {
   const parts = [holdMs === 0 ? 'no hold' : formatDuration(holdMs)];
+  if (mirror !== undefined) parts.push(copiesText(mirror));
   if (minRequests !== undefined) parts.push(`${formatCount(minRequests)} requests`);
   if (gate !== undefined) parts.push('after a gate');
   return parts.join(', ');
+}
+
+function copiesText(share: number): string {
+  return `copies of ${Number((share * 100).toPrecision(3))} %`;
 }
 
 /** What is left of it. */
@@ -71,6 +76,7 @@ function currentStageText(rollout: Rollout, stage: Stage): string {
   if (remaining === null) return stageText(stage);
   const hold = formatDuration(stage.holdMs);
   const parts = [stage.holdMs === 0 ? 'no hold' : `${formatDuration(remaining)} left of ${hold}`];
+  if (stage.mirror !== undefined) parts.push(copiesText(stage.mirror));
   if (requests !== null)
     parts.push(`${formatCount(requests.seen)} requests of at least ${formatCount(requests.needed)}`);
   return parts.join(', ');

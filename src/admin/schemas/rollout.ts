@@ -16,6 +16,16 @@ const smokeRequest = z.strictObject({
 
 const ms = z.number().min(0);
 
+const mirror = z.strictObject({
+  share: z.number().min(0).max(1).describe('Of a shadow rollout.'),
+  methods: z.array(z.string()),
+  requestBytes: count,
+  compare: z
+    .strictObject({ headers: z.array(z.string()), ignore: z.array(z.string()), bodyBytes: count })
+    .nullable()
+    .describe('null: responses are not compared.'),
+});
+
 const plan = z
   .strictObject({
     onInconclusive: z.literal('pause').exactOptional(),
@@ -25,12 +35,13 @@ const plan = z
     onDeadline: z.enum(['rollback', 'promote']).exactOptional(),
     keepWarmMs: ms.exactOptional(),
     rampMs: ms.exactOptional(),
-    strategy: z.enum(['canary', 'blue-green']),
+    strategy: z.enum(['canary', 'blue-green', 'shadow']),
     smoke: z.array(smokeRequest),
     stages: z.array(
       z.strictObject({
         weight: z.number(),
         holdMs: z.number(),
+        mirror: z.number().min(0).max(1).exactOptional().describe('Share of stable’s requests that are copied.'),
         minRequests: count.exactOptional(),
         gate: z.literal('manual').exactOptional(),
         extendMs: ms.exactOptional(),
@@ -41,6 +52,7 @@ const plan = z
       }),
     ),
     guards: z.array(guardSchema),
+    mirror: mirror.exactOptional(),
   })
   .meta({ id: 'RolloutPlan' });
 

@@ -8,6 +8,7 @@ import { upgrade } from './upgrade.ts';
 
 const count = z.int().min(0);
 const ms = z.number().min(0);
+const share = z.number().min(0).max(1);
 const weights = z.record(z.string(), count);
 const phase = z.enum(PHASES);
 const counts = z.object({ trials: count, errors: count, slow: count.exactOptional() });
@@ -32,14 +33,22 @@ const policies = {
   rampMs: ms.exactOptional(),
 };
 
+const mirror = z.object({
+  share,
+  methods: z.array(z.string()),
+  requestBytes: count,
+  compare: z.object({ headers: z.array(z.string()), ignore: z.array(z.string()), bodyBytes: count }).nullable(),
+});
+
 const plan = z.object({
   ...policies,
-  strategy: z.enum(['canary', 'blue-green']),
+  strategy: z.enum(['canary', 'blue-green', 'shadow']),
   smoke: z.array(smoke),
   stages: z.array(
     z.object({
       weight: count,
       holdMs: ms,
+      mirror: share.exactOptional(),
       minRequests: count.exactOptional(),
       gate: z.literal('manual').exactOptional(),
       extendMs: ms.exactOptional(),
@@ -47,6 +56,7 @@ const plan = z.object({
     }),
   ),
   guards: z.array(storedGuardSchema),
+  mirror: mirror.exactOptional(),
 });
 
 const held = {

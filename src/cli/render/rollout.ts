@@ -7,7 +7,7 @@ import {
   type Transition,
 } from '../../rollout/rollout.ts';
 import type { Paint } from '../style.ts';
-import { shortDuration } from './numbers.ts';
+import { percent, shortDuration } from './numbers.ts';
 
 /** `r1 blue → green progressing, stage 2 of 4 (25 %), held 3m10s of 10m`. */
 export function rolloutLine(rollout: Rollout): string {
@@ -53,6 +53,7 @@ const REASONS: Readonly<Record<string, string>> = {
   operator: 'by an operator',
   gate: 'the next stage has a gate; `tealgate resume` lets it begin, `tealgate abort` takes it back',
   drained: 'the old side is drained',
+  shadowed: 'the copies are done; `tealgate promote` moves all traffic, `tealgate abort` ends it',
 };
 
 function positionText(rollout: Rollout): string {
@@ -76,7 +77,8 @@ function stageLine(rollout: Rollout, stage: Rollout['plan']['stages'][number], i
   const needed = stage.minRequests === undefined ? '' : ` and ${stage.minRequests} requests`;
   const gate = stage.gate === undefined ? '' : ', after a gate';
   const guards = stage.guards === undefined ? '' : ', guards of its own';
-  const text = `stage ${index + 1}  ${String(stage.weight).padStart(3)} %  hold ${shortDuration(stage.holdMs)}${needed}${gate}${guards}`;
+  const mirror = stage.mirror === undefined ? '' : ` and copies of ${percent(stage.mirror)}`;
+  const text = `stage ${index + 1}  ${String(stage.weight).padStart(3)} %${mirror}  hold ${shortDuration(stage.holdMs)}${needed}${gate}${guards}`;
   const { position } = rollout;
   const current = 'stage' in position ? position.stage : -1;
   if (index < current || position.phase === 'promoted') return paint('green', `  ✓ ${text}`);

@@ -54,8 +54,9 @@ function serviceLines(service: ServiceConfig): string[] {
   ];
 }
 
-function stageText({ weight, holdMs, minRequests, gate }: ServiceConfig['rollout']['stages'][number]): string {
-  const begun = gate === undefined ? `${weight} %` : `gate, ${weight} %`;
+function stageText({ weight, holdMs, mirror, minRequests, gate }: ServiceConfig['rollout']['stages'][number]): string {
+  const copies = mirror === undefined ? '' : ` and copies of ${percent(mirror)}`;
+  const begun = `${gate === undefined ? '' : 'gate, '}${weight} %${copies}`;
   const held = holdMs === 0 ? begun : `${begun} for ${shortDuration(holdMs)}`;
   return minRequests === undefined ? held : `${held} and ${minRequests} requests`;
 }
