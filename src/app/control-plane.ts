@@ -1,5 +1,5 @@
 import type { Rollout } from '../rollout/rollout.ts';
-import type { StoredEvent } from '../store/store.ts';
+import type { JournalEntry, StoredEvent } from '../store/store.ts';
 import type { Outcome } from '../traffic/ledger.ts';
 
 /**
@@ -35,6 +35,10 @@ export interface ControlPlane {
   ): Promise<Rollout>;
   /** Repeating a call that has already taken effect answers with the rollout as it is. */
   operateRollout(service: string, action: RolloutAction, by: Command): Promise<Rollout>;
+  /** One of the rollouts of a service by its id; `current` is the newest. Throws `not_found`. */
+  rollout(service: string, id: string): Rollout;
+  /** A rollout as it is stored, with the entries of its journal after the given one. Throws `not_found`. */
+  journal(service: string, id: string, page: JournalPage): RolloutJournal;
   /** Switches back to the upstream that was stable before the last promoted rollout. */
   undo(service: string, by: Command): Promise<Applied>;
 
@@ -83,6 +87,18 @@ export interface DeadLetter {
   readonly error: string;
   /** ms since the Unix epoch. */
   readonly deadAt: number;
+}
+
+export interface JournalPage {
+  /** Entries with a greater id; 0 for the first. */
+  readonly after: number;
+  readonly limit: number;
+}
+
+export interface RolloutJournal {
+  readonly rollout: Rollout;
+  /** Oldest first. */
+  readonly entries: readonly JournalEntry[];
 }
 
 export type RolloutAction = 'promote' | 'abort' | 'pause' | 'resume' | 'retry';

@@ -15,6 +15,7 @@ import type { Applied, ControlPlane } from './control-plane.ts';
 import type { Core } from './core.ts';
 import type { Notifier } from './notifications/notifier.ts';
 import { overview } from './views/overview.ts';
+import { findRollout } from './views/rollout.ts';
 import { serviceView } from './views/service-view.ts';
 
 export interface ControlParts {
@@ -62,6 +63,11 @@ export function createControl(parts: ControlParts): ControlPlane {
       return moved(service, startRollout(core, service, to, parsed, by));
     },
     operateRollout: (service, action, by) => moved(service, operateRollout(core, service, action, by)),
+    rollout: (service, id) => findRollout(core, service, id),
+    journal(service, id, { after, limit }) {
+      const rollout = findRollout(core, service, id);
+      return { rollout, entries: store.journal(rollout.id, after, limit) };
+    },
     undo: (service, by) => undoRollout(core, service, by),
     linkedAction: (signature) => linkedAction(core, signature),
     followLink: (signature) => {

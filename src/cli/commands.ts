@@ -8,6 +8,7 @@ import type { LoadtestOptions } from './loadtest-options.ts';
 import type { Session } from './session.ts';
 import type { EventsOptions } from './verbs/events.ts';
 import type { RedeliverOptions } from './verbs/notifications.ts';
+import type { ReplayOptions } from './verbs/replay.ts';
 import type { RolloutStartOptions } from './verbs/rollout-start.ts';
 import type { RunOptions } from './verbs/run.ts';
 import type { SwitchOptions } from './verbs/switch.ts';
@@ -231,8 +232,25 @@ function rolloutCommands(program: Command, session: Session): void {
         (await import('./verbs/rollout-status.ts')).rolloutStatus(ctx, service),
       ),
     );
+  replayCommand(program, session);
   for (const action of Object.keys(ROLLOUT_ACTIONS) as RolloutAction[]) rolloutAction(rollout, session, action);
   undoCommand(rollout, session);
+}
+
+function replayCommand(program: Command, session: Session): void {
+  program
+    .command('replay [rollout]')
+    .description('compute every state and verdict of rollouts again, and compare with what was recorded, to the digit')
+    .option('--store <file>', 'read the store of a gate that is not running, without touching it')
+    .addHelpText(
+      'before',
+      examples('replay', 'replay rmb3k2x1 --json', 'replay shop --store /var/lib/tealgate/tealgate.db'),
+    )
+    .action((name: string | undefined, options: ReplayOptions, command: Command) =>
+      start(session, command, null, async (ctx) =>
+        (await import('./verbs/replay.ts')).replayRollouts(ctx, name, options),
+      ),
+    );
 }
 
 function rolloutAction(rollout: Command, session: Session, action: RolloutAction): void {

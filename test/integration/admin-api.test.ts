@@ -352,6 +352,7 @@ const pathOf = (pattern: string): string =>
   pattern
     .replace('{service}', 'shop')
     .replace('{upstream}', 'green')
+    .replace('{rollout}', 'current')
     .replace('{id}', 'msg_1')
     .replace('{action}', `promote?signature=${FAKE_LINK}`);
 

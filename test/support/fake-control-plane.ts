@@ -4,15 +4,18 @@ import type {
   ConfigStatus,
   ControlPlane,
   DeadLetter,
+  JournalPage,
   LedgerView,
   LinkedAction,
   Overview,
   RolloutAction,
+  RolloutJournal,
   ServiceView,
   UpstreamView,
 } from '../../src/app/control-plane.ts';
 import type { RolloutPlan } from '../../src/config/config.ts';
 import { TealgateError } from '../../src/platform/errors.ts';
+import { Journal } from '../../src/rollout/journal.ts';
 import { ENDED, type Phase, type Position, type Rollout } from '../../src/rollout/rollout.ts';
 import type { StoredEvent } from '../../src/store/store.ts';
 import type { EjectionCount, MetricsSource, TransitionCount } from '../../src/telemetry/metrics-source.ts';
@@ -206,6 +209,20 @@ export class FakeControlPlane implements ControlPlane, MetricsSource {
       ledger: ledgerView(of.block),
       overrides: of.version > 1 ? ['weights'] : [],
     };
+  }
+
+  rollout(service: string, id: string): Rollout {
+    const { rollouts } = this.find(service);
+    const found = id === 'current' ? rollouts[0] : rollouts.find((rollout) => rollout.id === id);
+    if (found === undefined) throw new TealgateError('not_found', `${service} has no rollout ${id}`);
+    return found;
+  }
+
+  /** The state as it is, and nothing before it. */
+  journal(service: string, id: string, { after }: JournalPage): RolloutJournal {
+    const rollout = this.rollout(service, id);
+    const [state] = new Journal().entries([{ before: null, after: rollout, input: null }], this.now);
+    return { rollout, entries: state === undefined || after > 0 ? [] : [{ ...state, id: 1 }] };
   }
 
   setWeights(service: string, weights: Readonly<Record<string, number>>, by: Command): Promise<Applied> {

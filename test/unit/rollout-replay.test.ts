@@ -158,7 +158,7 @@ describe('a replay', () => {
     const doctored: Rollout = JSON.parse(JSON.stringify(rollout).replace('"max":0.01', '"max":0.02'));
     const { difference } = replay(entries, doctored);
     expect(difference).toMatchObject({ entry: null, what: 'the stored rollout is not what its journal leads to' });
-    expect(difference?.fields).toEqual([{ path: 'plan.guards.errorRate.max', stored: 0.02, computed: 0.01 }]);
+    expect(difference?.fields).toEqual([{ path: 'plan.guards[0].max', stored: 0.02, computed: 0.01 }]);
   });
 
   it('finds an entry that cannot be read', () => {

@@ -1,9 +1,12 @@
 import type { RolloutAction } from '../../app/control-plane.ts';
 import { TealgateError } from '../../platform/errors.ts';
 import { json, type Route, route } from '../route.ts';
-import { emptyBody, serviceParams, startRolloutBody } from '../schemas/requests.ts';
-import { rolloutAnswer, rolloutsAnswer } from '../schemas/rollout.ts';
+import { emptyBody, journalQuery, rolloutParams, serviceParams, startRolloutBody } from '../schemas/requests.ts';
+import { journalAnswer, rolloutAnswer, rolloutsAnswer } from '../schemas/rollout.ts';
 import { rolloutView } from '../views.ts';
+
+/** Entries in one answer. */
+const JOURNAL_PAGE = 500;
 
 const ACTIONS: Readonly<Record<RolloutAction, string>> = {
   promote: 'Make the candidate stable now, whatever stages are left.',
@@ -59,6 +62,32 @@ export const rolloutRoutes: readonly Route[] = [
       if (rollout === null) throw new TealgateError('not_found', `${service} has not had a rollout`);
       return json(rolloutView(rollout));
     },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/services/{service}/rollouts/{rollout}',
+    operationId: 'getRollout',
+    tag: 'rollouts',
+    summary: 'One of the rollouts of a service.',
+    access: 'viewer',
+    params: rolloutParams,
+    success: { status: 200, description: 'As it is now.', schema: rolloutAnswer },
+    errors: [404],
+    handle: ({ control, params: { service, rollout } }) => json(rolloutView(control.rollout(service, rollout))),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/services/{service}/rollouts/{rollout}/journal',
+    operationId: 'rolloutJournal',
+    tag: 'rollouts',
+    summary: 'What moved a rollout, for `tealgate replay`.',
+    access: 'viewer',
+    params: rolloutParams,
+    query: journalQuery,
+    success: { status: 200, description: 'One page.', schema: journalAnswer },
+    errors: [404],
+    handle: ({ control, params: { service, rollout }, query: { after = 0 } }) =>
+      json(control.journal(service, rollout, { after, limit: JOURNAL_PAGE })),
   }),
   ...Object.entries(ACTIONS).map(([action, summary]) => operation(action as RolloutAction, summary)),
 ];

@@ -15,6 +15,20 @@ export const upstreamParams = z.object({
   upstream: inPath('Name of the upstream.'),
 });
 
+export const rolloutParams = z.object({
+  service: inPath('Name of the service.'),
+  rollout: inPath('Id of the rollout; `current` for the newest.'),
+});
+
+export const journalQuery = z.strictObject({
+  after: z
+    .string()
+    .regex(/^\d{1,15}$/, 'must be the id of an entry')
+    .transform(Number)
+    .exactOptional()
+    .describe('Begin after this entry; default 0, the first.'),
+});
+
 export const waitQuery = z.strictObject({
   wait: z.literal('drained').exactOptional().describe('Answer only when the draining upstreams are empty.'),
 });

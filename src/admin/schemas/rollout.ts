@@ -163,3 +163,23 @@ export const rolloutAnswer = rolloutObject
 export const rolloutsAnswer = z
   .strictObject({ rollouts: z.array(rolloutAnswer).describe('Newest first.') })
   .meta({ id: 'Rollouts' });
+
+const journalEntry = z
+  .strictObject({
+    id: z.int().min(1).describe('Ascending.'),
+    rollout: z.string(),
+    at,
+    digest: z
+      .string()
+      .describe('Of the rollout after it: of its JSON with sorted keys, the first 16 hex digits of SHA-256.'),
+    isState: z.boolean().describe('A whole state, from which a replay may begin.'),
+    data: z.unknown().describe('What the rollout was told, or the whole rollout.'),
+  })
+  .meta({ id: 'JournalEntry' });
+
+export const journalAnswer = z
+  .strictObject({
+    rollout: rolloutSchema.describe('As it is stored.'),
+    entries: z.array(journalEntry).describe('Oldest first, at most 500; none after the last.'),
+  })
+  .meta({ id: 'RolloutJournal', description: 'What moved a rollout, so that it can be computed again.' });
