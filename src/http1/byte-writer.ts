@@ -1,13 +1,20 @@
+import type { Socket } from 'node:net';
+
 /** Below this many octets a loop beats the call into `Buffer.copy`. */
 const LOOP_LIMIT = 24;
 
+/** Messages up to this length are given out through views that are made once. */
+const VIEWS = 2048;
+
 /**
- * Assembles one outgoing message in a scratch buffer that all connections of a thread share, then copies it out once,
- * exactly sized. Use: `begin`, any number of writes, `take`. Not re-entrant: nothing may be awaited in between.
+ * Assembles one outgoing message in a scratch buffer that all connections of a thread share. Use: `begin`, any number
+ * of writes, then `sendTo` or `take`. Not re-entrant: nothing may be awaited in between.
  */
 export class ByteWriter {
   #scratch: Buffer;
+  readonly #views = new Array<Buffer | undefined>(VIEWS);
   #at = 0;
+  #turn = 0;
 
   constructor(capacity: number) {
     this.#scratch = Buffer.allocUnsafeSlow(capacity);
@@ -15,6 +22,12 @@ export class ByteWriter {
 
   begin(): void {
     this.#at = 0;
+    this.#turn++;
+  }
+
+  /** Tells one message from the next: while it is the same, what was written still stands there. */
+  get turn(): number {
+    return this.#turn;
   }
 
   get length(): number {
@@ -45,6 +58,23 @@ export class ByteWriter {
     this.#at += this.#scratch.latin1Write(text, this.#at, text.length);
   }
 
+  /**
+   * Writes it to `socket`; false when the socket is full for now. `atOnce`: the socket is one that has most writes done
+   * when the call returns, as plain TCP has. Then the scratch buffer itself is given to it, and left to it if that one
+   * write was not.
+   */
+  sendTo(socket: Socket, atOnce: boolean): boolean {
+    if (!atOnce || socket.writableLength > 0) return socket.write(this.take());
+    const flushed = socket.write(this.#view());
+    if (socket.writableLength > 0) this.#lend();
+    return flushed;
+  }
+
+  /** A copy at the start of `to`, which has room for it. */
+  copyTo(to: Buffer): void {
+    this.#scratch.copy(to, 0, 0, this.#at);
+  }
+
   /** What was written, in a buffer of its own. */
   take(): Buffer {
     const out = Buffer.allocUnsafe(this.#at);
@@ -52,10 +82,31 @@ export class ByteWriter {
     return out;
   }
 
+  #view(): Buffer {
+    const length = this.#at;
+    if (length >= VIEWS) return this.#scratch.subarray(0, length);
+    let view = this.#views[length];
+    if (view === undefined) {
+      view = this.#scratch.subarray(0, length);
+      this.#views[length] = view;
+    }
+    return view;
+  }
+
   #reserve(more: number): void {
     if (this.#at + more <= this.#scratch.length) return;
     const larger = Buffer.allocUnsafeSlow(Math.max(this.#scratch.length * 2, this.#at + more));
     this.#scratch.copy(larger, 0, 0, this.#at);
-    this.#scratch = larger;
+    this.#replace(larger);
+  }
+
+  #lend(): void {
+    this.begin();
+    this.#replace(Buffer.allocUnsafeSlow(this.#scratch.length));
+  }
+
+  #replace(scratch: Buffer): void {
+    this.#scratch = scratch;
+    this.#views.fill(undefined);
   }
 }

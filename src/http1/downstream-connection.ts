@@ -1,8 +1,11 @@
 import type { Socket } from 'node:net';
 import { BodyReader } from './body-reader.ts';
+import type { ByteWriter } from './byte-writer.ts';
 import { LF } from './bytes.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import { Head, INCOMPLETE, NO_LENGTH, REFUSED } from './head.ts';
+import { ReadBuffer } from './read-buffer.ts';
+import { readInto } from './read-into.ts';
 import { parseRequestHead } from './request-parser.ts';
 
 /** The part of a listener's options that a connection obeys. */
@@ -48,6 +51,9 @@ const head = new Head(128);
 /** After the last answer, what the client still sends is read and dropped this long, so that a reset cannot erase it. */
 const LINGER_MS = 2000;
 
+/** Of a body that waits for a target, so much is read, and what one more read brings. */
+const HELD_BYTES = 16 * 1024;
+
 /**
  * One HTTP/1 connection from a client: cuts the byte stream into requests, one exchange at a time, in order
  * (RFC 9112 §9.3.2). Pipelined requests wait unread in the buffer until their turn.
@@ -73,6 +79,8 @@ export class DownstreamConnection implements Timed {
 
   readonly #handler: RequestHandler;
   readonly #deadlines: Deadlines;
+  /** Null where the socket brings what it reads in buffers of its own. */
+  readonly #reads: ReadBuffer | null;
   #active: ActiveRequest | null = null;
   /** Octets received and not taken yet: an unfinished head, or pipelined requests. */
   #buffered: Buffer = EMPTY;
@@ -81,6 +89,9 @@ export class DownstreamConnection implements Timed {
   /** While lingering: what was still to be written at the last look. */
   #unsentBytes = 0;
   #closed = false;
+  #detached = false;
+  /** The body waits for a target, in `#buffered`. */
+  #held = false;
   /** Guards against a request that is answered at once from within #pump. */
   #pumping = false;
 
@@ -95,9 +106,15 @@ export class DownstreamConnection implements Timed {
     deadlines.add(this);
     socket.on('error', noop); // 'close' follows and says it all
     socket.on('close', this.#onClose);
-    socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
     socket.on('drain', this.#onDrain);
+    const reads = new ReadBuffer(false);
+    const isInto = readInto(socket, reads.current, {
+      take: (length) => this.#onRead(reads, length),
+      next: () => reads.next(this.reader.done),
+    });
+    this.#reads = isInto ? reads : null;
+    if (!isInto) socket.on('data', this.#onData);
   }
 
   /** No request is in progress and none has begun to arrive. */
@@ -128,6 +145,21 @@ export class DownstreamConnection implements Timed {
     return this.socket.write(bytes);
   }
 
+  /** As `write`, of what `writer` holds. */
+  send(writer: ByteWriter): boolean {
+    return writer.sendTo(this.socket, this.#reads !== null);
+  }
+
+  /** What was last given to `onRequestBody` lies where other connections will read to: it must be copied to be kept. */
+  get sharesBuffer(): boolean {
+    return this.#reads?.isShared === true;
+  }
+
+  /** A part of what was last given to `onRequestBody` is still needed, by a write that could not finish at once. */
+  lend(): void {
+    this.#reads?.lend();
+  }
+
   /** Octets were written that the kernel has not taken: their memory is still in use. */
   get isWriting(): boolean {
     return this.socket.writableLength > 0;
@@ -135,13 +167,21 @@ export class DownstreamConnection implements Timed {
 
   /** The request's target takes no more for now. */
   pauseBody(): void {
-    this.socket.pause();
+    if (!this.reader.done) this.socket.pause();
+    this.deadlineMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** There is no target yet. A little more is read meanwhile, so that it is seen when the client leaves. */
+  holdBody(): void {
+    this.#held = !this.reader.done;
     this.deadlineMs = Number.POSITIVE_INFINITY;
   }
 
   resumeBody(): void {
     this.socket.resume();
-    if (!this.reader.done) this.deadlineMs = performance.now() + this.options.timeouts.bodyMs;
+    if (this.reader.done) return;
+    this.deadlineMs = performance.now() + this.options.timeouts.bodyMs;
+    if (this.#held) this.#letGo();
   }
 
   /** The client reads too slowly: it must take something within the body timeout. */
@@ -163,7 +203,7 @@ export class DownstreamConnection implements Timed {
       this.#linger();
       return;
     }
-    if (!this.#pumping) this.#pump();
+    if (!this.#pumping && this.#buffered.length > 0) this.#pump(this.#buffered, this.#buffered.length);
     if (this.#active === null && !this.#closed && !this.#lingering) this.socket.resume();
   }
 
@@ -191,13 +231,14 @@ export class DownstreamConnection implements Timed {
     const { socket } = this;
     socket.off('error', noop);
     socket.off('close', this.#onClose);
-    socket.off('data', this.#onData);
+    socket.off('data', this.#onData); // where reads are ours, they are pushed from now on
     socket.off('end', this.#onEnd);
     socket.off('drain', this.#onDrain);
     const rest = this.#buffered;
     this.#buffered = EMPTY;
     this.#active = null;
     this.#closed = true;
+    this.#detached = true;
     this.#deadlines.remove(this);
     return { socket, rest };
   }
@@ -232,30 +273,61 @@ export class DownstreamConnection implements Timed {
     this.carrier.resetAndDestroy();
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  #onRead(reads: ReadBuffer, length: number): boolean {
+    const { current } = reads;
+    reads.note(length);
+    if (this.#detached) return this.socket.push(Buffer.from(current.subarray(0, length)));
+    this.#receive(current, length);
+    return true; // back-pressure is by `pauseBody`
+  }
+
+  readonly #onData = (chunk: Buffer): void => this.#receive(chunk, chunk.length);
+
+  /** Octets buf[0, to); where the buffer is shared, they are gone when this returns. */
+  #receive(buf: Buffer, to: number): void {
     if (this.#waiting === 'linger') return;
-    if (this.#active !== null && !this.reader.done) {
-      this.#onBodyData(chunk);
+    if (this.#active !== null && !this.reader.done && !this.#held) {
+      this.#onBodyData(buf, to);
       return;
     }
-    if (this.#buffered.length === 0) this.#buffered = chunk;
-    else this.#buffered = Buffer.concat([this.#buffered, chunk]);
-    if (this.#active !== null) this.socket.pause();
+    if (this.#buffered.length === 0 && this.#active === null) {
+      this.#pump(buf, to);
+      return;
+    }
+    const chunk = buf.subarray(0, to);
+    this.#buffered = Buffer.concat([this.#buffered, chunk]);
+    if (this.#held ? this.#buffered.length > HELD_BYTES : this.#active !== null) this.socket.pause();
+    else if (this.#held) return;
     else if (this.#waiting !== 'head' || this.#buffered.length > this.options.limits.headBytes || chunk.includes(LF))
-      this.#pump();
+      this.#pump(this.#buffered, this.#buffered.length);
     // else a head that trickles in: it cannot be whole without a line feed, so it is not parsed again for each octet
-  };
+  }
 
-  #onBodyData(chunk: Buffer): void {
-    const end = this.reader.feed(chunk, 0, chunk.length);
+  #onBodyData(buf: Buffer, to: number): void {
+    const end = this.reader.feed(buf, 0, to);
     if (end < 0) {
       this.#active?.onRequestBodyFailed(400, 'malformed chunked body');
       return;
     }
     this.deadlineMs = performance.now() + this.options.timeouts.bodyMs;
-    if (end < chunk.length) this.#buffered = chunk.subarray(end);
+    this.#keep(buf, end, to);
     this.#noteBody();
-    this.#active?.onRequestBody(chunk, this.reader);
+    this.#active?.onRequestBody(buf, this.reader);
+  }
+
+  /** Goes on with what came of the body while it was held. */
+  #letGo(): void {
+    const buf = this.#buffered;
+    this.#held = false;
+    if (buf.length > 0) this.#onBodyData(buf, buf.length);
+    if (this.#halfClosed && !this.reader.done && this.#active !== null) this.abortByClient();
+  }
+
+  /** What was received and is not taken yet. */
+  #keep(buf: Buffer, from: number, to: number): void {
+    if (from === to) this.#buffered = EMPTY;
+    else if (this.#reads?.current === buf) this.#buffered = Buffer.from(buf.subarray(from, to));
+    else this.#buffered = buf.subarray(from, to);
   }
 
   #noteBody(): void {
@@ -264,30 +336,33 @@ export class DownstreamConnection implements Timed {
     this.deadlineMs = Number.POSITIVE_INFINITY;
   }
 
-  /** Serves what is buffered, request by request, for as long as each is answered at once. */
-  #pump(): void {
+  /** Serves buf[0, to) and what is kept of it, request by request, for as long as each is answered at once. */
+  #pump(buf: Buffer, to: number): void {
     this.#pumping = true;
-    while (this.#active === null && this.#buffered.length > 0 && !this.#closed && !this.#lingering) {
-      if (!this.#beginRequest()) break;
+    let begun = this.#beginRequest(buf, to);
+    while (begun && this.#active === null && this.#buffered.length > 0 && !this.#closed && !this.#lingering) {
+      begun = this.#beginRequest(this.#buffered, this.#buffered.length);
     }
     this.#pumping = false;
   }
 
   /** False when there is no whole request head yet, or never will be. */
-  #beginRequest(): boolean {
-    const buf = this.#buffered;
+  #beginRequest(buf: Buffer, to: number): boolean {
     if (this.#waiting === 'request') {
       this.#waiting = 'head';
       this.receivedAtMs = performance.now();
       this.deadlineMs = this.receivedAtMs + this.options.timeouts.headMs;
     }
     const { headBytes, fields } = this.options.limits;
-    const end = parseRequestHead(head, buf, 0, buf.length, fields);
-    if (end === INCOMPLETE ? buf.length > headBytes : end > headBytes) {
-      this.#refuseTooLarge(buf);
+    const end = parseRequestHead(head, buf, 0, to, fields);
+    if (end === INCOMPLETE ? to > headBytes : end > headBytes) {
+      this.#refuseTooLarge(buf.subarray(0, to));
       return false;
     }
-    if (end === INCOMPLETE) return false;
+    if (end === INCOMPLETE) {
+      this.#keep(buf, 0, to);
+      return false;
+    }
     if (end < 0) {
       this.#refuseFor(end);
       return false;
@@ -296,13 +371,14 @@ export class DownstreamConnection implements Timed {
       head.chunked ? 'chunked' : head.contentLength === NO_LENGTH ? 'none' : 'length',
       Math.max(head.contentLength, 0),
     );
-    const bodyEnd = this.reader.feed(buf, end, buf.length);
+    const bodyEnd = this.reader.feed(buf, end, to);
     if (bodyEnd < 0) {
       this.#refuse(400, 'malformed chunked body');
       return false;
     }
-    this.#buffered = bodyEnd < buf.length ? buf.subarray(bodyEnd) : EMPTY;
+    this.#keep(buf, bodyEnd, to);
     this.#waiting = 'body';
+    this.#held = false;
     this.deadlineMs = Number.POSITIVE_INFINITY;
     this.#noteBody();
     this.#handler.onRequest(this, head, buf);
@@ -353,8 +429,8 @@ export class DownstreamConnection implements Timed {
     this.#halfClosed = true;
     if (this.#waiting === 'linger' || (this.#active === null && this.#waiting !== 'head')) this.socket.destroySoon();
     else if (this.#active === null) this.close();
-    else if (!this.reader.done) this.abortByClient();
-    else this.#active.onClientHalfClosed();
+    else if (!this.reader.done && !(this.#held && this.#buffered.length > 0)) this.abortByClient();
+    else if (this.reader.done) this.#active.onClientHalfClosed();
   };
 
   readonly #onDrain = (): void => {
@@ -364,6 +440,7 @@ export class DownstreamConnection implements Timed {
 
   readonly #onClose = (): void => {
     this.#closed = true;
+    this.#reads?.release();
     this.#deadlines.remove(this);
     const active = this.#active;
     this.#active = null;

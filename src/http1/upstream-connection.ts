@@ -2,10 +2,12 @@ import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { NO_GRPC } from '../traffic/grpc.ts';
 import { BodyReader, type Framing } from './body-reader.ts';
+import type { ByteWriter } from './byte-writer.ts';
 import { type ConnectFailure, connectFailure, refusesClient } from './connect-failure.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import { F } from './fields.ts';
 import { Head, INCOMPLETE, NO_LENGTH } from './head.ts';
+import { ReadBuffer } from './read-buffer.ts';
 import { parseResponseHead } from './response-parser.ts';
 import type { SentRequest, UpstreamLink } from './upstream-link.ts';
 import type { UpstreamTls } from './upstream-tls.ts';
@@ -47,10 +49,6 @@ export interface ConnectionOwner {
 /** Most octets of a response head; beyond it the answer is 502. */
 const MAX_HEAD_BYTES = 64 * 1024;
 
-/** Read buffers, in octets: most responses fit the small one. */
-const SMALL_READ = 16 * 1024;
-const LARGE_READ = 64 * 1024;
-
 type State = 'connecting' | 'idle' | 'head' | 'body' | 'closed';
 
 const head = new Head(64);
@@ -86,10 +84,8 @@ export class UpstreamConnection implements UpstreamLink, Timed {
   #headRequest = false;
   #reusable = true;
   #failure: Error | null = null;
-  #buffer: Buffer = EMPTY;
-  /** The last read filled the buffer. */
-  #filled = false;
-  #lent = false;
+  /** Null: the socket brings what it reads in buffers of its own, as TLS does. */
+  #reads: ReadBuffer | null = null;
   #paused = false;
 
   constructor(owner: ConnectionOwner, handler: UpstreamHandler, deadlines: Deadlines, connectTimeoutMs: number) {
@@ -117,12 +113,17 @@ export class UpstreamConnection implements UpstreamLink, Timed {
     this.deadlineMs = Number.POSITIVE_INFINITY;
   }
 
-  /** Begins a request. False when its octets are queued in the socket: wait for `onUpstreamDrain`. */
-  send(bytes: Buffer, { isHead }: SentRequest): boolean {
+  /** Begins the request that `writer` holds. False when its octets are queued in the socket: wait for `onUpstreamDrain`. */
+  begin(writer: ByteWriter, { isHead }: SentRequest): boolean {
     this.#state = 'head';
     this.#headRequest = isHead;
     this.answered = false;
-    return this.#socket.write(bytes);
+    return this.send(writer);
+  }
+
+  /** Goes on with the request's body, of what `writer` holds. */
+  send(writer: ByteWriter): boolean {
+    return writer.sendTo(this.#socket, this.#reads !== null);
   }
 
   /** Goes on with the request's body. */
@@ -130,9 +131,19 @@ export class UpstreamConnection implements UpstreamLink, Timed {
     return this.#socket.write(bytes);
   }
 
-  /** A part of the buffer last given to `onBody` is still needed, such as by a write that could not finish at once. */
+  /** Octets were written that the kernel has not taken: their memory is still in use. */
+  get isWriting(): boolean {
+    return this.#socket.writableLength > 0;
+  }
+
+  /** What was last given to `onBody` lies where other connections will read to: it must be copied to be kept. */
+  get sharesBuffer(): boolean {
+    return this.#reads?.isShared === true;
+  }
+
+  /** A part of what was last given to `onBody` is still needed, by a write that could not finish at once. */
   lend(): void {
-    this.#lent = true;
+    this.#reads?.lend();
   }
 
   pause(): void {
@@ -170,13 +181,17 @@ export class UpstreamConnection implements UpstreamLink, Timed {
   }
 
   #connectPlain(): Socket {
-    this.#buffer = Buffer.allocUnsafeSlow(SMALL_READ);
+    const reads = new ReadBuffer(true);
+    this.#reads = reads;
     const socket = connect({
       host: this.#owner.host,
       port: this.#owner.port,
       noDelay: true,
       allowHalfOpen: true,
-      onread: { buffer: () => this.#nextBuffer(), callback: (length) => this.#onRead(length) },
+      onread: {
+        buffer: this.#nextBuffer(reads),
+        callback: (length) => this.#onRead(reads, length),
+      },
     });
     return socket.on('connect', () => this.#onConnect());
   }
@@ -187,7 +202,7 @@ export class UpstreamConnection implements UpstreamLink, Timed {
       this.#secure = socket;
     });
     socket.on('secureConnect', () => this.#onConnect());
-    return socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    return socket.on('data', (chunk: Buffer) => this.#receive(chunk, chunk.length));
   }
 
   #onConnect(): void {
@@ -197,33 +212,35 @@ export class UpstreamConnection implements UpstreamLink, Timed {
   }
 
   /**
-   * Where the next read goes: the same buffer again, unless a part of it was handed on; a larger one when the last read
-   * filled it. Reading into memory that is already mapped saves the page faults of a fresh 64 KiB per read.
+   * Asked when the socket is made and after each read. Node.js reads to the same place again when it is given no buffer,
+   * and so does not have to look into one.
    */
-  #nextBuffer(): Buffer {
-    if (this.#lent || (this.#filled && this.#buffer.length < LARGE_READ)) {
-      this.#buffer = Buffer.allocUnsafeSlow(this.#filled ? LARGE_READ : this.#buffer.length);
-    }
-    this.#lent = false;
-    this.#filled = false;
-    return this.#buffer;
+  #nextBuffer(reads: ReadBuffer): () => Uint8Array {
+    let isFirst = true;
+    const next = (): Buffer | null => {
+      if (!isFirst) return reads.next(this.#state !== 'body');
+      isFirst = false;
+      return reads.current;
+    };
+    return next as () => Uint8Array; // null: see above
   }
 
-  /** Always true: back-pressure is by `pause`. */
-  #onRead(length: number): boolean {
-    this.#filled = length === this.#buffer.length;
-    this.#onData(this.#buffer.subarray(0, length));
-    return true;
+  #onRead(reads: ReadBuffer, length: number): boolean {
+    const { current } = reads;
+    reads.note(length);
+    this.#receive(current, length);
+    return true; // back-pressure is by `pause`
   }
 
-  #onData(chunk: Buffer): void {
+  /** Octets buf[0, to); where the buffer is shared, they are gone when this returns. */
+  #receive(buf: Buffer, to: number): void {
     switch (this.#state) {
       case 'head':
         this.answered = true;
-        this.#onHeadData(chunk);
+        this.#onHeadData(buf, to);
         return;
       case 'body':
-        this.#onBodyData(chunk, 0, chunk.length);
+        this.#onBodyData(buf, 0, to);
         return;
       default:
         // Nobody asked: an answer pushed here could be taken for the next request's (response queue poisoning).
@@ -231,14 +248,19 @@ export class UpstreamConnection implements UpstreamLink, Timed {
     }
   }
 
-  #onHeadData(chunk: Buffer): void {
-    const buf = this.#partial.length === 0 ? chunk : Buffer.concat([this.#partial, chunk]);
-    this.#partial = EMPTY;
+  #onHeadData(chunk: Buffer, length: number): void {
+    let buf = chunk;
+    let to = length;
+    if (this.#partial.length > 0) {
+      buf = Buffer.concat([this.#partial, chunk.subarray(0, length)]);
+      to = buf.length;
+      this.#partial = EMPTY;
+    }
     let at = 0;
     while (this.#state === 'head') {
-      const end = parseResponseHead(head, buf, at, buf.length);
+      const end = parseResponseHead(head, buf, at, to);
       if (end === INCOMPLETE) {
-        this.#keepPartial(buf, at);
+        this.#keepPartial(buf.subarray(at, to));
         return;
       }
       if (end < 0) {
@@ -248,13 +270,13 @@ export class UpstreamConnection implements UpstreamLink, Timed {
       at = end;
       if (!this.#onHeadParsed()) return;
     }
-    if (this.#state === 'body') this.#onBodyData(buf, at, buf.length);
+    if (this.#state === 'body') this.#onBodyData(buf, at, to);
   }
 
   /** A head that trickles in is parsed again from its start each time, so its growth is bounded. */
-  #keepPartial(buf: Buffer, at: number): void {
-    if (buf.length - at > MAX_HEAD_BYTES) this.#fail('protocol');
-    else this.#partial = Buffer.from(buf.subarray(at)); // the read buffer is used again
+  #keepPartial(part: Buffer): void {
+    if (part.length > MAX_HEAD_BYTES) this.#fail('protocol');
+    else this.#partial = Buffer.from(part); // the read buffer is used again
   }
 
   /** False when the connection is no longer ours to read. */
@@ -338,6 +360,7 @@ export class UpstreamConnection implements UpstreamLink, Timed {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#partial = EMPTY;
+    this.#reads?.release();
     this.#deadlines.remove(this);
     this.#owner.onClosed(this);
   }

@@ -1,3 +1,4 @@
+import type { ByteWriter } from './byte-writer.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { UpstreamHandler } from './upstream-connection.ts';
 import type { UpstreamTls } from './upstream-tls.ts';
@@ -13,10 +14,16 @@ export interface UpstreamLink {
   readonly answered: boolean;
   /** Of a gRPC response, once it is known; NO_GRPC for any other. */
   readonly grpcStatus: number;
-  /** Begins a request. False when its octets are queued: wait for `onUpstreamDrain`. */
-  send(bytes: Buffer, request: SentRequest): boolean;
-  /** Goes on with the request's body. The octets may be in use until they are sent. */
+  /** Begins the request that `writer` holds. False when its octets are queued: wait for `onUpstreamDrain`. */
+  begin(writer: ByteWriter, request: SentRequest): boolean;
+  /** Goes on with the request's body, of what `writer` holds. */
+  send(writer: ByteWriter): boolean;
+  /** As `send`, without a copy: the octets are in use for as long as `isWriting`. */
   write(bytes: Buffer): boolean;
+  /** Octets are in use by a write that could not finish at once. */
+  readonly isWriting: boolean;
+  /** What was last given to `onBody` lies where other connections will read to: it must be copied to be kept. */
+  readonly sharesBuffer: boolean;
   /** A part of the buffer last given to `onBody` is still needed, such as by a write that could not finish at once. */
   lend(): void;
   pause(): void;

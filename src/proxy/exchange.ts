@@ -200,7 +200,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
       this.#send();
       return;
     }
-    this.#client.pauseBody();
+    this.#client.holdBody();
     attempt.connection = target.pool.connect(this, this.#route.timeouts.connectMs);
     this.#rearm();
   }
@@ -234,7 +234,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
       return;
     }
     this.#room = room;
-    if (!this.#up.done) this.#client.pauseBody(); // else it goes on reading, so that it sees the client leave
+    if (!this.#up.done) this.#client.holdBody();
     this.#rearm();
   }
 
@@ -260,10 +260,9 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
 
   #send(): void {
     const { connection } = this.#attempt;
-    const { first } = this.#up;
-    if (connection === null || first === null || this.#request === null) return;
+    if (connection === null || !this.#up.ready || this.#request === null) return;
     if (this.#sentAtMs === 0) this.#sentAtMs = performance.now();
-    this.#afterWrite(connection.send(first, this.#request));
+    this.#afterWrite(this.#up.begin(connection, this.#request));
   }
 
   /**
@@ -283,7 +282,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   onRequestBody(buf: Buffer): void {
     const { connection } = this.#attempt;
     if (connection === null) return;
-    const flushed = this.#up.forward(buf, connection);
+    const flushed = this.#up.forward(buf, this.#client, connection);
     if (isRefusal(flushed)) this.#refuseBody(flushed);
     else this.#afterWrite(flushed);
   }
@@ -584,10 +583,9 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   }
 
   #upgrade(upstream: Upstream, target: Target, peer: Socket): void {
-    const { first } = this.#up;
-    if (first === null) return;
+    if (!this.#up.ready) return;
     this.#sentAtMs = performance.now();
-    this.#gateway.upgrades.open(this.#client, first, peer, upstream, target, {
+    this.#gateway.upgrades.open(this.#client, this.#up.first(), peer, upstream, target, {
       responseTimeoutMs: this.#route.timeouts.responseMs,
       stallTimeoutMs: this.#client.options.timeouts.bodyMs,
       extra: this.#extraLines(),
@@ -651,7 +649,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     const service = this.#service;
     const { target, count, upstream: picked } = this.#attempt;
     this.#attempt.leave();
-    this.#up.first = null;
+    this.#up.release();
     countOutcome(service?.ledger ?? unrouted, outcome);
     const request = this.#request as RequestFacts; // set by start()
     const nowMs = performance.now();

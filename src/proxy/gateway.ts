@@ -178,8 +178,8 @@ export class Gateway implements RequestHandler {
   }
 
   onRefused(connection: DownstreamConnection, status: number, detail: string): void {
-    connection.write(renderReply({ status, detail, error: null, close: true, head: false }, httpDate()));
     this.#reject(connection.remoteAddress, status, performance.now() - connection.receivedAtMs);
+    connection.write(renderReply({ status, detail, error: null, close: true, head: false }, httpDate()));
     connection.finish(false);
   }
 

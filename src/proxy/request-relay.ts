@@ -1,10 +1,12 @@
 import type { BodyReader } from '../http1/body-reader.ts';
 import { singleRun, writeBody } from '../http1/body-writer.ts';
 import type { ByteWriter } from '../http1/byte-writer.ts';
+import type { DownstreamConnection } from '../http1/downstream-connection.ts';
 import type { Head } from '../http1/head.ts';
 import { type RequestRewrite, writeRequestHead } from '../http1/request-writer.ts';
+import { giveSlot, takeSlot } from '../http1/slots.ts';
 import { relayableTrailers } from '../http1/trailers.ts';
-import type { UpstreamLink } from '../http1/upstream-link.ts';
+import type { SentRequest, UpstreamLink } from '../http1/upstream-link.ts';
 
 /** Why a request's body is not forwarded any further. */
 export interface BodyRefusal {
@@ -19,15 +21,18 @@ const BAD_TRAILERS: BodyRefusal = { status: 400, detail: 'malformed trailer sect
 export class RequestRelay {
   /** All of the request has come from the client. */
   done = true;
-  /** Nothing but `first` has gone out: the request can be sent again. */
+  /** Nothing but its first part has gone out: the request can be sent again. */
   replayable = true;
-  /** The head and what came with it of the body. */
-  first: Buffer | null = null;
 
   readonly #writer: ByteWriter;
   readonly #reader: BodyReader;
   readonly #maxBodyBytes: number;
   #chunked = false;
+  /** The first part: the head and what came with it of the body. Null when there is none to send. */
+  #slot: Buffer | null = null;
+  #length = 0;
+  /** When the writer held it. */
+  #turn = 0;
 
   constructor(writer: ByteWriter, reader: BodyReader, maxBodyBytes: number) {
     this.#writer = writer;
@@ -38,10 +43,20 @@ export class RequestRelay {
   reset(): void {
     this.done = this.#reader.done;
     this.replayable = true;
-    this.first = null;
   }
 
-  /** Builds what is sent first, once for all attempts. */
+  /** There is a first part to send. */
+  get ready(): boolean {
+    return this.#slot !== null;
+  }
+
+  /** The request is over. */
+  release(): void {
+    if (this.#slot !== null) giveSlot(this.#slot);
+    this.#slot = null;
+  }
+
+  /** Builds the first part, once for all attempts. */
   prepare(head: Head, buf: Buffer, rewrite: RequestRewrite): BodyRefusal | null {
     this.#chunked = head.chunked;
     const trailers = this.#admit();
@@ -49,18 +64,43 @@ export class RequestRelay {
     this.#writer.begin();
     writeRequestHead(this.#writer, head, rewrite);
     this.#writeBody(buf, trailers);
-    this.first = this.#writer.take();
+    this.#length = this.#writer.length;
+    this.#turn = this.#writer.turn;
+    this.#slot = takeSlot(this.#length);
+    this.#writer.copyTo(this.#slot);
     return null;
   }
 
+  /** Sends the first part. False: the connection is full for now. */
+  begin(connection: UpstreamLink, request: SentRequest): boolean {
+    if (this.#slot === null) return true;
+    if (this.#turn !== this.#writer.turn) {
+      this.#writer.begin();
+      this.#writer.bytes(this.#slot, 0, this.#length);
+    }
+    return connection.begin(this.#writer, request);
+  }
+
+  /** The first part, in a buffer of its own. */
+  first(): Buffer {
+    return Buffer.from(this.#slot?.subarray(0, this.#length) ?? []);
+  }
+
   /** Goes on with the body data in the runs of the reader. False: the connection is full for now. */
-  forward(buf: Buffer, connection: UpstreamLink): boolean | BodyRefusal {
+  forward(buf: Buffer, from: DownstreamConnection, connection: UpstreamLink): boolean | BodyRefusal {
     this.replayable = false;
     this.done = this.#reader.done;
     const trailers = this.#admit();
     if (isRefusal(trailers)) return trailers;
-    const out = singleRun(buf, this.#reader, this.#chunked ? 'chunked' : 'raw') ?? this.#frame(buf, trailers);
-    return out.length === 0 || connection.write(out);
+    const run = from.sharesBuffer ? null : singleRun(buf, this.#reader, this.#chunked ? 'chunked' : 'raw');
+    if (run === null) {
+      this.#writer.begin();
+      this.#writeBody(buf, trailers);
+      return this.#writer.length === 0 || connection.send(this.#writer);
+    }
+    const flushed = connection.write(run);
+    if (connection.isWriting) from.lend();
+    return flushed;
   }
 
   /** Checks what has come of the body; its trailers, once it is done. */
@@ -69,12 +109,6 @@ export class RequestRelay {
     if (!this.#reader.done) return null;
     const trailers = relayableTrailers(this.#reader.trailer);
     return trailers === 'malformed' ? BAD_TRAILERS : trailers;
-  }
-
-  #frame(buf: Buffer, trailers: Buffer | null): Buffer {
-    this.#writer.begin();
-    this.#writeBody(buf, trailers);
-    return this.#writer.take();
   }
 
   #writeBody(buf: Buffer, trailers: Buffer | null): void {

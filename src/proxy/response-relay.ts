@@ -49,7 +49,7 @@ export class ResponseRelay {
   interim(head: Head): boolean {
     this.#writer.begin();
     writeResponseHead(this.#writer, head, INTERIM);
-    return this.#client.write(this.#writer.take());
+    return this.#client.send(this.#writer);
   }
 
   /** Takes the final head; `data` must follow at once. `mustClose`: for reasons of the request or of ours. */
@@ -86,11 +86,11 @@ export class ResponseRelay {
   }
 
   #write(buf: Buffer, reader: BodyReader, trailers: Buffer | null, from: UpstreamLink | null): boolean {
-    const run = singleRun(buf, reader, this.#framing);
+    const run = from?.sharesBuffer === true ? null : singleRun(buf, reader, this.#framing);
     if (this.#state === 'head') {
       this.#state = 'body';
       if (run !== null && run.length > COPY_LIMIT) {
-        this.#client.write(this.#writer.take());
+        this.#client.send(this.#writer);
         return this.#writeRun(run, from);
       }
     } else {
@@ -98,7 +98,7 @@ export class ResponseRelay {
       this.#writer.begin();
     }
     writeBody(this.#writer, buf, reader, this.#framing, trailers);
-    return this.#writer.length === 0 || this.#client.write(this.#writer.take());
+    return this.#writer.length === 0 || this.#client.send(this.#writer);
   }
 
   /** Hands on a part of the target connection's read buffer without a copy. */

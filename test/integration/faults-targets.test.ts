@@ -13,6 +13,7 @@ const bench = useBench();
 const HOST = 'Host: gate.test';
 const GET = head('GET /fault HTTP/1.1', HOST);
 const POST = Buffer.concat([head('POST /fault HTTP/1.1', HOST, 'Content-Length: 5'), Buffer.from('hello')]);
+const UNFINISHED = POST.subarray(0, -2);
 
 const HANDSHAKE = head(
   'GET /ws HTTP/1.1',
@@ -324,11 +325,13 @@ describe('a target that cannot be reached', () => {
       expect(await bench.account()).toMatchObject({ accepted: 1, outcomes: { timeout: 1 } });
       expect(bench.gauges()).toEqual({ inFlight: 0, upgrades: 0, connections: 0 });
 
-      const leaving = await bench.send(GET);
-      await bench.gate.inFlight(bench.service, 1);
-      leaving.reset();
-      expect(await bench.account()).toMatchObject({ accepted: 2, outcomes: { timeout: 1, client_abort: 1 } });
-      expect(bench.gauges()).toEqual({ inFlight: 0, upgrades: 0, connections: 0 });
+      for (const [i, request] of [GET, UNFINISHED].entries()) {
+        const leaving = await bench.send(request);
+        await bench.gate.inFlight(bench.service, 1);
+        leaving.reset();
+        expect(await bench.account()).toMatchObject({ accepted: i + 2, outcomes: { timeout: 1, client_abort: i + 1 } });
+        expect(bench.gauges()).toEqual({ inFlight: 0, upgrades: 0, connections: 0 });
+      }
     } finally {
       await stopped.close();
     }

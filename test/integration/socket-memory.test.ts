@@ -1,0 +1,122 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ByteWriter } from '../../src/http1/byte-writer.ts';
+import { readInto } from '../../src/http1/read-into.ts';
+
+let server: Server;
+let accepted: Socket[];
+let clients: Socket[];
+
+beforeEach(async () => {
+  accepted = [];
+  clients = [];
+  server = createServer({ allowHalfOpen: true }, (socket) => accepted.push(socket));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+});
+
+afterEach(() => {
+  for (const socket of [...accepted, ...clients]) socket.destroy();
+  server.close();
+});
+
+/** A pair of sockets; the accepted one as it is when a listener first sees it. */
+async function pair(onAccepted: (socket: Socket) => void = () => undefined): Promise<[Socket, Socket]> {
+  server.once('connection', onAccepted);
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  clients.push(client);
+  await Promise.all([once(client, 'connect'), once(server, 'connection')]);
+  const socket = accepted.at(-1);
+  if (socket === undefined) throw new Error('nothing was accepted');
+  return [client, socket];
+}
+
+async function allFrom(socket: Socket): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  socket.on('data', (part: Buffer) => parts.push(part));
+  socket.resume();
+  await once(socket, 'end');
+  return Buffer.concat(parts);
+}
+
+describe('an accepted socket', () => {
+  it('reads into memory that it is given, as Node.js of this version lets it', async () => {
+    const memory = [Buffer.alloc(8), Buffer.alloc(16)] as const;
+    const told: string[] = [];
+    const [client, socket] = await pair((accepted) => {
+      let current: Buffer = memory[0];
+      const taken = readInto(accepted, current, {
+        take: (length) => told.push(current.toString('latin1', 0, length)) > 0,
+        next: () => {
+          if (current === memory[1]) return null;
+          current = memory[1];
+          return current;
+        },
+      });
+      expect(taken).toBe(true);
+      accepted.on('data', () => told.push('told by an event'));
+    });
+    client.end('12345678and what fits the second and the same again');
+    await once(socket, 'end');
+    expect(told).toEqual(['12345678', 'and what fits th', 'e second and the', ' same again']);
+    expect(memory[0].toString()).toBe('12345678');
+  });
+
+  it('stops reading when it is paused, and goes on', async () => {
+    let octets = 0;
+    const memory = Buffer.alloc(1024);
+    const [client, socket] = await pair((accepted) => {
+      readInto(accepted, memory, {
+        take: (length) => {
+          octets += length;
+          accepted.pause();
+          return true;
+        },
+        next: () => null,
+      });
+    });
+    client.end(Buffer.alloc(10 * 1024));
+    const resuming = setInterval(() => socket.resume(), 1);
+    await once(socket, 'end');
+    clearInterval(resuming);
+    expect(octets).toBe(10 * 1024);
+  });
+
+  it('is left as it is when something listens to it already', async () => {
+    const memory = Buffer.alloc(8);
+    let taken = true;
+    const [client, socket] = await pair((accepted) => {
+      accepted.pause();
+      taken = readInto(accepted, memory, { take: () => true, next: () => null });
+    });
+    expect(taken).toBe(false);
+    client.end('hello');
+    expect((await allFrom(socket)).toString()).toBe('hello');
+  });
+});
+
+describe('a message writer', () => {
+  it('keeps what a socket could not take at once from what is written next', async () => {
+    const writer = new ByteWriter(64 * 1024);
+    const pairs = [await pair(), await pair(), await pair()] as const;
+    const sent = pairs.map(() => [] as Buffer[]);
+    for (let i = 0; i < 600; i++) {
+      const which = i % pairs.length;
+      const message = Buffer.alloc(1 + ((i * 7919) % 40_000), String.fromCharCode(97 + (i % 26)));
+      sent[which]?.push(message);
+      writer.begin();
+      writer.all(message);
+      writer.sendTo(pairs[which]?.[1] as Socket, true);
+    }
+    expect(
+      pairs.some(([, socket]) => socket.writableLength > 0),
+      'some had to wait',
+    ).toBe(true);
+    for (const [i, [client, socket]] of pairs.entries()) {
+      socket.end();
+      const received = await allFrom(client);
+      expect(received.equals(Buffer.concat(sent[i] ?? [])), `socket ${i}`).toBe(true);
+    }
+  });
+});
