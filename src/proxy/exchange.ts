@@ -135,10 +135,10 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
 
   /** What is to be copied must be here as a whole. */
   #mirrorTicket(mirror: Mirror, upstream: Upstream): MirrorTicket | null {
-    const { first, done } = this.#up;
+    const { firstBytes, done } = this.#up;
     const request = this.#request as RequestFacts; // set by start()
     const isOurs = upstream === this.#service?.stable && !this.#attempt.forced && !request.upgrade;
-    return isOurs && done && first !== null ? mirror.take(request.method, first.length) : null;
+    return isOurs && done && firstBytes > 0 ? mirror.take(request.method, firstBytes) : null;
   }
 
   /** The target in hand may have been told when to be cut. */
@@ -260,7 +260,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
 
   #send(): void {
     const { connection } = this.#attempt;
-    if (connection === null || !this.#up.ready || this.#request === null) return;
+    if (connection === null || this.#up.firstBytes === 0 || this.#request === null) return;
     if (this.#sentAtMs === 0) this.#sentAtMs = performance.now();
     this.#afterWrite(this.#up.begin(connection, this.#request));
   }
@@ -394,10 +394,9 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
 
   #sendCopies(ticket: MirrorTicket): void {
     const service = this.#gateway.current(this.#service as Service); // copied are matched requests only
-    const { first } = this.#up;
     const request = this.#request as RequestFacts; // set by start()
-    if (first === null || service.mirror === null) return;
-    sendCopies(this.#gateway, { service, mirror: service.mirror, request, bytes: first, ticket });
+    if (this.#up.firstBytes === 0 || service.mirror === null) return;
+    sendCopies(this.#gateway, { service, mirror: service.mirror, request, bytes: this.#up.copyFirst(), ticket });
   }
 
   // --- failures ----------------------------------------------------------------------------------------------------
@@ -583,9 +582,9 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   }
 
   #upgrade(upstream: Upstream, target: Target, peer: Socket): void {
-    if (!this.#up.ready) return;
+    if (this.#up.firstBytes === 0) return;
     this.#sentAtMs = performance.now();
-    this.#gateway.upgrades.open(this.#client, this.#up.first(), peer, upstream, target, {
+    this.#gateway.upgrades.open(this.#client, this.#up.copyFirst(), peer, upstream, target, {
       responseTimeoutMs: this.#route.timeouts.responseMs,
       stallTimeoutMs: this.#client.options.timeouts.bodyMs,
       extra: this.#extraLines(),

@@ -85,7 +85,10 @@ class MirrorCopy implements UpstreamHandler, Timed {
   onConnected(): void {
     const { bytes, request, service } = this.#mirrored;
     const role = this.#upstream === service.stable ? 'stable' : 'candidate';
-    this.#connection?.send(marked(bytes, role), request);
+    const { writer } = this.#gateway;
+    writer.begin();
+    writer.all(marked(bytes, role));
+    this.#connection?.begin(writer, request);
   }
 
   onHead(head: Head): void {

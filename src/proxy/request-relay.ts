@@ -45,9 +45,9 @@ export class RequestRelay {
     this.replayable = true;
   }
 
-  /** There is a first part to send. */
-  get ready(): boolean {
-    return this.#slot !== null;
+  /** Octets of the first part; 0 when there is none. */
+  get firstBytes(): number {
+    return this.#slot === null ? 0 : this.#length;
   }
 
   /** The request is over. */
@@ -82,7 +82,7 @@ export class RequestRelay {
   }
 
   /** The first part, in a buffer of its own. */
-  first(): Buffer {
+  copyFirst(): Buffer {
     return Buffer.from(this.#slot?.subarray(0, this.#length) ?? []);
   }
 
