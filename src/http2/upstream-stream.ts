@@ -1,8 +1,8 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
 import { BodyReader, type Framing } from '../http1/body-reader.ts';
+import type { ByteWriter } from '../http1/byte-writer.ts';
 import type { Deadlines, Timed } from '../http1/deadlines.ts';
 import { F } from '../http1/fields.ts';
-import type { ByteWriter } from '../http1/byte-writer.ts';
 import { Head, NO_LENGTH } from '../http1/head.ts';
 import { parseRequestHead } from '../http1/request-parser.ts';
 import type { UpstreamFailure, UpstreamHandler } from '../http1/upstream-connection.ts';
@@ -41,6 +41,9 @@ export class UpstreamStream implements UpstreamLink, Timed {
   readonly reused: boolean;
   answered = false;
   grpcStatus = NO_GRPC;
+  /** Frames are made of what was written when there is room for them. */
+  readonly isWriting = true;
+  readonly sharesBuffer = false;
 
   readonly #deadlines: Deadlines;
   #session: UpstreamSession;
@@ -53,9 +56,6 @@ export class UpstreamStream implements UpstreamLink, Timed {
   readonly #response = new BodyReader();
   #isHead = false;
   #interim = 0;
-  /** Frames are made of what was written when there is room for them. */
-  readonly isWriting = true;
-  readonly sharesBuffer = false;
   /** A final head was handed on. */
   #inBody = false;
   #isGrpc = false;
@@ -144,14 +144,14 @@ export class UpstreamStream implements UpstreamLink, Timed {
   // --- the request up ------------------------------------------------------------------------------------------------
 
   begin(writer: ByteWriter, sent: SentRequest): boolean {
-    return this.#begin(writer.take(), sent);
+    return this.#sendHead(writer.take(), sent);
   }
 
   send(writer: ByteWriter): boolean {
     return this.write(writer.take());
   }
 
-  #begin(bytes: Buffer, sent: SentRequest): boolean {
+  #sendHead(bytes: Buffer, sent: SentRequest): boolean {
     this.#isHead = sent.isHead;
     const end = parseRequestHead(requestHead, bytes, 0, bytes.length, 0);
     if (end <= 0) {
