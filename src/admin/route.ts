@@ -23,7 +23,15 @@ export interface Route {
   /** With `{name}` for parameters. */
   readonly path: string;
   readonly operationId: string;
-  readonly tag: 'process' | 'services' | 'rollouts' | 'notifications' | 'configuration' | 'events' | 'dashboard';
+  readonly tag:
+    | 'process'
+    | 'services'
+    | 'rollouts'
+    | 'groups'
+    | 'notifications'
+    | 'configuration'
+    | 'events'
+    | 'dashboard';
   readonly summary: string;
   readonly access: Access;
   readonly params: z.ZodObject | null;

@@ -2,6 +2,7 @@ import { openapiDocument } from './openapi.ts';
 import { type Route, route } from './route.ts';
 import { dashboardRoutes } from './routes/dashboard.ts';
 import { gateRoutes } from './routes/gate.ts';
+import { groupRoutes } from './routes/groups.ts';
 import { linkRoutes } from './routes/links.ts';
 import { notificationRoutes } from './routes/notifications.ts';
 import { processRoutes } from './routes/process.ts';
@@ -15,6 +16,7 @@ export const ROUTES: readonly Route[] = [
   ...processRoutes,
   ...serviceRoutes,
   ...rolloutRoutes,
+  ...groupRoutes,
   ...notificationRoutes,
   ...linkRoutes,
   ...gateRoutes,

@@ -1,6 +1,7 @@
-import type { Applied, ServiceView } from '../app/control-plane.ts';
+import type { Applied, GroupView, ServiceView } from '../app/control-plane.ts';
 import { ENDED, type Rollout } from '../rollout/rollout.ts';
 import { extensionLeftMs } from '../rollout/stage-end.ts';
+import { leading } from '../rollout/together.ts';
 import { deadlineLeftMs } from '../rollout/waiting.ts';
 
 /** An applied command with what is asked for most at the top. */
@@ -19,6 +20,28 @@ export function rolloutView(rollout: Rollout) {
     remainingHoldMs: remainingHoldMs(rollout),
     extensionLeftMs: extensionLeftMs(rollout),
     deadlineLeftMs: deadlineLeftMs(rollout),
+  };
+}
+
+/** A group with its newest rollout; see `groupAnswer`. */
+export function groupView(view: GroupView) {
+  return { name: view.name, services: view.services, rollout: groupRolloutView(view) };
+}
+
+/** The newest rollout of a group with where it is as a whole; null before the first. */
+export function groupRolloutView({ name, rollouts }: GroupView) {
+  const lead = leading(rollouts);
+  if (lead?.group === undefined) return null;
+  return {
+    id: lead.group.id,
+    group: name,
+    actor: lead.actor,
+    startedAt: lead.startedAt,
+    phase: lead.position.phase,
+    stage: 'stage' in lead.position ? lead.position.stage : null,
+    reason: reasonOf(lead),
+    decidedBy: lead.service,
+    rollouts: Object.fromEntries(rollouts.map((rollout) => [rollout.service, rolloutView(rollout)])),
   };
 }
 

@@ -1,15 +1,33 @@
 import type { Config } from '../config/config.ts';
 import type { RolloutChange } from '../rollout/journal.ts';
 import { stopAtOnce } from '../rollout/operate.ts';
-import type { Phase } from '../rollout/rollout.ts';
+import type { Phase, Rollout } from '../rollout/rollout.ts';
 import type { NewEvent } from '../store/store.ts';
 import { desiredService, effectiveService, own, withService } from './desired/effective.ts';
-import { runningRollout } from './desired/rollouts.ts';
+import { newestRollout, runningRollout } from './desired/rollouts.ts';
 import type { DesiredState } from './desired.ts';
 import { proposeUpdate } from './rollout-proposal.ts';
 
 /** From here on a rollout ends by itself, with or without its old side. */
 const DECIDED: ReadonlySet<Phase> = new Set(['promoting', 'draining']);
+
+/** Both sides are there, and of those that it goes together with, too. */
+function isWhole(rollout: Rollout, config: Config, desired: DesiredState): boolean {
+  const { group } = rollout;
+  if (group === undefined) return hasSides(rollout, config);
+  return (
+    own(config.groups, group.name) !== undefined &&
+    group.services.every((service) => {
+      const member = newestRollout(desiredService(desired, service));
+      return member?.group?.id === group.id && hasSides(member, config);
+    })
+  );
+}
+
+function hasSides({ service, from, to }: Rollout, { services }: Config): boolean {
+  const upstreams = own(services, service)?.upstreams ?? {};
+  return [from, to].every((side) => own(upstreams, side) !== undefined);
+}
 
 /**
  * Ends rollouts one of whose sides left the file while the process was down: there is nothing to go on with, and the
@@ -30,8 +48,7 @@ export function abandonRollouts(
   for (const [name, service] of Object.entries(config.services)) {
     const before = desiredService(next, name);
     const rollout = runningRollout(before);
-    if (rollout === null || DECIDED.has(rollout.position.phase)) continue;
-    if ([rollout.from, rollout.to].every((side) => own(service.upstreams, side) !== undefined)) continue;
+    if (rollout === null || DECIDED.has(rollout.position.phase) || isWhole(rollout, config, desired)) continue;
     const state = { name, config: service, desired: before, effective: effectiveService(service, before) };
     const stopped = proposeUpdate(state, stopAtOnce(rollout, 'config', at), at);
     next = withService(next, name, stopped.desired);

@@ -42,6 +42,21 @@ export interface ControlPlane {
   /** Switches back to the upstream that was stable before the last promoted rollout. */
   undo(service: string, by: Command): Promise<Applied>;
 
+  /** The configured groups by name. */
+  groups(): Readonly<Record<string, GroupView>>;
+  /** Throws `not_found`. */
+  group(name: string): GroupView;
+  /** As `startRollout`, of all services of a group as one. `to`: their candidate, or that of each by its name. */
+  startGroupRollout(
+    group: string,
+    to: string | Readonly<Record<string, string>>,
+    plan: unknown,
+    by: Command & { readonly replace?: boolean },
+  ): Promise<GroupView>;
+  operateGroup(group: string, action: GroupAction, by: Command): Promise<GroupView>;
+  /** Switches every service back to what was stable before the last promoted rollout of the group. */
+  undoGroup(group: string, by: Command): Promise<GroupView>;
+
   /** Reads the configuration file again. Never throws for a bad file: the answer says what is wrong. */
   reload(by: Command): Promise<ConfigStatus>;
 
@@ -102,6 +117,16 @@ export interface RolloutJournal {
 }
 
 export type RolloutAction = 'promote' | 'abort' | 'pause' | 'resume' | 'retry';
+
+export type GroupAction = Exclude<RolloutAction, 'retry'>;
+
+/** Services that are released as one. */
+export interface GroupView {
+  readonly name: string;
+  readonly services: readonly string[];
+  /** Of the newest release, running or ended, one for each service; empty before the first. */
+  readonly rollouts: readonly Rollout[];
+}
 
 export interface Command {
   /** Token name or `loopback`. */

@@ -5,15 +5,17 @@ import type { Runner } from '../rollout/runner.ts';
 import { followLink, linkedAction } from './commands/action-links.ts';
 import { deadLetters, redeliver } from './commands/dead-letters.ts';
 import { drainUpstream, enableUpstream, evictPins, waitUntilDrained } from './commands/drain.ts';
+import { groupConfig, operateGroup, startGroupRollout, undoGroup } from './commands/group.ts';
 import { reload } from './commands/reload.ts';
 import { operateRollout, startRollout, undoRollout } from './commands/rollout.ts';
 import { switchUpstream } from './commands/switch.ts';
 import { changeTargets } from './commands/targets.ts';
 import { changeWeights } from './commands/weights.ts';
 import type { ConfigFile } from './config-file.ts';
-import type { Applied, ControlPlane } from './control-plane.ts';
+import type { Applied, ControlPlane, GroupView } from './control-plane.ts';
 import type { Core } from './core.ts';
 import type { Notifier } from './notifications/notifier.ts';
+import { groupView } from './views/group-view.ts';
 import { overview } from './views/overview.ts';
 import { findRollout } from './views/rollout.ts';
 import { serviceView } from './views/service-view.ts';
@@ -44,6 +46,14 @@ export function createControl(parts: ControlParts): ControlPlane {
     return rollout;
   };
 
+  const group = (name: string): GroupView => groupView(core, name, groupConfig(core, name).services);
+
+  const movedTogether = (name: string): GroupView => {
+    const view = group(name);
+    for (const service of view.services.slice(0, 1)) void runner.judge(service);
+    return view;
+  };
+
   return {
     overview: () => overview(core, { startedAt, config: file.status(), unrouted }),
     service: (name) => serviceView(core, core.service(name)),
@@ -69,6 +79,24 @@ export function createControl(parts: ControlParts): ControlPlane {
       return { rollout, entries: store.journal(rollout.id, after, limit) };
     },
     undo: (service, by) => undoRollout(core, service, by),
+    groups: () => {
+      const groups = Object.entries(core.current().config.groups);
+      return Object.fromEntries(groups.map(([name, { services }]) => [name, groupView(core, name, services)]));
+    },
+    group,
+    async startGroupRollout(name, to, plan, by) {
+      const parsed = (service: string) => parsePlan(plan, core.service(service).config.rollout);
+      await startGroupRollout(core, name, { to, plan: parsed, replace: by.replace === true }, by);
+      return movedTogether(name);
+    },
+    async operateGroup(name, action, by) {
+      await operateGroup(core, name, action, by);
+      return movedTogether(name);
+    },
+    async undoGroup(name, by) {
+      await undoGroup(core, name, by);
+      return group(name);
+    },
     linkedAction: (signature) => linkedAction(core, signature),
     followLink: (signature) => {
       const { service } = linkedAction(core, signature);

@@ -106,10 +106,29 @@ export class Core {
    * Changes one service; a proposal of what is there already, with no events, changes nothing. Resolves with the service
    * as it is served then, before the next change. Throws what `decide` throws.
    */
-  changeService(name: string, by: Command, decide: (state: ServiceState) => ServiceProposal | null): Promise<Applied> {
+  async changeService(
+    name: string,
+    by: Command,
+    decide: (state: ServiceState) => ServiceProposal | null,
+  ): Promise<Applied> {
     return this.queue.run(async () => {
-      if (this.commit(() => this.proposeFor(name, by, decide))) await this.publish();
-      return { version: this.parts.publisher.version(), service: serviceView(this, this.service(name)) };
+      await this.change([name], by, ([state]) => [state === undefined ? null : decide(state)]);
+      return this.applied(name);
+    });
+  }
+
+  /**
+   * Changes several services in one commit and one snapshot. `decide` sees them in their order and proposes for each, null
+   * where it stays as it is.
+   */
+  changeServices(
+    names: readonly string[],
+    by: Command,
+    decide: (states: readonly ServiceState[]) => readonly (ServiceProposal | null)[],
+  ): Promise<readonly Applied[]> {
+    return this.queue.run(async () => {
+      await this.change(names, by, decide);
+      return names.map((name) => this.applied(name));
     });
   }
 
@@ -139,23 +158,47 @@ export class Core {
     return this.queue.idle();
   }
 
-  private proposeFor(
-    name: string,
+  private async change(
+    names: readonly string[],
     by: Command,
-    decide: (state: ServiceState) => ServiceProposal | null,
+    decide: (states: readonly ServiceState[]) => readonly (ServiceProposal | null)[],
+  ): Promise<void> {
+    const propose = (): Proposal | null => {
+      const states = names.map((name) => serviceOf(this.state, name));
+      for (const name of names) this.expectVersion(name, by);
+      return this.merged(states, by, decide(states));
+    };
+    if (this.commit(propose)) await this.publish();
+  }
+
+  private applied(name: string): Applied {
+    return { version: this.parts.publisher.version(), service: serviceView(this, this.service(name)) };
+  }
+
+  /** Proposals for several services as one; null when they change nothing. */
+  private merged(
+    states: readonly ServiceState[],
+    by: Command,
+    proposals: readonly (ServiceProposal | null)[],
   ): Proposal | null {
-    const before = serviceOf(this.state, name);
-    this.expectVersion(name, by);
-    const proposal = decide(before);
-    if (proposal === null) return null;
-    if (sameValue(proposal.desired, before.desired) && (proposal.events ?? []).length === 0) return null;
-    const after = effectiveService(before.config, proposal.desired);
     const at = this.parts.clock.wallMs();
-    const events = [...(proposal.events ?? []), ...routingEvents(before.effective, after)].map(
-      (event): NewEvent => ({ actor: by.actor, ...event, service: name, at }),
-    );
-    const desired = withService(this.state.desired, name, proposal.desired);
-    return { desired, events, journal: proposal.journal ?? [] };
+    let { desired } = this.state;
+    const events: NewEvent[] = [];
+    const journal: RolloutChange[] = [];
+    let isNothing = true;
+    states.forEach((before, i) => {
+      const proposal = proposals[i] ?? null;
+      if (proposal === null) return;
+      if (sameValue(proposal.desired, before.desired) && (proposal.events ?? []).length === 0) return;
+      isNothing = false;
+      journal.push(...(proposal.journal ?? []));
+      const after = effectiveService(before.config, proposal.desired);
+      desired = withService(desired, before.name, proposal.desired);
+      for (const event of [...(proposal.events ?? []), ...routingEvents(before.effective, after)]) {
+        events.push({ actor: by.actor, ...event, service: before.name, at });
+      }
+    });
+    return isNothing ? null : { desired, events, journal };
   }
 
   private commit(decide: (current: Current) => Proposal | null): boolean {

@@ -41,6 +41,7 @@ export function buildConfig(settings: Settings, { directory, tls, targetTls }: S
     services: mapValues(settings.services, (service, name) =>
       toService(service, name, targetTls.get(name) ?? TRUST_SYSTEM),
     ),
+    groups: mapValues(settings.groups, ({ services }) => ({ services })),
   };
 }
 

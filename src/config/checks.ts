@@ -34,7 +34,23 @@ export function checkSettings(settings: Settings, clean: Clean): Finding[] {
       ...checkService(service, admin, cleanHere).map((finding) => ({ ...finding, path: [...here, ...finding.path] })),
     );
   }
-  return findings;
+  return [...findings, ...checkGroups(settings, clean)];
+}
+
+/** Groups of services that are not there, or twice. */
+function checkGroups({ groups, services }: Settings, clean: Clean): Finding[] {
+  const names = Object.keys(services);
+  return Object.entries(groups).flatMap(([group, members]) =>
+    members.services.flatMap((service, i): Finding[] => {
+      const path: Path = ['groups', group, 'services', i];
+      if (!clean(...path) || !clean('services')) return [];
+      if (members.services.indexOf(service) < i) return [{ path, message: `${service} is there twice; remove one` }];
+      if (names.includes(service)) return [];
+      const meant = suggest(service, names);
+      const mend = meant === null ? `write one of ${names.join(', ')}` : `did you mean ${meant}?`;
+      return [{ path, message: `there is no service ${service}; ${mend}` }];
+    }),
+  );
 }
 
 /** What is allowed but likely not meant. For settings without mistakes. */

@@ -25,6 +25,13 @@ export interface Config {
   readonly webhooks: Readonly<Record<string, WebhookConfig>>;
   readonly notifications: readonly NotificationConfig[];
   readonly services: Readonly<Record<string, ServiceConfig>>;
+  /** Services that are released as one. */
+  readonly groups: Readonly<Record<string, GroupConfig>>;
+}
+
+export interface GroupConfig {
+  /** Two at least, each of them configured. */
+  readonly services: readonly string[];
 }
 
 export interface PrometheusConfig {

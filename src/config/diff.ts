@@ -50,6 +50,7 @@ export function describeChanges(before: Config, after: Config): readonly string[
     ...keyed('webhook', before.webhooks, after.webhooks, webhookLines),
     ...(isDeepStrictEqual(before.notifications, after.notifications) ? [] : ['notifications changed']),
     ...keyed('service', before.services, after.services, serviceLines),
+    ...keyed('group', before.groups, after.groups, (was, is) => listed('service', was.services, is.services)),
   ];
 }
 

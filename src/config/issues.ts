@@ -12,6 +12,7 @@ export function describeIssue(issue: z.core.$ZodRawIssue): string {
     case 'invalid_value':
       return notOneOf(issue.input, issue.values.map(String));
     case 'too_small':
+      if (Array.isArray(issue.input) && issue.input.length > 0) return `is too short; give at least ${issue.minimum}`;
       return issue.origin === 'string' || issue.origin === 'array'
         ? `is empty; give at least ${issue.minimum === 1 ? 'one' : issue.minimum}${issue.origin === 'array' ? '' : ' character'}`
         : `${shown(issue.input)} is too small; at least ${issue.minimum}`;

@@ -196,6 +196,10 @@ export const configSchema = object({
   webhooks: webhooksSchema,
   notifications: notificationsSchema,
   services: z.record(name(), serviceSchema).describe('The applications whose traffic is managed, by name.'),
+  groups: z
+    .record(name(), object({ services: z.array(name()).min(2).max(100).describe('Names of services, in order.') }))
+    .prefault({})
+    .describe('Services that are promoted and rolled back as one, by the name of the group.'),
 });
 
 export type Settings = z.output<typeof configSchema>;

@@ -2,7 +2,7 @@ import type { RolloutPlan } from '../config/config.ts';
 import { TealgateError } from '../platform/errors.ts';
 import { NO_COUNTS } from './counts.ts';
 import type { RolloutUpdate } from './ports.ts';
-import type { Rollout } from './rollout.ts';
+import type { Rollout, RolloutGroup } from './rollout.ts';
 
 export interface NewRollout {
   readonly service: string;
@@ -16,13 +16,14 @@ export interface NewRollout {
   readonly at: number;
   /** Ids of rollouts that the store knows; the new one differs from all of them. */
   readonly taken: readonly string[];
+  readonly group?: RolloutGroup;
 }
 
 /**
  * A rollout that has not begun: `pending`, with nothing moved. Once it is stored, the runner takes it from there.
  * Throws `conflict` when the candidate is the stable upstream already.
  */
-export function createRollout({ service, from, to, plan, actor, at, taken }: NewRollout): Rollout {
+export function createRollout({ service, from, to, plan, actor, at, taken, group }: NewRollout): Rollout {
   if (from === to) {
     throw new TealgateError('conflict', `${to} is already the stable upstream of ${service}`, {
       details: { service, to },
@@ -41,16 +42,24 @@ export function createRollout({ service, from, to, plan, actor, at, taken }: New
     guards: [],
     guardStates: {},
     transitions: [],
+    ...(group === undefined ? {} : { group }),
   };
 }
 
 /** The update that stores a new rollout in front of those before it, with its `rollout.created` event. */
 export function created(rollout: Rollout): RolloutUpdate {
-  const { id, from, to, actor, plan } = rollout;
+  const { id, from, to, actor, plan, group } = rollout;
+  const data = {
+    rollout: id,
+    from,
+    to,
+    strategy: plan.strategy,
+    ...(group === undefined ? {} : { group: group.name }),
+  };
   return {
     rollout,
     changes: [],
-    events: [{ type: 'rollout.created', actor, data: { rollout: id, from, to, strategy: plan.strategy } }],
+    events: [{ type: 'rollout.created', actor, data }],
   };
 }
 

@@ -14,6 +14,14 @@ export interface RolloutPorts {
    * only then is the snapshot published. Resolves with the rollout when every worker serves it.
    */
   update(service: string, decide: (rollout: Rollout | null) => RolloutUpdate | null): Promise<Rollout | null>;
+  /**
+   * Like `update`, for several services in one commit and one snapshot: `decide` sees the newest rollout of each, in their
+   * order, and returns what each becomes, null where it stays; or null for no change at all.
+   */
+  updateTogether(
+    services: readonly string[],
+    decide: (rollouts: readonly (Rollout | null)[]) => readonly (RolloutUpdate | null)[] | null,
+  ): Promise<void>;
   /** Attempts on an upstream since the process started, all workers together; they never decrease. */
   counts(service: string, upstream: string): Counts;
   /** No request and no upgraded connection left on an upstream that drains. */

@@ -20,6 +20,8 @@ export interface Tick {
   readonly closes?: true;
   /** What was asked elsewhere, by the name of the guard it is for; JSON that its kind reads. Absent: nothing new. */
   readonly observations?: Readonly<Record<string, unknown>>;
+  /** Judge and let time pass, but stay: others that go with this rollout are not ready. */
+  readonly stay?: true;
 }
 
 /**
@@ -65,7 +67,8 @@ export function advanceTo(rollout: Rollout, stage: number, cause: Cause): Step {
 function judgeAndGoOn(rollout: Rollout, seen: Tick, at: number): Step {
   const { rollout: judged, events } = judge(rollout, seen);
   const against = failing(judged.guards).find((evidence) => speaksAgainst(evidence, rollout));
-  const step = against === undefined ? goOn(judged, seen.elapsedMs, at) : rollBack(judged, against, at);
+  const on = seen.stay === true ? letTimePass : goOn;
+  const step = against === undefined ? on(judged, seen.elapsedMs, at) : rollBack(judged, against, at);
   return { ...step, events: [...events, ...step.events] };
 }
 
@@ -77,6 +80,21 @@ function goOn(rollout: Rollout, elapsedMs: number, at: number): Step {
       return stayPaused(rollout, elapsedMs, at);
     default:
       return goOnReturning(rollout, elapsedMs, at);
+  }
+}
+
+function letTimePass(rollout: Rollout, elapsedMs: number): Step {
+  const { position, plan } = rollout;
+  if (elapsedMs === 0) return within(rollout);
+  switch (position.phase) {
+    case 'progressing':
+      return within({ ...rollout, position: { ...position, heldMs: position.heldMs + elapsedMs } });
+    case 'paused': {
+      if (plan.deadlineMs === undefined) return within(rollout);
+      return within({ ...rollout, position: { ...position, waitedMs: (position.waitedMs ?? 0) + elapsedMs } });
+    }
+    default:
+      return within(rollout);
   }
 }
 

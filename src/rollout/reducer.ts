@@ -1,4 +1,5 @@
 import { smokeFailed, smokePassed, start } from './checking.ts';
+import { type Followed, follow } from './follow.ts';
 import { type Call, operator } from './operator.ts';
 import { type Tick, tick } from './progress.ts';
 import { drained, switched } from './promotion.ts';
@@ -14,6 +15,7 @@ export type RolloutEvent =
   | { readonly type: 'drained' }
   /** The proxy was down in between. Nothing moves; the audit trail says so. */
   | { readonly type: 'interrupted' }
+  | Followed
   | Call;
 
 /**
@@ -38,6 +40,9 @@ export function transition(rollout: Rollout, event: RolloutEvent, at: number): S
       return drained(rollout, at);
     case 'interrupted':
       return interrupted(rollout);
+    case 'taken_back':
+    case 'paused_too':
+      return follow(rollout, event, at);
     case 'promote':
     case 'abort':
     case 'pause':

@@ -116,6 +116,18 @@ export interface Rollout {
   readonly transitions: readonly Transition[];
   /** Answers of the last smoke check; absent before it. */
   readonly smoke?: readonly SmokeResult[];
+  /** Present where several services are released as one. */
+  readonly group?: RolloutGroup;
+}
+
+/** What rollouts that go together have in common. */
+export interface RolloutGroup {
+  /** As it is configured. */
+  readonly name: string;
+  /** `g` and the id of the first member's rollout. */
+  readonly id: string;
+  /** The services, in their order. */
+  readonly services: readonly string[];
 }
 
 export type Position =

@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../platform/clock.ts';
 import { Meter } from './meter.ts';
-import type { RolloutPorts } from './ports.ts';
+import type { RolloutPorts, RolloutUpdate } from './ports.ts';
 import { type RolloutEvent, transition } from './reducer.ts';
 import type { Rollout, SmokeResult } from './rollout.ts';
 import { runSmoke } from './smoke.ts';
 import { effectsOf } from './step.ts';
+import { transitionTogether } from './together.ts';
 import { told } from './told.ts';
 
 /** Drives the rollouts of all services: looks at each, performs what it is owed, and stores what it becomes. */
@@ -75,7 +76,7 @@ class RolloutRunner implements Runner {
     const stop = (): void => this.#stop.abort();
     if (signal.aborted) stop();
     signal.addEventListener('abort', stop, { once: true });
-    await Promise.all(this.#running().map((service) => this.#takeUp(service)));
+    await Promise.all(this.#runningServices().map((service) => this.#takeUp(service)));
     while (!this.#stop.signal.aborted) {
       // Not awaited: a slow smoke request of one service must not keep another from being judged.
       void this.tick();
@@ -86,18 +87,33 @@ class RolloutRunner implements Runner {
   }
 
   async judge(service: string): Promise<boolean> {
-    const look = this.#looks.get(service);
-    if (look === undefined) return this.#begin(service);
+    const unit = this.#unitOf(service);
+    const look = this.#looks.get(unit.key);
+    if (look === undefined) return this.#begin(unit);
     // The look under way may have read its counts before what the caller wants judged.
     look.again = true;
     return look.done;
   }
 
   async tick(): Promise<void> {
-    await Promise.all(this.#running().map((service) => this.#looks.get(service)?.done ?? this.#begin(service)));
+    await Promise.all(this.#running().map((unit) => this.#looks.get(unit.key)?.done ?? this.#begin(unit)));
   }
 
-  #running(): readonly string[] {
+  /** What runs, each group once. */
+  #running(): readonly Unit[] {
+    const units = this.#runningServices().map((service) => this.#unitOf(service));
+    return [...new Map(units.map((unit) => [unit.key, unit])).values()];
+  }
+
+  #unitOf(service: string): Unit {
+    const group = this.#ports.rollout(service)?.group;
+    // A name has no blank, so no service is taken for a group.
+    return group === undefined
+      ? { key: service, group: null, services: [service] }
+      : { key: `group ${group.id}`, group: group.id, services: group.services };
+  }
+
+  #runningServices(): readonly string[] {
     try {
       return this.#ports.running();
     } catch (error) {
@@ -118,36 +134,40 @@ class RolloutRunner implements Runner {
     }
   }
 
-  #begin(service: string): Promise<boolean> {
+  #begin(unit: Unit): Promise<boolean> {
     const look: Look = { again: false, done: Promise.resolve(false) };
-    this.#looks.set(service, look);
-    look.done = this.#lookUntilStill(service, look);
+    this.#looks.set(unit.key, look);
+    look.done = this.#lookUntilStill(unit, look);
     return look.done;
   }
 
-  async #lookUntilStill(service: string, look: Look): Promise<boolean> {
+  async #lookUntilStill(unit: Unit, look: Look): Promise<boolean> {
     let finished = false;
     do {
       look.again = false;
       finished = false;
       try {
-        await this.#look(service);
+        await this.#look(unit);
         finished = !this.#stop.signal.aborted;
-        this.#failures.delete(service);
+        this.#failures.delete(unit.key);
       } catch (error) {
-        if (!this.#stop.signal.aborted) this.#report(service, error);
+        if (!this.#stop.signal.aborted) this.#report(unit.key, error);
       }
     } while (look.again && !this.#stop.signal.aborted);
     // In the same turn as the last look at `again`, so that no call to judge() falls between the two.
-    this.#looks.delete(service);
+    this.#looks.delete(unit.key);
     return finished;
   }
 
-  /** Performs what the rollout is owed, and what it is owed after that, until it has to wait. */
-  async #look(service: string): Promise<void> {
+  /** Performs what is owed, and what is owed after that, until it has to wait. */
+  async #look({ group, services }: Unit): Promise<void> {
     for (let moves = 0; moves < MOST_MOVES && !this.#stop.signal.aborted; moves++) {
-      const rollout = this.#ports.rollout(service);
-      if (rollout === null || !(await this.#perform(rollout))) return;
+      const rollouts = services.flatMap((service) => this.#ports.rollout(service) ?? []);
+      const [rollout] = rollouts;
+      if (rollout === undefined) return;
+      const members = group === null ? [] : rollouts.filter((member) => member.group?.id === group);
+      const moved = group === null ? this.#perform(rollout) : this.#performTogether(members);
+      if (!(await moved)) return;
     }
   }
 
@@ -174,7 +194,7 @@ class RolloutRunner implements Runner {
   }
 
   async #check(rollout: Rollout): Promise<boolean> {
-    const results = await this.#whileWaiting(rollout, this.#smokeResults(rollout));
+    const results = await this.#whileWaiting([rollout], this.#smokeResults(rollout));
     if (results === null) return false;
     const passed = results.every((result) => result.ok);
     return this.#update(rollout, (current) => {
@@ -183,19 +203,67 @@ class RolloutRunner implements Runner {
     });
   }
 
+  /** The same for rollouts that go together: what each is owed, and what all of them become by it. */
+  async #performTogether(members: readonly Rollout[]): Promise<boolean> {
+    const asked = members.filter(({ position }) => position.phase === 'checking');
+    const answers = await this.#whileWaiting(
+      members,
+      Promise.all(asked.map(async (member) => [member.id, await this.#smokeResults(member)] as const)),
+    );
+    if (answers === null) return false;
+    const smoke = new Map(answers);
+    return this.#updateTogether(members, (member, isDue) =>
+      this.#happened(member, smoke.get(member.id) ?? null, isDue),
+    );
+  }
+
+  /** What there is to tell of a rollout that goes together with others; null for nothing. */
+  #happened(rollout: Rollout, smoke: readonly SmokeResult[] | null, isDue: boolean): RolloutEvent | null {
+    const [effect] = effectsOf(rollout);
+    switch (effect?.kind) {
+      case 'start':
+        return { type: 'start' };
+      case 'smoke':
+        if (smoke === null) return this.#tick(rollout, isDue);
+        this.#meter.begin(rollout);
+        return { type: smoke.every(({ ok }) => ok) ? 'smoke_passed' : 'smoke_failed', results: smoke };
+      case 'watch':
+        return this.#tick(rollout, isDue);
+      case 'confirm_switch':
+        return { type: 'switched' };
+      case 'await_drain':
+        if (this.#ports.drained(rollout.service, effect.upstream)) return { type: 'drained' };
+        return this.#tick(rollout, isDue);
+      case undefined:
+        this.#forget(rollout.service);
+        return null;
+    }
+  }
+
   /** What is waited for, however long it takes, with the clock of the deadline going; null when it was given up. */
-  async #whileWaiting<T>(rollout: Rollout, awaited: Promise<T>): Promise<T | null> {
-    if (rollout.plan.deadlineMs === undefined) return awaited;
+  async #whileWaiting<T>(rollouts: readonly Rollout[], awaited: Promise<T>): Promise<T | null> {
+    if (rollouts.every(({ plan }) => plan.deadlineMs === undefined)) return awaited;
     for (;;) {
       const look = new AbortController();
       const timer = delay(LOOK_MS, null, { signal: look.signal }).catch(() => null);
       const outcome = await Promise.race([awaited.then((value) => ({ value })), timer]);
       look.abort();
       if (outcome !== null) return outcome.value;
-      const current = this.#ports.rollout(rollout.service);
-      if (current?.id !== rollout.id || current.position.phase !== rollout.position.phase) return null;
-      if (await this.#watch(current)) return null;
+      if (!rollouts.every((rollout) => this.#isWhereItWas(rollout)) || (await this.#letWait(rollouts))) return null;
     }
+  }
+
+  #isWhereItWas({ id, service, position }: Rollout): boolean {
+    const current = this.#ports.rollout(service);
+    return current?.id === id && current.position.phase === position.phase;
+  }
+
+  #letWait(rollouts: readonly Rollout[]): Promise<boolean> {
+    const [rollout] = rollouts;
+    if (rollout === undefined) return Promise.resolve(false);
+    if (rollout.group !== undefined)
+      return this.#updateTogether(rollouts, (member, isDue) => this.#happened(member, null, isDue));
+    return this.#watch(this.#ports.rollout(rollout.service) ?? rollout);
   }
 
   /** Once per rollout and process, so that a store that fails does not make us ask the candidate again and again. */
@@ -213,18 +281,49 @@ class RolloutRunner implements Runner {
   }
 
   async #watch(rollout: Rollout): Promise<boolean> {
-    const { service } = rollout;
-    const sinceMs = this.#clock.monotonicMs() - (this.#persistedMs.get(service) ?? Number.NEGATIVE_INFINITY);
-    const isDue = sinceMs >= PERSIST_MS;
-    const tick = (current: Rollout): RolloutEvent => ({
-      type: 'tick',
-      ...this.#meter.read(current),
-      ...(isDue ? { closes: true } : {}),
+    const isDue = this.#isDue(rollout);
+    const seen = transition(rollout, this.#tick(rollout, isDue), this.#clock.wallMs());
+    if (!isWorthStoring(rollout, seen, isDue)) return false;
+    return this.#update(rollout, (current) => this.#tick(current, isDue));
+  }
+
+  /** What was seen since the last tick; `isDue`: it is stored, whatever it is. */
+  #tick(rollout: Rollout, isDue: boolean): RolloutEvent {
+    return { type: 'tick', ...this.#meter.read(rollout), ...(isDue ? { closes: true } : {}) };
+  }
+
+  #isDue({ service }: Rollout): boolean {
+    const persistedMs = this.#persistedMs.get(service) ?? Number.NEGATIVE_INFINITY;
+    return this.#clock.monotonicMs() - persistedMs >= PERSIST_MS;
+  }
+
+  /** As `#update`, for rollouts that go together: told to all of them or to none. */
+  async #updateTogether(
+    members: readonly Rollout[],
+    happened: (current: Rollout, isDue: boolean) => RolloutEvent | null,
+  ): Promise<boolean> {
+    const isDue = members.some((member) => this.#isDue(member));
+    const tell = (rollouts: readonly Rollout[]): readonly RolloutUpdate[] =>
+      transitionTogether(
+        rollouts.map((rollout) => ({ rollout, event: happened(rollout, isDue) })),
+        this.#clock.wallMs(),
+      );
+    const seen = tell(members);
+    if (!seen.some((update, i) => isWorthStoring(members[i], update, isDue))) return false;
+    const outcome = { stored: false, moved: false };
+    const services = members.map(({ service }) => service);
+    await this.#ports.updateTogether(services, (rollouts) => {
+      outcome.stored = false;
+      const current = rollouts.filter((rollout) => rollout !== null);
+      if (!members.every(({ id }, i) => rollouts[i]?.id === id)) return null;
+      const updates = tell(current);
+      outcome.stored = true;
+      outcome.moved = updates.some(({ rollout }, i) => hasMoved(rollout, current[i]));
+      return updates.map((update, i) => (update.rollout === current[i] && update.events.length === 0 ? null : update));
     });
-    const seen = transition(rollout, tick(rollout), this.#clock.wallMs());
-    if (seen.rollout === rollout) return false;
-    if (seen.events.length === 0 && seen.changes.length === 0 && !isDue) return false;
-    return this.#update(rollout, tick);
+    if (!outcome.stored) return false;
+    for (const service of services) this.#persistedMs.set(service, this.#clock.monotonicMs());
+    return outcome.moved;
   }
 
   /**
@@ -240,7 +339,7 @@ class RolloutRunner implements Runner {
       const update = told(current, happened(current), this.#clock.wallMs());
       if (update.rollout === current && update.events.length === 0) return null;
       outcome.stored = true;
-      outcome.moved = update.rollout.transitions.length > current.transitions.length;
+      outcome.moved = hasMoved(update.rollout, current);
       return update;
     });
     if (!outcome.stored) return false;
@@ -264,11 +363,32 @@ class RolloutRunner implements Runner {
   }
 }
 
+/** What is looked at as one: a service, or the services of a group. */
+interface Unit {
+  readonly key: string;
+  /** Of the rollouts; null for a service by itself. */
+  readonly group: string | null;
+  readonly services: readonly string[];
+}
+
 interface Look {
   /** Someone asked while it was under way. */
   again: boolean;
   /** Whether the last look was finished. */
   done: Promise<boolean>;
+}
+
+/** What merely grew is stored when it is due. */
+function isWorthStoring(
+  before: Rollout | undefined,
+  { rollout, events, changes }: RolloutUpdate,
+  isDue: boolean,
+): boolean {
+  return events.length > 0 || changes.length > 0 || (isDue && rollout !== before);
+}
+
+function hasMoved(rollout: Rollout, before: Rollout | undefined): boolean {
+  return rollout.transitions.length > (before?.transitions.length ?? 0);
 }
 
 function withoutTargets(upstream: string): SmokeResult {

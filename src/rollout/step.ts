@@ -34,6 +34,7 @@ export type Reason =
   | 'conclusive'
   | 'no_traffic'
   | 'deadline'
+  | 'group'
   | 'operator'
   | 'switched'
   | 'drained';

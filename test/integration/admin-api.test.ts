@@ -151,6 +151,7 @@ describe('If-Match', () => {
       switch: { to: 'green' },
       setTargets: ['http://127.0.0.1:1'],
       startRollout: { to: 'green' },
+      startGroupRollout: { to: { shop: 'green' } },
     };
     for (const { method, path, operationId } of commands) {
       const url = pathOf(path);
@@ -351,6 +352,7 @@ describe('what is not a call', () => {
 const pathOf = (pattern: string): string =>
   pattern
     .replace('{service}', 'shop')
+    .replace('{group}', 'release')
     .replace('{upstream}', 'green')
     .replace('{rollout}', 'current')
     .replace('{id}', 'msg_1')
@@ -365,11 +367,16 @@ describe('every call', () => {
       switch: { to: 'green' },
       setTargets: ['http://127.0.0.1:1'],
       startRollout: { to: 'green' },
+      startGroupRollout: { to: { shop: 'green' } },
     };
     for (const { method, path, operationId, success } of ROUTES) {
       if (success.schema === null || success.contentType === 'text/event-stream') continue;
       const url = pathOf(path);
-      if (operationId === 'startRollout') await admin.call('POST', `${SHOP}/switch`, { body: { to: 'blue' } });
+      if (operationId.startsWith('start')) {
+        await admin.call('POST', `${SHOP}/rollouts/current/abort`);
+        await admin.call('POST', `${SHOP}/switch`, { body: { to: 'blue' } });
+      }
+      if (operationId === 'undoGroup') await admin.call('POST', `${SHOP}/rollouts/current/promote`);
       const options = method === 'GET' ? {} : { body: bodies[operationId] ?? {} };
       const answer = await admin.call(method, url, options);
       expect(answer.status, `${operationId}: ${answer.text}`).toBe(success.status);

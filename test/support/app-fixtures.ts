@@ -64,6 +64,7 @@ export function configOf(...services: ServiceConfig[]): Config {
     store: { path: ':memory:' },
     workers: 1,
     accessLog: false,
+    groups: {},
     shutdown: { readinessDelayMs: 0, drainTimeoutMs: 1000, closeSpreadMs: 1000 },
     prometheus: {},
     webhooks: {},

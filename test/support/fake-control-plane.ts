@@ -4,6 +4,8 @@ import type {
   ConfigStatus,
   ControlPlane,
   DeadLetter,
+  GroupAction,
+  GroupView,
   JournalPage,
   LedgerView,
   LinkedAction,
@@ -304,6 +306,38 @@ export class FakeControlPlane implements ControlPlane, MetricsSource {
       of.rollouts[0] = this.operated(of, rollout, action, by.actor);
     });
     return this.newest(service);
+  }
+
+  /** There is one group, `release`, of one service, `shop`. */
+  groups(): Readonly<Record<string, GroupView>> {
+    return { release: this.group('release') };
+  }
+
+  group(name: string): GroupView {
+    if (name !== 'release') throw new TealgateError('not_found', `there is no group "${name}" in the configuration`);
+    const group = { name, id: 'g1', services: ['shop'] };
+    const { rollout } = this.service('shop');
+    return { name, services: group.services, rollouts: rollout === null ? [] : [{ ...rollout, group }] };
+  }
+
+  async startGroupRollout(
+    group: string,
+    to: string | Readonly<Record<string, string>>,
+    plan: unknown,
+    by: Command,
+  ): Promise<GroupView> {
+    await this.startRollout('shop', typeof to === 'string' ? to : (to.shop ?? ''), plan, by);
+    return this.group(group);
+  }
+
+  async operateGroup(group: string, action: GroupAction, by: Command): Promise<GroupView> {
+    await this.operateRollout('shop', action, by);
+    return this.group(group);
+  }
+
+  async undoGroup(group: string, by: Command): Promise<GroupView> {
+    await this.undo('shop', by);
+    return this.group(group);
   }
 
   undo(service: string, by: Command): Promise<Applied> {

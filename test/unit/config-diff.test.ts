@@ -32,6 +32,25 @@ describe('what a reload changes, in words', () => {
       ['service api removed'],
     ],
     [
+      top('  api: {hosts: [api.x], upstreams: {v1: {weight: 1, targets: [http://a]}}}'),
+      top(
+        '  api: {hosts: [api.x], upstreams: {v1: {weight: 1, targets: [http://a]}}}\ngroups: {all: {services: [shop, api]}}',
+      ),
+      ['group all added'],
+    ],
+    [
+      service('rollout: {deadline: 4h}'),
+      service('rollout: {onInconclusive: pause, extend: 5m, keepWarm: 1h, rollback: {ramp: 30s}, onNoTraffic: hold}'),
+      [
+        'service shop: rollout: on inconclusive advance → pause',
+        'service shop: rollout: extend 0s → 5m',
+        'service shop: rollout: on no traffic advance → hold',
+        'service shop: rollout: deadline 4h → none',
+        'service shop: rollout: keep warm 0s → 1h',
+        'service shop: rollout: ramp of a rollback 0s → 30s',
+      ],
+    ],
+    [
       service(''),
       service('stable: blue\nhosts: [a.x]\npaths: [/, /b]'),
       ['service shop: host a.x added', 'service shop: path /b added'],

@@ -35,6 +35,7 @@ describe('what a configuration becomes', () => {
       store: { path: '/etc/tealgate/tealgate.db' },
       workers: 1,
       accessLog: true,
+      groups: {},
       shutdown: { readinessDelayMs: 0, drainTimeoutMs: 30_000, closeSpreadMs: 10_000 },
       services: {
         shop: {

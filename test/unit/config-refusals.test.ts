@@ -22,6 +22,15 @@ describe('what is refused, where and with what mend', () => {
       'a: 1\n---\nb: 2\n',
       ['2:1 : a second document begins here; a configuration is one document, remove the `---`'],
     ],
+    [
+      'a group of services that are not there, or twice',
+      top('groups: {release: {services: [shop, shpo, shop]}, one: {services: [shop]}}'),
+      [
+        '5:37 groups.release.services[1]: there is no service shpo; did you mean shop?',
+        '5:43 groups.release.services[2]: shop is there twice; remove one',
+        '5:67 groups.one.services: is too short; give at least 2',
+      ],
+    ],
     ['an unclosed quote', 'services: "x\n', ['2:1 : is not valid YAML: Missing closing "quote']],
     [
       'two keys on one line',
@@ -71,7 +80,7 @@ describe('what is refused, where and with what mend', () => {
       'an unknown key',
       top('frobnicate: 2'),
       [
-        '5:1 frobnicate: is not a known key; known here: listeners, admin, store, workers, accessLog, shutdown, prometheus, webhooks, notifications, services',
+        '5:1 frobnicate: is not a known key; known here: listeners, admin, store, workers, accessLog, shutdown, prometheus, webhooks, notifications, services, groups',
       ],
     ],
     ['a key of a later version', top('flags: {}'), ['5:1 flags: is not supported yet; remove it']],

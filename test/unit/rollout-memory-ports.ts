@@ -89,6 +89,14 @@ export class MemoryPorts implements RolloutPorts {
     return result;
   }
 
+  /** There is one service here. */
+  async updateTogether(
+    _services: readonly string[],
+    decide: (rollouts: readonly (Rollout | null)[]) => readonly (RolloutUpdate | null)[] | null,
+  ): Promise<void> {
+    await this.update(SERVICE, (rollout) => decide([rollout])?.[0] ?? null);
+  }
+
   counts(_service: string, upstream: string): Counts {
     return this.ledger.get(upstream) ?? { trials: 0, errors: 0 };
   }

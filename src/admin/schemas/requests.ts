@@ -75,5 +75,21 @@ export const startRolloutBody = z
     examples: [{ to: 'green', stages: [{ weight: 10, hold: '5m' }, { weight: 100 }] }],
   });
 
+export const groupParams = z.object({ group: inPath('Name of the group.') });
+
+export const startGroupBody = z
+  .looseObject({
+    to: z
+      .union([z.string().min(1).max(200), z.record(z.string().max(200), z.string().min(1).max(200))])
+      .describe('The candidate of all services, or that of each by the name of the service.'),
+    replace: z.boolean().exactOptional().describe('Aborts rollouts that run, and starts these in the same step.'),
+  })
+  .meta({
+    id: 'StartGroupRollout',
+    description:
+      'The candidates, and any keys of the plan to override for all of them, written as in the configuration.',
+    examples: [{ to: 'green' }, { to: { shop: 'green', cart: 'v2' } }],
+  });
+
 /** For calls that need no body: none, or an empty object. */
 export const emptyBody = z.strictObject({}).optional();

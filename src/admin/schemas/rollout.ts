@@ -142,6 +142,10 @@ const rolloutObject = z.strictObject({
   guardStates: z.record(z.string(), z.unknown()).describe('What each guard keeps between looks, by name.'),
   transitions: z.array(transition),
   smoke: z.array(smokeResult).exactOptional(),
+  group: z
+    .strictObject({ name: z.string(), id: z.string(), services: z.array(z.string()) })
+    .exactOptional()
+    .describe('Present where several services are released as one.'),
 });
 
 export const rolloutSchema = rolloutObject.meta({ id: 'Rollout' }) satisfies z.ZodType<Rollout>;
@@ -183,3 +187,25 @@ export const journalAnswer = z
     entries: z.array(journalEntry).describe('Oldest first, at most 500; none after the last.'),
   })
   .meta({ id: 'RolloutJournal', description: 'What moved a rollout, so that it can be computed again.' });
+
+export const groupRolloutAnswer = z
+  .strictObject({
+    id: z.string(),
+    group: z.string(),
+    actor: z.string(),
+    startedAt: at,
+    phase: z
+      .enum(PHASES)
+      .describe('Of the service that is furthest behind; once all have ended, of the one that decided.'),
+    stage: z.int().min(0).nullable().describe('From 0; null before the first.'),
+    reason: z.string().nullable(),
+    decidedBy: z.string().describe('The service whose phase and reason these are.'),
+    rollouts: z.record(z.string(), rolloutAnswer).describe('By service.'),
+  })
+  .meta({ id: 'GroupRollout' });
+
+export const groupAnswer = z
+  .strictObject({ name: z.string(), services: z.array(z.string()), rollout: groupRolloutAnswer.nullable() })
+  .meta({ id: 'Group' });
+
+export const groupsAnswer = z.strictObject({ groups: z.array(groupAnswer) }).meta({ id: 'Groups' });

@@ -1,5 +1,5 @@
 import { TealgateError } from '../../platform/errors.ts';
-import type { Rollout } from '../../rollout/rollout.ts';
+import { ENDED, type Rollout } from '../../rollout/rollout.ts';
 import type { ServiceState } from '../core.ts';
 import { own } from '../desired/effective.ts';
 import { runningRollout } from '../desired/rollouts.ts';
@@ -23,6 +23,13 @@ export function refuseForRolloutSides(state: ServiceState, upstream: string, wha
   if (rollout !== null && (rollout.from === upstream || rollout.to === upstream)) {
     throw ruledByRollout(state, rollout, what);
   }
+}
+
+/** Throws `conflict` for the rollout of one service that goes together with others. */
+export function refuseAlone({ service, group, position }: Rollout, what: string): void {
+  if (group === undefined || ENDED.has(position.phase)) return;
+  const message = `cannot ${what} the rollout of ${service} alone: it goes together with those of group ${group.name}; ${what} the group`;
+  throw new TealgateError('conflict', message, { details: { group: group.name } });
 }
 
 function ruledByRollout({ name }: ServiceState, rollout: Rollout, what: string): TealgateError {

@@ -118,6 +118,12 @@ function brokenRollouts(core: Core, file: Config): string[] {
     const rollout = runningRollout(desiredService(desired, service));
     if (rollout === null) return [];
     const upstreams = Object.keys(file.services[service]?.upstreams ?? {});
+    const { group } = rollout;
+    if (group !== undefined && file.groups[group.name] === undefined) {
+      return [
+        `groups.${group.name} is missing, but its rollout is ${rollout.position.phase}; abort it first, or wait until it has ended`,
+      ];
+    }
     const missing = [rollout.from, rollout.to].filter((side) => !upstreams.includes(side));
     if (missing.length === 0) return [];
     const where = `services.${service}${missing.length === 1 ? `.upstreams.${missing[0]}` : ''}`;

@@ -9,7 +9,7 @@ import { effectiveService, own } from '../desired/effective.ts';
 import { newestRollout, runningRollout } from '../desired/rollouts.ts';
 import { proposeUpdate } from '../rollout-proposal.ts';
 import { expectReachable } from './reachable.ts';
-import { expectUpstream } from './refuse.ts';
+import { expectUpstream, refuseAlone } from './refuse.ts';
 import { switchUpstream } from './switch.ts';
 
 export async function startRollout(
@@ -21,8 +21,8 @@ export async function startRollout(
 ): Promise<Applied> {
   const decide = (current: ServiceState): ServiceProposal => {
     const at = core.parts.clock.wallMs();
-    const stopped = by.replace === true ? stopRunning(current, by.actor, at) : null;
-    const state = stopped === null ? current : after(current, stopped);
+    const nothing = { state: current, events: [], journal: [] };
+    const { state, events, journal } = by.replace === true ? afterStopping(current, by.actor, at) : nothing;
     expectStartable(state, to);
     const taken = state.desired.rollouts.map(({ id }) => id);
     const from = state.effective.stable;
@@ -30,8 +30,8 @@ export async function startRollout(
     const proposal = proposeUpdate(state, created(rollout), at);
     return {
       ...proposal,
-      events: [...(stopped?.events ?? []), ...(proposal.events ?? [])],
-      journal: [...(stopped?.journal ?? []), ...(proposal.journal ?? [])],
+      events: [...events, ...(proposal.events ?? [])],
+      journal: [...journal, ...(proposal.journal ?? [])],
     };
   };
   const state = core.service(service);
@@ -40,14 +40,22 @@ export async function startRollout(
   return core.changeService(service, by, decide);
 }
 
-/** Aborts what runs, to make room in the same commit; null when nothing does. Throws `conflict` once it is promoting. */
-function stopRunning(state: ServiceState, actor: string, at: number): ServiceProposal | null {
-  const running = runningRollout(state.desired);
-  return running === null ? null : proposeUpdate(state, stopAtOnce(running, actor, at), at);
+interface AfterStopping {
+  readonly state: ServiceState;
+  readonly events: NonNullable<ServiceProposal['events']>;
+  readonly journal: NonNullable<ServiceProposal['journal']>;
 }
 
-function after(state: ServiceState, { desired }: ServiceProposal): ServiceState {
-  return { ...state, desired, effective: effectiveService(state.config, desired) };
+/**
+ * What is left when a rollout that runs is aborted to make room, in the same commit. Throws `conflict` once it is promoting,
+ * and when it goes together with others.
+ */
+export function afterStopping(state: ServiceState, actor: string, at: number): AfterStopping {
+  const running = runningRollout(state.desired);
+  if (running === null) return { state, events: [], journal: [] };
+  refuseAlone(running, 'replace');
+  const { desired, events = [], journal = [] } = proposeUpdate(state, stopAtOnce(running, actor, at), at);
+  return { state: { ...state, desired, effective: effectiveService(state.config, desired) }, events, journal };
 }
 
 /** `expect` throws where the rollout is not as the caller has seen it. */
@@ -66,6 +74,7 @@ export async function operateRollout(
     const rollout = newestRollout(state.desired);
     by.expect?.(rollout);
     if (rollout === null) throw new TealgateError('conflict', `${service} never had a rollout; start one`);
+    refuseAlone(rollout, action);
     const at = core.parts.clock.wallMs();
     const update = operate(rollout, action, by.actor, at);
     if (update.rollout === rollout) return null;
@@ -94,7 +103,7 @@ export async function undoRollout(core: Core, service: string, by: Command): Pro
 }
 
 /** Throws `conflict` or `not_found`. */
-function expectStartable(state: ServiceState, to: string): void {
+export function expectStartable(state: ServiceState, to: string): void {
   expectUpstream(state, to);
   const running = runningRollout(state.desired);
   if (running !== null) {

@@ -122,6 +122,7 @@ const rollout = z.object({
       evidence: z.array(storedEvidenceSchema),
     }),
   ),
+  group: z.object({ name: z.string(), id: z.string(), services: z.array(z.string()) }).exactOptional(),
 });
 
 const service = z.object({

@@ -27,6 +27,16 @@ export function rolloutPorts(core: Core): RolloutPorts {
       });
       return view.rollout;
     },
+    async updateTogether(services, decide) {
+      await core.changeServices(services, BY_ITSELF, (states) => {
+        const updates = decide(states.map(({ desired }) => newestRollout(desired)));
+        const at = clock.wallMs();
+        return states.map((state, i) => {
+          const update = updates?.[i] ?? null;
+          return update === null ? null : proposeUpdate(state, update, at);
+        });
+      });
+    },
     counts(service, upstream) {
       const entry = upstreamEntry(service, upstream);
       if (entry === undefined) return { trials: 0, errors: 0, slow: 0 };

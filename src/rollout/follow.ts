@@ -1,0 +1,62 @@
+import { type Tick, tick } from './progress.ts';
+import { heldOf, type Phase, type Rollout, type SmokeResult } from './rollout.ts';
+import { ITSELF, move, type Step, unchanged } from './step.ts';
+import { takeBack, takeBackAtOnce } from './take-back.ts';
+
+/** What other rollouts did that this one goes together with. `seen`: what it saw itself meanwhile. */
+export type Followed =
+  /** One of them was taken back; `because` is where that led it. */
+  | { readonly type: 'taken_back'; readonly because: Phase; readonly seen: Tick | null }
+  /** One of them waits for somebody. `smoke`: answers of the smoke requests, which have passed. */
+  | {
+      readonly type: 'paused_too';
+      readonly reason: 'gate' | 'inconclusive';
+      readonly seen: Tick | null;
+      readonly smoke: readonly SmokeResult[] | null;
+    };
+
+export function follow(rollout: Rollout, event: Followed, at: number): Step {
+  const { seen } = event;
+  const stayed = seen === null ? unchanged(rollout) : tick(rollout, { ...seen, stay: true }, at);
+  const step =
+    event.type === 'taken_back' ? takenBack(stayed.rollout, event.because, at) : pausedToo(stayed.rollout, event, at);
+  return { ...step, events: [...stayed.events, ...step.events] };
+}
+
+/** → aborted or rolled_back, like the other one: by a ramp where that one has time for its own. */
+function takenBack(rollout: Rollout, because: Phase, at: number): Step {
+  const cause = { reason: 'group', actor: ITSELF, at } as const;
+  switch (rollout.position.phase) {
+    case 'pending':
+    case 'checking':
+      return takeBackAtOnce(rollout, 'aborted', cause);
+    case 'progressing':
+    case 'paused': {
+      const end = because === 'aborted' || because === 'failed' ? 'aborted' : 'rolled_back';
+      return because === 'returning' ? takeBack(rollout, end, cause) : takeBackAtOnce(rollout, end, cause);
+    }
+    default:
+      return unchanged(rollout);
+  }
+}
+
+/** → paused where it is; before the first stage, if it has come no further. */
+function pausedToo(rollout: Rollout, { reason, smoke }: Extract<Followed, { type: 'paused_too' }>, at: number): Step {
+  const { position } = rollout;
+  const cause = { reason, actor: ITSELF, at };
+  const paused = { phase: 'paused', reason, sinceAt: at } as const;
+  switch (position.phase) {
+    case 'checking':
+      return move(
+        { ...rollout, ...(smoke === null ? {} : { smoke }) },
+        { ...paused, stage: 0, heldMs: 0, unbegun: true },
+        cause,
+        [],
+      );
+    case 'progressing':
+    case 'paused':
+      return move(rollout, { ...heldOf(position), ...paused }, cause, []);
+    default:
+      return unchanged(rollout);
+  }
+}

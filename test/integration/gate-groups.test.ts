@@ -1,0 +1,184 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { startGate } from '../../src/app/gate.ts';
+import {
+  collect,
+  get,
+  openGate,
+  openTarget,
+  startLoad,
+  type Target,
+  type TestGate,
+  until,
+  writeGateFile,
+} from '../support/gate.ts';
+
+const BY = { actor: 'test' };
+
+/** Two services by path, released as one; and the answers of their green sides. */
+function file(blue: Target, green: { readonly shop: Target; readonly cart: Target }) {
+  const service = (name: 'shop' | 'cart') => ({
+    paths: [`/${name}`],
+    upstreams: { blue: { weight: 100, targets: [blue.url] }, green: { weight: 0, targets: [green[name].url] } },
+    drain: { timeout: '1s' },
+  });
+  return {
+    services: { shop: service('shop'), cart: service('cart') },
+    groups: { release: { services: ['shop', 'cart'] } },
+  };
+}
+
+const phases = (test: TestGate) => test.control.group('release').rollouts.map(({ position }) => position.phase);
+const all = (test: TestGate, phase: string) => phases(test).length === 2 && phases(test).every((one) => one === phase);
+const weights = (test: TestGate) => ['shop', 'cart'].map((name) => test.control.service(name).upstreams.green?.weight);
+
+describe('a group', () => {
+  it('is promoted as one, and undone as one', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate(file(blue, { shop: green, cart: green }));
+    const stages = [{ weight: 50, hold: '50ms' }, { weight: 100 }];
+    await test.control.startGroupRollout('release', 'green', { stages, guards: 'none' }, BY);
+    await until(() => all(test, 'promoted'), 'the promotion');
+    expect(weights(test)).toEqual([100, 100]);
+    const undone = await test.control.undoGroup('release', BY);
+    expect(undone.rollouts).toHaveLength(2);
+    expect(weights(test)).toEqual([0, 0]);
+    expect((await get(`${test.url}/cart`)).body).toBe('blue');
+    await test.control.undoGroup('release', BY);
+    await test.control.switchTo('shop', 'green', BY);
+    expect((await test.control.undoGroup('release', BY)).services).toEqual(['shop', 'cart']);
+    expect(weights(test)).toEqual([0, 0]);
+  });
+
+  it('is rolled back as one: no snapshot has one of them back and the other not', async () => {
+    await using blue = await openTarget('blue');
+    await using good = await openTarget('green');
+    await using broken = await openTarget((_, response) => response.writeHead(500).end('broken'));
+    await using test = await openGate(file(blue, { shop: good, cart: broken }));
+    const plan = { stages: [{ weight: 50, hold: '1h' }] };
+    await test.control.startGroupRollout('release', 'green', plan, BY);
+    await until(() => all(test, 'progressing'), 'the first stage');
+    const load = startLoad(`${test.url}/cart`, 2);
+    await until(() => all(test, 'rolled_back'), 'the rollback');
+    await load.stop();
+    expect(weights(test)).toEqual([0, 0]);
+    const [shop, cart] = test.control.group('release').rollouts;
+    expect(shop?.position).toMatchObject({ reason: 'group' });
+    expect(cart?.position).toMatchObject({ reason: 'error_rate' });
+    expect(test.control.service('shop').version).toBe(test.control.service('cart').version);
+  });
+
+  it('waits in a stage for the member that is not ready', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate(file(blue, { shop: green, cart: green }));
+    const stages = [{ weight: 50, minRequests: 5 }, { weight: 100 }];
+    await test.control.startGroupRollout('release', { shop: 'green', cart: 'green' }, { stages, guards: 'none' }, BY);
+    for (let n = 0; n < 20; n++) await get(`${test.url}/shop`);
+    const counted = () => test.control.group('release').rollouts[0]?.counts.candidate.trials;
+    await until(() => counted() === 10, 'the look at the requests of shop');
+    expect(all(test, 'progressing')).toBe(true);
+    for (let n = 0; n < 10; n++) await get(`${test.url}/cart`);
+    await until(() => all(test, 'promoted'), 'the promotion');
+  });
+
+  it('is operated as one, and its members not alone', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate(file(blue, { shop: green, cart: green }));
+    const plan = { stages: [{ weight: 50, hold: '1h' }] };
+    await expect(test.control.operateGroup('release', 'pause', BY)).rejects.toThrow('never had a rollout');
+    await test.control.startGroupRollout('release', 'green', plan, BY);
+    await until(() => all(test, 'progressing'), 'the first stage');
+    await expect(test.control.operateRollout('shop', 'abort', BY)).rejects.toThrow('group release');
+    await expect(test.control.startRollout('shop', 'green', plan, { ...BY, replace: true })).rejects.toThrow(
+      'group release',
+    );
+    await expect(test.control.startGroupRollout('release', 'green', plan, BY)).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    for (const action of ['pause', 'pause', 'resume'] as const) await test.control.operateGroup('release', action, BY);
+    expect(all(test, 'progressing')).toBe(true);
+    await test.control.operateGroup('release', 'abort', BY);
+    expect(all(test, 'aborted')).toBe(true);
+    await expect(test.control.undoGroup('release', BY)).rejects.toThrow('nothing to undo');
+  });
+
+  it('is refused as a whole when one of its services cannot begin, and then nothing has begun', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    const gone = await openTarget('gone');
+    await gone.close();
+    await using test = await openGate(file(blue, { shop: green, cart: gone }));
+    const start = (to: string | Record<string, string>, plan = {}) =>
+      test.control.startGroupRollout('release', to, plan, BY);
+    await expect(start('green')).rejects.toThrow(/ECONNREFUSED/);
+    await expect(start({ shop: 'green' })).rejects.toMatchObject({ code: 'bad_request' });
+    await expect(start({ shop: 'green', cart: 'red' })).rejects.toMatchObject({ code: 'not_found' });
+    await expect(test.control.startGroupRollout('all', 'green', {}, BY)).rejects.toMatchObject({ code: 'not_found' });
+    expect(test.control.group('release').rollouts).toEqual([]);
+    expect(weights(test)).toEqual([0, 0]);
+  });
+
+  it('keeps its members together over a restart, also without its entry in the file', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'tealgate-'));
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    const config = file(blue, { shop: green, cart: green });
+    const configPath = await writeGateFile(directory, config);
+    const open = () => startGate({ configPath, stdout: collect([]) });
+    const first = await open();
+    await first.control.startGroupRollout('release', 'green', { stages: [{ weight: 50, hold: '1h' }] }, BY);
+    const places = (gate: typeof first) => gate.control.group('release').rollouts.map(({ position }) => position.phase);
+    await until(() => places(first).every((phase) => phase === 'progressing'), 'the first stage');
+    await first.stop();
+    const second = await open();
+    expect(places(second)).toEqual(['progressing', 'progressing']);
+    await second.control.operateGroup('release', 'pause', BY);
+    expect(places(second)).toEqual(['paused', 'paused']);
+    await second.stop();
+    await writeGateFile(directory, { services: config.services });
+    const third = await open();
+    for (const name of ['shop', 'cart']) {
+      expect(third.control.service(name).rollout?.position).toMatchObject({ phase: 'aborted' });
+    }
+    await third.stop();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  it('is driven over the admin API', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate(file(blue, { shop: green, cart: green }));
+    const call = async (method: string, path: string, body?: object) => {
+      const init = { method, headers: { 'content-type': 'application/json' } };
+      const answer = await fetch(
+        `${test.adminUrl}${path}`,
+        body === undefined ? init : { ...init, body: JSON.stringify(body) },
+      );
+      return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+    };
+    expect((await call('GET', '/v1/groups/release/rollouts/current')).status).toBe(404);
+    const body = { to: 'green', stages: [{ weight: 50, hold: '1h' }] };
+    const started = await call('POST', '/v1/groups/release/rollouts', body);
+    expect(started).toMatchObject({ status: 201, body: { group: 'release', rollouts: { shop: {}, cart: {} } } });
+    await until(() => all(test, 'progressing'), 'the first stage');
+    const current = await call('GET', '/v1/groups/release/rollouts/current');
+    expect(current.body).toMatchObject({
+      phase: 'progressing',
+      stage: 0,
+      rollouts: { cart: { phase: 'progressing' } },
+    });
+    expect((await call('POST', '/v1/groups/release/rollouts/current/abort', {})).body).toMatchObject({
+      phase: 'aborted',
+      reason: 'operator',
+    });
+    expect((await call('GET', '/v1/groups')).body).toMatchObject({
+      groups: [{ name: 'release', rollout: { phase: 'aborted' } }],
+    });
+    expect((await call('POST', '/v1/groups/release/undo', {})).status).toBe(409);
+  });
+});
