@@ -46,15 +46,22 @@ export function buildConfig(settings: Settings, { directory, tls, targetTls }: S
 }
 
 function toListener(listener: Settings['listeners'][number], tls: TlsConfig | null): ListenerConfig {
-  const { address, trustedProxies, proxyProtocol, timeouts, limits } = listener;
+  const { address, http2, trustedProxies, proxyProtocol, timeouts, limits } = listener;
   return {
     host: address.host,
     port: address.port,
     trustedProxies,
     proxyProtocol: proxyProtocol === 'required' ? 'required' : proxyProtocol ? 'optional' : 'off',
     timeouts: { headMs: timeouts.head, bodyMs: timeouts.body, keepAliveMs: timeouts.keepAlive },
-    limits: { headBytes: limits.head, fields: limits.fields, bodyBytes: limits.body, connections: limits.connections },
+    limits: {
+      headBytes: limits.head,
+      fields: limits.fields,
+      bodyBytes: limits.body,
+      connections: limits.connections,
+      streams: limits.streams,
+    },
     tls,
+    http2: http2 ?? listener.tls !== undefined,
   };
 }
 

@@ -75,9 +75,13 @@ export interface ListenerConfig {
     readonly fields: number;
     readonly bodyBytes: number;
     readonly connections: number;
+    /** Requests at once on one HTTP/2 connection. */
+    readonly streams: number;
   };
   /** Null for plain HTTP. */
   readonly tls: TlsConfig | null;
+  /** Clients may speak HTTP/2. */
+  readonly http2: boolean;
 }
 
 export interface TlsConfig {

@@ -171,6 +171,7 @@ function listenerLines(before: readonly ListenerConfig[], after: readonly Listen
   return keyed('listener', byAddress(before), byAddress(after), (was, is) => [
     ...tlsLines(was.tls, is.tls),
     ...listed('trusted proxy', was.trustedProxies, is.trustedProxies),
+    ...changed('HTTP/2', onOff(was.http2), onOff(is.http2), RESTART),
     ...changed('PROXY protocol', was.proxyProtocol, is.proxyProtocol, RESTART),
     ...changed('head timeout', ...durations(was.timeouts.headMs, is.timeouts.headMs)),
     ...changed('body timeout', ...durations(was.timeouts.bodyMs, is.timeouts.bodyMs)),
@@ -179,6 +180,7 @@ function listenerLines(before: readonly ListenerConfig[], after: readonly Listen
     ...changed('field limit', was.limits.fields, is.limits.fields),
     ...changed('body limit', formatSize(was.limits.bodyBytes), formatSize(is.limits.bodyBytes)),
     ...changed('connection limit', was.limits.connections, is.limits.connections),
+    ...changed('stream limit', was.limits.streams, is.limits.streams),
   ]);
 }
 

@@ -74,7 +74,6 @@ const NOUNS: Readonly<Record<string, string>> & { readonly string: string; reado
 
 /** Keys of the design that later versions read; refused rather than ignored. */
 const LATER: ReadonlySet<string> = new Set([
-  'http2',
   'proxyProtocol',
   'metric',
   'webhook',

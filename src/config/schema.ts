@@ -18,6 +18,12 @@ const listenerSchema = object({
   tls: tlsSchema
     .optional()
     .describe('HTTP over TLS; without it plain HTTP. Changed files are taken over by themselves.'),
+  http2: z
+    .boolean()
+    .optional()
+    .describe(
+      'Clients may speak HTTP/2: over TLS where they ask for it, on by default; without TLS by prior knowledge, off by default.',
+    ),
   trustedProxies: z
     .array(text(parseNetwork))
     .prefault([])
@@ -44,6 +50,7 @@ const listenerSchema = object({
       .prefault('none')
       .describe('Size of a request body.'),
     connections: count(1, 1_000_000).prefault(10_000).describe('Open client connections, over all workers.'),
+    streams: count(1, 10_000).prefault(100).describe('Requests at once on one HTTP/2 connection.'),
   })
     .prefault({})
     .describe('How much clients may send: 413 or 431 beyond it; connections beyond theirs are closed.'),

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { ClientSocket } from './client-socket.ts';
 
 /** Below this many octets a loop beats the call into `Buffer.copy`. */
 const LOOP_LIMIT = 24;
@@ -63,7 +63,7 @@ export class ByteWriter {
    * when the call returns, as plain TCP has. Then the scratch buffer itself is given to it, and left to it if that one
    * write was not.
    */
-  sendTo(socket: Socket, atOnce: boolean): boolean {
+  sendTo(socket: Pick<ClientSocket, 'write' | 'writableLength'>, atOnce: boolean): boolean {
     if (!atOnce || socket.writableLength > 0) return socket.write(this.take());
     const flushed = socket.write(this.#view());
     if (socket.writableLength > 0) this.#lend();

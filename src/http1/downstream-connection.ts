@@ -1,7 +1,8 @@
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { BodyReader } from './body-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import { LF } from './bytes.ts';
+import type { ClientSocket } from './client-socket.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import { Head, INCOMPLETE, NO_LENGTH, REFUSED } from './head.ts';
 import { ReadBuffer } from './read-buffer.ts';
@@ -61,9 +62,9 @@ const HELD_BYTES = 16 * 1024;
 export class DownstreamConnection implements Timed {
   deadlineMs: number;
   deadlineIndex = -1;
-  readonly socket: Socket;
+  readonly socket: ClientSocket;
   /** The TCP socket beneath `socket`, where that is a TLS socket: only this one can be reset. */
-  carrier: Socket;
+  carrier: ClientSocket;
   readonly options: DownstreamOptions;
   readonly reader = new BodyReader();
   /** The client's; of its proxy where nobody said more. */
@@ -86,6 +87,8 @@ export class DownstreamConnection implements Timed {
   #buffered: Buffer = EMPTY;
   #waiting: Waiting = 'request';
   #halfClosed = false;
+  /** The rest of the request body has all the time it takes. */
+  #patient = false;
   /** While lingering: what was still to be written at the last look. */
   #unsentBytes = 0;
   #closed = false;
@@ -95,7 +98,7 @@ export class DownstreamConnection implements Timed {
   /** Guards against a request that is answered at once from within #pump. */
   #pumping = false;
 
-  constructor(socket: Socket, options: DownstreamOptions, handler: RequestHandler, deadlines: Deadlines) {
+  constructor(socket: ClientSocket, options: DownstreamOptions, handler: RequestHandler, deadlines: Deadlines) {
     this.socket = socket;
     this.carrier = socket;
     this.options = options;
@@ -108,13 +111,18 @@ export class DownstreamConnection implements Timed {
     socket.on('close', this.#onClose);
     socket.on('end', this.#onEnd);
     socket.on('drain', this.#onDrain);
+    this.#reads = socket instanceof Socket ? this.#readInto(socket) : null;
+    if (this.#reads === null) socket.on('data', this.#onData);
+  }
+
+  /** Null where the socket cannot. */
+  #readInto(socket: Socket): ReadBuffer | null {
     const reads = new ReadBuffer(false);
     const isInto = readInto(socket, reads.current, {
-      take: (length) => this.#onRead(reads, length),
+      take: (length) => this.#onRead(socket, reads, length),
       next: () => reads.next(this.reader.done),
     });
-    this.#reads = isInto ? reads : null;
-    if (!isInto) socket.on('data', this.#onData);
+    return isInto ? reads : null;
   }
 
   /** No request is in progress and none has begun to arrive. */
@@ -180,8 +188,14 @@ export class DownstreamConnection implements Timed {
   resumeBody(): void {
     this.socket.resume();
     if (this.reader.done) return;
-    this.deadlineMs = performance.now() + this.options.timeouts.bodyMs;
+    if (!this.#patient) this.deadlineMs = performance.now() + this.options.timeouts.bodyMs;
     if (this.#held) this.#letGo();
+  }
+
+  /** The request goes on for as long as its response does (gRPC): that the client is silent meanwhile is no stall. */
+  awaitBodyPatiently(): void {
+    this.#patient = true;
+    this.deadlineMs = Number.POSITIVE_INFINITY;
   }
 
   /** The client reads too slowly: it must take something within the body timeout. */
@@ -227,7 +241,7 @@ export class DownstreamConnection implements Timed {
   }
 
   /** Takes the socket away for a tunnel. `rest`: what the client sent behind the request head. */
-  detach(): { socket: Socket; rest: Buffer } {
+  detach(): { socket: ClientSocket; rest: Buffer } {
     const { socket } = this;
     socket.off('error', noop);
     socket.off('close', this.#onClose);
@@ -273,10 +287,10 @@ export class DownstreamConnection implements Timed {
     this.carrier.resetAndDestroy();
   }
 
-  #onRead(reads: ReadBuffer, length: number): boolean {
+  #onRead(socket: Socket, reads: ReadBuffer, length: number): boolean {
     const { current } = reads;
     reads.note(length);
-    if (this.#detached) return this.socket.push(Buffer.from(current.subarray(0, length)));
+    if (this.#detached) return socket.push(Buffer.from(current.subarray(0, length)));
     this.#receive(current, length);
     return true; // back-pressure is by `pauseBody`
   }
@@ -309,7 +323,7 @@ export class DownstreamConnection implements Timed {
       this.#active?.onRequestBodyFailed(400, 'malformed chunked body');
       return;
     }
-    this.deadlineMs = performance.now() + this.options.timeouts.bodyMs;
+    if (!this.#patient) this.deadlineMs = performance.now() + this.options.timeouts.bodyMs;
     this.#keep(buf, end, to);
     this.#noteBody();
     this.#active?.onRequestBody(buf, this.reader);
@@ -434,7 +448,7 @@ export class DownstreamConnection implements Timed {
   };
 
   readonly #onDrain = (): void => {
-    if (this.#waiting === 'response') this.deadlineMs = Number.POSITIVE_INFINITY;
+    if (this.#waiting === 'response' || this.#patient) this.deadlineMs = Number.POSITIVE_INFINITY;
     this.#active?.onDownstreamDrain();
   };
 

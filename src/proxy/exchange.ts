@@ -325,6 +325,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     const mustClose = this.#endsAfterThis(request) || this.#client.endsHere;
     const { isHead, http10 } = request;
     this.#mirror?.capture?.begin(head);
+    if (!this.#up.done && contextOf(this.#client).forwarding.http2) this.#client.awaitBodyPatiently();
     this.#down.begin(head, { isHead, http10, mustClose, extra: this.#extraLines() });
   }
 

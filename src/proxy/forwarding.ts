@@ -26,6 +26,15 @@ export function plainAddress(address: string): string {
   return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address;
 }
 
+/** What a connection is to those behind us, whoever its client is. */
+export interface ClientProtocol {
+  /** Our name in Via. */
+  readonly pseudonym: string;
+  /** The client speaks TLS with us. */
+  readonly secure: boolean;
+  readonly http2: boolean;
+}
+
 /**
  * The forwarding fields of one client connection: Via (RFC 9110 §7.6.3), X-Forwarded-* and Forwarded (RFC 7239).
  * What an untrusted client sent of them is dropped; a trusted proxy's is appended to. For an untrusted client they
@@ -36,18 +45,21 @@ export class ForwardingFields {
   readonly peer: string;
   readonly trusted: boolean;
   readonly #trust: BlockList | null;
+  /** The client speaks HTTP/2 with us. */
+  readonly http2: boolean;
   readonly #via: string;
   readonly #proto: string;
   #host: Buffer = EMPTY;
   #hostName = '';
   #lines: Buffer | null = null;
 
-  constructor(peer: string, trust: BlockList | null, pseudonym: string, proto: 'http' | 'https') {
+  constructor(peer: string, trust: BlockList | null, { pseudonym, secure, http2 }: ClientProtocol) {
     this.peer = plainAddress(peer);
     this.trusted = isTrusted(trust, this.peer);
     this.#trust = trust;
+    this.http2 = http2;
     this.#via = pseudonym;
-    this.#proto = proto;
+    this.#proto = secure ? 'https' : 'http';
   }
 
   /** The host a request is for: lower-case, without port. */
@@ -90,7 +102,7 @@ export class ForwardingFields {
     const forwardedHost = inbound(F.xForwardedHost) || host;
     const port = inbound(F.xForwardedPort);
     return [
-      `Via: 1.${head.minor} ${this.#via}\r\n`,
+      `Via: ${this.http2 ? '2.0' : `1.${head.minor}`} ${this.#via}\r\n`,
       `X-Forwarded-For: ${append(inbound(F.xForwardedFor), this.peer)}\r\n`,
       `X-Forwarded-Proto: ${proto}\r\n`,
       forwardedHost === '' ? '' : `X-Forwarded-Host: ${forwardedHost}\r\n`,

@@ -3,9 +3,11 @@ import { DownstreamConnection } from '../http1/downstream-connection.ts';
 import type { Farewells } from './farewell.ts';
 import { createTrust, ForwardingFields } from './forwarding.ts';
 import type { ConnectionContext, Gateway } from './gateway.ts';
+import { Http2Lane } from './http2-lane.ts';
 import type { ListenerOptions, TlsOptions } from './messages.ts';
+import { PrefaceEntrance } from './preface-entrance.ts';
 import { ProxyEntrance, type ProxyPolicy, type ProxyProtocol } from './proxy-entrance.ts';
-import { TlsEntrance } from './tls-entrance.ts';
+import { isHttp2Agreed, TlsEntrance } from './tls-entrance.ts';
 
 /** Share of the clients that one relief may cost their idle connection. */
 const RELIEF = 1 / 8;
@@ -16,6 +18,9 @@ export class Listener {
   readonly #tls: TlsEntrance | null;
   /** Stands before TLS. */
   readonly #proxied: ProxyEntrance | null;
+  /** Behind the others, on plain listeners that speak HTTP/2. */
+  readonly #preface: PrefaceEntrance | null;
+  readonly #http2: Http2Lane | null;
   /** Whom TCP sockets carry, where a proxy said so. */
   readonly #clients = new WeakMap<Socket, string>();
   readonly #server: Server;
@@ -33,6 +38,8 @@ export class Listener {
     this.#trust = createTrust(options.trustedProxies);
     this.#tls = options.tls === undefined ? null : this.#entrance(options.tls, ticketKeys);
     this.#proxied = options.proxyProtocol === undefined ? null : this.#proxyEntrance(options.proxyProtocol);
+    this.#http2 = options.http2 === undefined ? null : new Http2Lane(gateway);
+    this.#preface = this.#http2 === null || this.#tls !== null ? null : this.#prefaceEntrance();
     this.#server = this.#createServer();
     this.#server.maxConnections = options.limits.connections;
   }
@@ -49,13 +56,19 @@ export class Listener {
     return this.#port;
   }
 
+  /** Connections, of either version. */
+  get size(): number {
+    return this.connections.size + (this.#http2?.size ?? 0);
+  }
+
   /** Neither a connection nor one that is about to be. */
   get empty(): boolean {
-    return this.connections.size === 0 && (this.#tls?.handshaking ?? 0) === 0 && (this.#proxied?.size ?? 0) === 0;
+    const arriving = (this.#tls?.handshaking ?? 0) + (this.#proxied?.size ?? 0) + (this.#preface?.size ?? 0);
+    return this.size === 0 && arriving === 0;
   }
 
   /**
-   * Takes over everything but the address, TLS at all and the PROXY protocol, for connections from now on. Throws for a
+   * Takes over everything but the address, TLS at all, HTTP/2 at all and the PROXY protocol, for connections from now on. Throws for a
    * certificate that cannot be used, and changes nothing.
    */
   update(options: ListenerOptions): void {
@@ -63,6 +76,7 @@ export class Listener {
     this.#options = options;
     this.#trust = createTrust(options.trustedProxies);
     this.#proxied?.update(this.#proxyPolicy());
+    this.#preface?.update(options.timeouts.headMs);
     this.#server.maxConnections = options.limits.connections;
   }
 
@@ -90,6 +104,7 @@ export class Listener {
   dismiss(farewells: Farewells): void {
     this.#farewells = farewells;
     for (const connection of this.connections) this.#sayFarewell(connection, Math.random());
+    this.#http2?.dismiss(farewells);
   }
 
   /** Closes the connections whose time has come and that carry no request. */
@@ -99,23 +114,26 @@ export class Listener {
     for (const connection of this.connections) {
       if (nowMs >= connection.closeAtMs && connection.idle) connection.close();
     }
+    this.#http2?.sweep(nowMs);
   }
 
   /** Closes some of the connections that carry no request, those that were there first. */
   relieve(): void {
     this.#server.maxConnections = this.#options.limits.connections;
-    let left = Math.ceil(this.connections.size * RELIEF);
+    let left = Math.ceil(this.size * RELIEF);
     for (const connection of this.connections) {
       if (left === 0) return;
       if (!connection.idle) continue;
       connection.close();
       left--;
     }
+    this.#http2?.relieve(left);
   }
 
   closeAll(): void {
     this.#abandon();
     for (const connection of this.connections) connection.close();
+    this.#http2?.destroyAll();
   }
 
   /** There is no file descriptor for a client: until the next sweep has made room, whoever comes is turned away. */
@@ -132,6 +150,7 @@ export class Listener {
   #abandon(): void {
     this.#proxied?.abandon();
     this.#tls?.abandon();
+    this.#preface?.abandon();
   }
 
   #sayFarewell(connection: DownstreamConnection, place: number): void {
@@ -146,7 +165,24 @@ export class Listener {
       ticketKeys,
       handshakeMs: this.#options.timeouts.headMs,
       deadlines: this.#gateway.deadlines,
-      onSecure: (socket, carrier) => this.#accept(socket, carrier),
+      http2: this.#options.http2 !== undefined,
+      onSecure: (socket, carrier) => {
+        if (isHttp2Agreed(socket)) this.#acceptHttp2(socket, carrier);
+        else this.#accept(socket, carrier);
+      },
+    });
+  }
+
+  #prefaceEntrance(): PrefaceEntrance {
+    return new PrefaceEntrance(this.#options.timeouts.headMs, {
+      deadlines: this.#gateway.deadlines,
+      onKnown: (socket, http2) => {
+        if (http2) this.#acceptHttp2(socket, socket);
+        else {
+          this.#accept(socket, socket);
+          socket.resume();
+        }
+      },
     });
   }
 
@@ -155,6 +191,8 @@ export class Listener {
     if (proxied === null && this.#tls !== null) return this.#tls.server;
     const options = { allowHalfOpen: true, noDelay: true };
     if (proxied !== null) return createServer(options, (socket) => proxied.take(socket));
+    const preface = this.#preface;
+    if (preface !== null) return createServer(options, (socket) => preface.take(socket));
     return createServer(options, (socket) => this.#accept(socket, socket));
   }
 
@@ -178,6 +216,10 @@ export class Listener {
 
   /** A paused TCP socket whose next octets are the client's. */
   #enter(socket: Socket): void {
+    if (this.#preface !== null) {
+      this.#preface.take(socket);
+      return;
+    }
     if (this.#tls === null) {
       this.#accept(socket, socket);
       socket.resume();
@@ -195,17 +237,16 @@ export class Listener {
     const gateway = this.#gateway;
     const connection = new DownstreamConnection(socket, this.#options, gateway, gateway.deadlines);
     connection.carrier = carrier;
-    const client = this.#proxied === null ? undefined : this.#clients.get(carrier);
+    const client = this.#carried(carrier);
     if (client !== undefined) connection.remoteAddress = client;
     const secure = this.#tls !== null;
     const context: ConnectionContext = {
       exchange: null,
-      forwarding: new ForwardingFields(
-        connection.remoteAddress,
-        this.#trust,
-        gateway.pseudonym,
-        secure ? 'https' : 'http',
-      ),
+      forwarding: new ForwardingFields(connection.remoteAddress, this.#trust, {
+        pseudonym: gateway.pseudonym,
+        secure,
+        http2: false,
+      }),
       secure,
       bodyBytes: this.#options.limits.bodyBytes,
       onClosed: () => this.connections.delete(connection),
@@ -213,5 +254,21 @@ export class Listener {
     connection.context = context;
     this.connections.add(connection);
     this.#sayFarewell(connection, 0); // its handshake lasted into the shutdown: its first response is the last
+  }
+
+  /** Only where HTTP/2 is spoken. */
+  #acceptHttp2(socket: Socket, carrier: Socket): void {
+    if (socket.remoteAddress === undefined) {
+      socket.destroy(); // gone before we looked
+      return;
+    }
+    const client = this.#carried(carrier) ?? socket.remoteAddress;
+    const session = this.#http2?.accept(socket, { client, listener: this.#options, trust: this.#trust });
+    if (this.#farewells !== null) session?.dismiss(this.#farewells.at(0));
+  }
+
+  /** Whom a TCP socket carries, if a proxy said so. */
+  #carried(carrier: Socket): string | undefined {
+    return this.#proxied === null ? undefined : this.#clients.get(carrier);
   }
 }

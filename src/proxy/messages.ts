@@ -36,6 +36,8 @@ export interface ListenerOptions {
   readonly trustedProxies: readonly string[];
   /** Connections tell whom they carry; without it none does. */
   readonly proxyProtocol?: ProxyProtocol;
+  /** HTTP/2, too: over TLS by ALPN, else by prior knowledge. `streams`: requests at once on one connection. */
+  readonly http2?: { readonly streams: number };
   /** HTTP over TLS; without it plain. */
   readonly tls?: TlsOptions;
 }

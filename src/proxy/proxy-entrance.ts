@@ -1,6 +1,7 @@
 import type { BlockList, Socket } from 'node:net';
-import type { Deadlines, Timed } from '../http1/deadlines.ts';
+import type { Deadlines } from '../http1/deadlines.ts';
 import { isTrusted, plainAddress } from './forwarding.ts';
+import { Opening } from './opening.ts';
 import { parseProxyHeader } from './proxy-header.ts';
 
 /** `optional`: trusted proxies may send a header, others cannot. `required`: no connection without one. */
@@ -24,12 +25,10 @@ export interface ProxyEntranceOptions {
   readonly onRefused: (peer: string, why: string) => void;
 }
 
-const EMPTY = Buffer.alloc(0);
-
 /** Where the connections of a listener tell whom they carry, before anything else is read of them. */
 export class ProxyEntrance {
   readonly #options: ProxyEntranceOptions;
-  readonly #arriving = new Set<Arrival>();
+  readonly #arriving = new Set<Opening>();
   #policy: ProxyPolicy;
 
   constructor(policy: ProxyPolicy, options: ProxyEntranceOptions) {
@@ -57,9 +56,7 @@ export class ProxyEntrance {
     const { mode, onPassed } = this.#options;
     const peer = plainAddress(socket.remoteAddress);
     if (isTrusted(this.#policy.trust, peer)) {
-      const options = { ...this.#options, ...this.#policy };
-      const arrival = new Arrival(socket, peer, options, () => this.#arriving.delete(arrival));
-      this.#arriving.add(arrival);
+      this.#arriving.add(this.#arrival(socket, peer));
     } else if (mode === 'optional') onPassed(socket, null);
     else refuse(socket, peer, this.#options, 'not from a trusted proxy');
   }
@@ -68,88 +65,51 @@ export class ProxyEntrance {
   abandon(): void {
     for (const arrival of this.#arriving) arrival.close();
   }
-}
 
-function refuse(socket: Socket, peer: string, { onRefused }: ProxyEntranceOptions, why: string): void {
-  socket.on('error', () => {});
-  socket.destroy();
-  onRefused(peer, why);
-}
-
-/** A connection until its header has been read. */
-class Arrival implements Timed {
-  deadlineIndex = -1;
-  deadlineMs: number;
-  readonly #socket: Socket;
-  readonly #peer: string;
-  readonly #options: ProxyEntranceOptions & ProxyPolicy;
-  readonly #onOver: () => void;
-  #bytes: Buffer = EMPTY;
-
-  constructor(socket: Socket, peer: string, options: ProxyEntranceOptions & ProxyPolicy, onOver: () => void) {
-    this.#socket = socket;
-    this.#peer = peer;
-    this.#options = options;
-    this.#onOver = onOver;
-    this.deadlineMs = performance.now() + options.headMs;
-    options.deadlines.add(this);
-    socket.on('error', noop); // 'close' follows and says it all
-    socket.on('close', this.#end);
-    socket.on('end', this.close);
-    socket.on('data', this.#onData);
-    socket.resume();
+  /** A connection until its header has been read. */
+  #arrival(socket: Socket, peer: string): Opening {
+    const { deadlines, onRefused } = this.#options;
+    const { headMs, headBytes } = this.#policy;
+    return new Opening(socket, {
+      deadlines,
+      waitMs: headMs,
+      onOctets: (arrival, bytes) => this.#onOctets(arrival, bytes, headBytes, peer),
+      onTimeout: (arrival, bytes) => {
+        // Balancers connect and say nothing to see whether we are there; that is no fault.
+        arrival.close();
+        if (bytes.length > 0) onRefused(peer, 'not whole in time');
+      },
+      onOver: (arrival) => this.#arriving.delete(arrival),
+    });
   }
 
-  /** Balancers connect and say nothing to see whether we are there; that is no fault. */
-  onDeadline(): void {
-    if (this.#bytes.length === 0) this.close();
-    else this.#refuse('not whole in time');
-  }
-
-  readonly close = (): void => {
-    this.#end();
-    this.#socket.destroy();
-  };
-
-  readonly #onData = (chunk: Buffer): void => {
-    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
-    const header = parseProxyHeader(this.#bytes, this.#options.headBytes);
+  #onOctets(arrival: Opening, bytes: Buffer, headBytes: number, peer: string): void {
+    const { mode, onPassed, onRefused } = this.#options;
+    const header = parseProxyHeader(bytes, headBytes);
+    const refuseFor = (why: string): void => {
+      arrival.close();
+      onRefused(peer, why);
+    };
     switch (header.kind) {
       case 'incomplete':
         return;
       case 'header':
-        this.#pass(header.client, this.#bytes.subarray(header.length));
+        arrival.pass(bytes.subarray(header.length), (socket) => onPassed(socket, header.client));
         return;
       case 'absent':
-        if (this.#options.mode === 'required') this.#refuse('missing');
-        else this.#pass(null, this.#bytes);
+        if (mode === 'required') refuseFor('missing');
+        else arrival.pass(bytes, (socket) => onPassed(socket, null));
         return;
       case 'refused':
-        this.#refuse(header.why);
+        refuseFor(header.why);
     }
-  };
-
-  #pass(client: string | null, rest: Buffer): void {
-    const socket = this.#socket;
-    this.#end();
-    socket.off('close', this.#end);
-    socket.off('end', this.close);
-    socket.off('data', this.#onData);
-    socket.pause();
-    if (rest.length > 0) socket.unshift(rest);
-    this.#options.onPassed(socket, client);
-    socket.off('error', noop); // only now: whoever took it has its own
   }
+}
 
-  #refuse(why: string): void {
-    this.#end();
-    refuse(this.#socket, this.#peer, this.#options, why);
-  }
-
-  readonly #end = (): void => {
-    this.#options.deadlines.remove(this);
-    this.#onOver();
-  };
+function refuse(socket: Socket, peer: string, { onRefused }: ProxyEntranceOptions, why: string): void {
+  socket.on('error', noop);
+  socket.destroy();
+  onRefused(peer, why);
 }
 
 function noop(): void {}

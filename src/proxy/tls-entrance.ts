@@ -5,8 +5,9 @@ import type { Deadlines, Timed } from '../http1/deadlines.ts';
 import { Certificates } from './certificates.ts';
 import type { TlsOptions } from './messages.ts';
 
-/** What the clients of this listener may agree on by ALPN (RFC 7301); others are refused with an alert. */
+/** What clients may agree on by ALPN (RFC 7301), best first; others are refused with an alert. */
 const PROTOCOLS = ['http/1.1', 'http/1.0'];
+const HTTP2 = 'h2';
 
 export interface TlsSurroundings {
   /** 48 octets that encrypt session tickets, the same in all workers. */
@@ -14,6 +15,8 @@ export interface TlsSurroundings {
   /** For a whole handshake, however it trickles in. */
   readonly handshakeMs: number;
   readonly deadlines: Deadlines;
+  /** HTTP/2 may be agreed on. */
+  readonly http2: boolean;
   /** A handshake is done. `carrier`: the TCP socket beneath. */
   readonly onSecure: (socket: TLSSocket, carrier: Socket) => void;
 }
@@ -30,7 +33,7 @@ export class TlsEntrance {
   #handshakeMs: number;
   #certificates: Certificates;
 
-  constructor(options: TlsOptions, { ticketKeys, handshakeMs, deadlines, onSecure }: TlsSurroundings) {
+  constructor(options: TlsOptions, { ticketKeys, handshakeMs, deadlines, http2, onSecure }: TlsSurroundings) {
     this.#options = options;
     this.#handshakeMs = handshakeMs;
     this.#ticketKeys = ticketKeys;
@@ -38,7 +41,7 @@ export class TlsEntrance {
     this.server = createServer({
       ...this.#certificates.fallback,
       noDelay: true,
-      ALPNProtocols: PROTOCOLS,
+      ALPNProtocols: http2 ? [HTTP2, ...PROTOCOLS] : PROTOCOLS,
       SNICallback: (name, answer) => answer(null, this.#certificates.find(name)),
     });
     this.server.on('connection', (carrier: Socket) => {
@@ -86,6 +89,11 @@ export class TlsEntrance {
     this.#certificates = certificates;
     this.#options = options;
   }
+}
+
+/** Whether HTTP/2 was agreed on. */
+export function isHttp2Agreed(socket: Socket): boolean {
+  return 'alpnProtocol' in socket && socket.alpnProtocol === HTTP2;
 }
 
 /** A connection until TLS stands on it. */

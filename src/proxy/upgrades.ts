@@ -71,7 +71,8 @@ export class UpgradeLane {
     target: Target,
     hooks: HandshakeHooks,
   ): void {
-    const { socket, rest } = client.detach();
+    const { socket: detached, rest } = client.detach();
+    const socket = detached as Socket; // streams of HTTP/2 carry no handshakes
     socket.once('close', contextOf(client).onClosed);
     const onSwitched = (): void => {
       this.#switched.set(peer, () => this.#onTunnel(socket, peer, upstream, target));

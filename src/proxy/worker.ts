@@ -77,7 +77,7 @@ function remove(id: number, listener: Listener, spreadMs: number): void {
   listener.close();
   listeners.delete(id);
   removed.add(listener);
-  const window = farewellWindow(spreadMs, listener.connections.size, Number.POSITIVE_INFINITY);
+  const window = farewellWindow(spreadMs, listener.size, Number.POSITIVE_INFINITY);
   listener.dismiss(new Farewells(performance.now(), window));
 }
 
@@ -101,7 +101,7 @@ function drain(cutAtMs: number, spreadMs: number): void {
   gateway.drain(cutAtMs);
   for (const listener of listeners.values()) listener.close();
   const everyListener = [...listeners.values(), ...removed];
-  const connections = everyListener.reduce((sum, listener) => sum + listener.connections.size, 0);
+  const connections = everyListener.reduce((sum, listener) => sum + listener.size, 0);
   const nowMs = performance.now();
   const farewells = new Farewells(nowMs, farewellWindow(spreadMs, connections, cutAtMs - nowMs));
   for (const listener of everyListener) listener.dismiss(farewells);

@@ -143,6 +143,7 @@ describe('a listener', () => {
     expect((await get(url, { agent: agent() })).body).toBe('blue');
     await test.write(file(blue, { listeners: [secure, { ...secure, address: '127.0.0.2:0' }] }));
     expect((await test.control.reload({ actor: 'test' })).changes).toEqual([
+      'listener 127.0.0.1:0: HTTP/2 off → on (needs a restart)',
       'listener 127.0.0.1:0: TLS off → on (needs a restart)',
     ]);
     expect((await get(test.url)).body).toBe('blue');

@@ -11,8 +11,9 @@ function listener(host: string, port: number): ListenerConfig {
     trustedProxies: [],
     proxyProtocol: 'off',
     timeouts: { headMs: 1, bodyMs: 1, keepAliveMs: 1 },
-    limits: { headBytes: 1, fields: 1, bodyBytes: 1, connections: 1 },
+    limits: { headBytes: 1, fields: 1, bodyBytes: 1, connections: 1, streams: 1 },
     tls: null,
+    http2: false,
   };
 }
 
@@ -26,6 +27,11 @@ describe('listeners', () => {
       [3, '127.0.0.2', 0],
       [1, '127.0.0.1', 40_001],
     ]);
+  });
+
+  it('speak HTTP/2 where the file says so', () => {
+    const [plain, both] = assignListeners([listener('::1', 80), { ...listener('::1', 81), http2: true }], []);
+    expect([plain?.options.http2, both?.options.http2]).toEqual([undefined, { streams: 1 }]);
   });
 
   it('of the same address are told apart by their order', () => {

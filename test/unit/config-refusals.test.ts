@@ -128,9 +128,12 @@ describe('what is refused, where and with what mend', () => {
       ['5:13 listeners[0].address: is missing; write one such as 127.0.0.1:8080'],
     ],
     [
-      'HTTP/2, which comes later',
-      top('listeners: [{address: ":1", http2: true}]'),
-      ['5:29 listeners[0].http2: is not supported yet; remove it'],
+      'HTTP/2 that is neither on nor off',
+      top('listeners: [{address: ":1", http2: h2c, limits: {streams: 0}}]'),
+      [
+        '5:36 listeners[0].http2: is text; give true or false',
+        '5:59 listeners[0].limits.streams: 0 is too small; at least 1',
+      ],
     ],
     [
       'PROXY protocol headers that nobody may send',

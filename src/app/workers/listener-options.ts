@@ -15,7 +15,8 @@ export function assignListeners(configs: readonly ListenerConfig[], known: reado
     const configured = `${config.host} ${config.port}`;
     const at = left.findIndex((listener) => listener.configured === configured);
     const [before] = at < 0 ? [] : left.splice(at, 1);
-    const { timeouts, limits, trustedProxies, proxyProtocol, host, tls } = config;
+    const { timeouts, trustedProxies, proxyProtocol, host, tls, http2 } = config;
+    const { streams, ...limits } = config.limits;
     const id = before?.options.id ?? ++lastId;
     const port = before?.options.port ?? config.port;
     const options: ListenerOptions = {
@@ -26,6 +27,7 @@ export function assignListeners(configs: readonly ListenerConfig[], known: reado
       limits,
       trustedProxies,
       ...(proxyProtocol === 'off' ? {} : { proxyProtocol }),
+      ...(http2 ? { http2: { streams } } : {}),
       ...(tls === null ? {} : { tls: toTlsOptions(tls) }),
     };
     return { configured, options };
