@@ -1,5 +1,6 @@
 import type { RolloutPlan } from '../config/config.ts';
-import { type ErrorRateGuard, guardsOf } from '../config/guards/guard.ts';
+import { type AbsoluteErrorRateGuard, guardsOf } from '../config/guards/guard.ts';
+import { countsAll } from '../rollout/guards/rule.ts';
 import type { Phase, Rollout } from '../rollout/rollout.ts';
 import type { Fuse } from '../traffic/snapshot.ts';
 
@@ -14,7 +15,7 @@ export interface Fuses {
 /** Phases in which the candidate may have traffic and is judged. */
 const ARMED: ReadonlySet<Phase> = new Set(['progressing', 'paused', 'returning']);
 
-export type FuseLimits = (guard: ErrorRateGuard) => readonly number[];
+export type FuseLimits = (guard: AbsoluteErrorRateGuard) => readonly number[];
 
 export function createFuses(limits: FuseLimits): Fuses {
   const armed = new Map<string, { readonly key: string; readonly fuse: Fuse }>();
@@ -38,9 +39,10 @@ export function createFuses(limits: FuseLimits): Fuses {
 }
 
 /** Guards that every attempt on the candidate counts for, so that a worker can tell by itself when they must fail. */
-function braking(plan: RolloutPlan, stage: number): readonly ErrorRateGuard[] {
+function braking(plan: RolloutPlan, stage: number): readonly AbsoluteErrorRateGuard[] {
   return guardsOf(plan, stage).filter(
-    (guard): guard is ErrorRateGuard => guard.kind === 'errorRate' && guard.dryRun !== true,
+    (guard): guard is AbsoluteErrorRateGuard =>
+      guard.kind === 'errorRate' && guard.versus === undefined && guard.dryRun !== true && countsAll(guard),
   );
 }
 

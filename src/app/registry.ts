@@ -1,5 +1,5 @@
 import type { Config, ServiceConfig } from '../config/config.ts';
-import { createBlock, readCell, SERVICE, TARGET, UPSTREAM } from '../traffic/ledger.ts';
+import { createBlock, readCell, SERVICE, SLOT, SLOTS, TARGET, UPSTREAM } from '../traffic/ledger.ts';
 import type { EffectiveService } from './desired/effective.ts';
 import { serviceInFlight } from './views/ledger-view.ts';
 
@@ -15,6 +15,8 @@ export interface Registry {
   services(): Iterable<ServiceEntry>;
   /** Forgets what was removed and is empty by now; true if there was any. */
   forgetEmpty(): boolean;
+  /** The block for guards that count by rules of their own; made when it is first asked for. */
+  slotsOf(upstream: UpstreamEntry): SharedArrayBuffer;
   /** Whether anything removed is still kept. */
   hasRemoved(): boolean;
 }
@@ -34,6 +36,8 @@ export interface UpstreamEntry {
   readonly name: string;
   readonly ledger: SharedArrayBuffer;
   readonly targets: Map<string, TargetEntry>;
+  /** Counts of guards that count by rules of their own; null until there is one. */
+  slots: SharedArrayBuffer | null;
   /** Since this process first saw it drain; null while enabled. */
   drainingSinceMs: number | null;
   removedSinceMs: number | null;
@@ -97,6 +101,7 @@ export function createRegistry(workers: number): Registry {
     ...identity(UPSTREAM.size),
     name,
     targets: new Map(),
+    slots: null,
     drainingSinceMs: null,
     removedSinceMs: null,
   });
@@ -126,6 +131,10 @@ export function createRegistry(workers: number): Registry {
     service: (name) => services.get(name),
     services: () => services.values(),
     forgetEmpty: () => forgetServices(services),
+    slotsOf(upstream) {
+      upstream.slots ??= createBlock(SLOTS * SLOT.size, workers);
+      return upstream.slots;
+    },
     hasRemoved: () => someRemoved(services),
   };
 }

@@ -1,10 +1,9 @@
 import type { Config, PreviewConfig, ServiceConfig } from '../config/config.ts';
-import { guardsOf } from '../config/guards/guard.ts';
 import { DEFAULT_MIRROR } from '../config/mirror-schema.ts';
 import { parseTargetUrl } from '../config/target-url.ts';
 import { TRUST_SYSTEM } from '../platform/tls.ts';
+import { countingRules } from '../rollout/guards/counting.ts';
 import type { Rollout } from '../rollout/rollout.ts';
-import { stageOf } from '../rollout/step.ts';
 import { eligibleTargets, type Standing } from '../traffic/outliers.ts';
 import type {
   Fuse,
@@ -78,6 +77,7 @@ function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: Servic
   // Once the candidate is promoted and the old side drains, there is nothing left to judge.
   const judged = rollout !== null && rollout.position.phase !== 'draining';
   const mirror = rollout === null ? null : mirrorRoute(rollout);
+  const counting = judged ? countingRules(rollout.plan) : [];
   return {
     id: entry.id,
     name: config.name,
@@ -85,7 +85,9 @@ function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: Servic
     paths: config.paths,
     upstreams: Object.entries(effective?.upstreams ?? {}).flatMap(([name, upstream]) => {
       const known = entry.upstreams.get(name);
-      return known === undefined ? [] : [upstreamRoute(input, { config, service: entry, entry: known }, upstream)];
+      return known === undefined
+        ? []
+        : [upstreamRoute(input, { config, service: entry, entry: known, counts: counting.length > 0 }, upstream)];
     }),
     stable: effective?.stable ?? config.stable,
     candidate: judged ? rollout.to : null,
@@ -101,7 +103,7 @@ function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: Servic
     ...(mirror === null ? {} : { mirror }),
     ...(config.preview === null ? {} : { preview: previewRoute(config.preview, effective, rollout) }),
     fuse: judged ? input.fuse(rollout) : null,
-    slowMs: judged ? slowMsOf(rollout) : 0,
+    ...(counting.length === 0 ? {} : { counting }),
     ledger: entry.ledger,
   };
 }
@@ -116,12 +118,6 @@ function previewRoute(
   const only = others.length === 1 ? (others[0] ?? null) : null;
   const candidate = rollout !== null && rollout.to !== effective?.stable ? rollout.to : only;
   return { candidate, ...preview };
-}
-
-/** The bound of the latency guard in force; 0 for none. */
-function slowMsOf(rollout: Rollout): number {
-  const guard = guardsOf(rollout.plan, stageOf(rollout)).find(({ kind }) => kind === 'latency');
-  return guard?.kind === 'latency' ? guard.maxMs : 0;
 }
 
 /** While the rollout is in a stage that copies. */
@@ -140,9 +136,17 @@ function limitsOf({ limits }: ServiceConfig, workers: number): ServiceRoute['lim
   return { inFlight: Math.ceil(inFlightPerTarget / workers), queue: Math.ceil(queue / workers), queueTimeoutMs };
 }
 
+interface UpstreamParts {
+  readonly config: ServiceConfig;
+  readonly service: ServiceEntry;
+  readonly entry: UpstreamEntry;
+  /** Guards count by rules of their own. */
+  readonly counts: boolean;
+}
+
 function upstreamRoute(
   input: SnapshotInput,
-  { config, service, entry }: { config: ServiceConfig; service: ServiceEntry; entry: UpstreamEntry },
+  { config, service, entry, counts }: UpstreamParts,
   effective: EffectiveUpstream,
 ): UpstreamRoute {
   const targets = effective.targets.flatMap((url) => entry.targets.get(url) ?? []);
@@ -160,6 +164,7 @@ function upstreamRoute(
       warm: warmOf(target, config.slowStartMs, input.nowMs),
     })),
     ledger: entry.ledger,
+    ...(counts ? { slots: input.registry.slotsOf(entry) } : {}),
   };
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Guard, MirrorPlan, RolloutPlan, SmokeRequest, Stage } from './config.ts';
 import { checkGuards, mergeGuards, stageGuards } from './guards/plan.ts';
 import { guardsSchema } from './guards/schema.ts';
+import { checkCounters } from './guards/selection.ts';
 import { DEFAULT_MIRROR, mergeMirror, mirrorSchema, mirrorShare } from './mirror-schema.ts';
 import { mistake, value } from './parsed.ts';
 import { checkPolicies, mergePolicies, policyKeys } from './policies-schema.ts';
@@ -110,6 +111,10 @@ export function checkPlan(plan: PlanSettings, base: RolloutPlan): Finding[] {
   plan.stages?.forEach((stage, i) => {
     findings.push(...under(['stages', i, 'guards'], checkGuards(stage.guards, guards)));
   });
+  if (findings.length === 0) {
+    const own = plan.stages?.flatMap((stage) => (stage.guards === undefined ? [] : stageGuards(stage.guards, guards)));
+    findings.push(...checkCounters([...guards, ...(own ?? [])]));
+  }
   plan.stages?.forEach((stage, i, stages) => {
     findings.push(...under(['stages', i], checkStage(stage, stages[i - 1]?.weight ?? 0)));
   });

@@ -3,6 +3,7 @@ import type { FuseState } from '../traffic/fuse-state.ts';
 import { TARGET, UPSTREAM } from '../traffic/ledger.ts';
 import { add } from './accounting.ts';
 import type { Dial } from './dial.ts';
+import type { RequestFacts } from './request-policy.ts';
 import type { Service, Target, Upstream } from './routing-table.ts';
 
 /**
@@ -22,9 +23,12 @@ export class Attempt {
   /** The request asked for its upstream itself: whatever becomes of it judges nobody and is not shielded. */
   forced = false;
 
+  /** Of the final response head; 0 before it came. */
+  status = 0;
+
   #judged = false;
-  /** What counts as slow; 0 while nothing does. */
-  #slowMs = 0;
+  /** Something of it is counted by rules, for which it is timed. */
+  #timed = false;
   #enteredAtMs = 0;
   #headAtMs = 0;
   /** To be told of the answer; null when there is none, or it was told. */
@@ -38,16 +42,18 @@ export class Attempt {
     this.onTrial = false;
     this.count = 0;
     this.forced = false;
+    this.status = 0;
     this.#judged = false;
-    this.#slowMs = 0;
+    this.#timed = false;
     this.#fuse = null;
   }
 
   begin(service: Service, upstream: Upstream): void {
     this.upstream = upstream;
     this.onTrial = !this.forced && service.candidate?.route.id === upstream.route.id;
+    this.status = 0;
     this.#judged = this.forced;
-    this.#slowMs = 0;
+    this.#timed = false;
   }
 
   /** The request goes to this target. */
@@ -57,15 +63,16 @@ export class Attempt {
     add(upstream.ledger, UPSTREAM.inFlight, 1);
     add(target.ledger, TARGET.inFlight, 1);
     add(target.ledger, TARGET.attempts, 1);
-    if (service.route.slowMs > 0) this.#beginTiming(service.route.slowMs);
+    if (service.counters !== null) this.#beginTiming();
     if (!this.onTrial || service.fuse === null) return;
     this.#fuse = service.fuse;
     this.#fuse.onSent();
   }
 
   /** The final response head came. */
-  headCame(): void {
-    if (this.#slowMs > 0) this.#headAtMs = performance.now();
+  headCame(status: number): void {
+    this.status = status;
+    if (this.#timed) this.#headAtMs = performance.now();
   }
 
   /** A response head below 500 came. */
@@ -100,27 +107,31 @@ export class Attempt {
    * Counts the attempt for the guards, once; attempts that a client cut short are never judged. `service`: as the table
    * in force has it. True when this blew the candidate's fuse.
    */
-  judge(service: Service, isFailure: boolean): boolean {
+  judge(service: Service, request: RequestFacts, isFailure: boolean): boolean {
     if (this.#judged || this.upstream === null) return false;
     this.#judged = true;
     add(this.upstream.ledger, UPSTREAM.trials, 1);
     if (isFailure) add(this.upstream.ledger, UPSTREAM.errors, 1);
-    if (this.#slowMs > 0 && this.#isSlow()) add(this.upstream.ledger, UPSTREAM.slow, 1);
+    if (service.counters !== null) service.counters.count(this.upstream, request, this, isFailure);
     if (this.target !== null) countJudged(this.target.ledger, isFailure, service.route.streakLimit);
     const isCandidate = service.candidate?.route.id === this.upstream.route.id;
     return isCandidate && service.fuse?.record(isFailure) === true;
   }
 
-  #beginTiming(slowMs: number): void {
-    this.#slowMs = slowMs;
-    this.#enteredAtMs = performance.now();
-    this.#headAtMs = 0;
+  /**
+   * Measured from when the target was picked, so that a slow connection counts too. Without a head: up to now. 0 for an
+   * attempt that began before anything was counted.
+   */
+  get tookMs(): number {
+    if (!this.#timed) return 0;
+    const endedAtMs = this.#headAtMs > 0 ? this.#headAtMs : performance.now();
+    return endedAtMs - this.#enteredAtMs;
   }
 
-  /** Measured from when the target was picked, so that a slow connection counts too. Without a head: up to now. */
-  #isSlow(): boolean {
-    const endedAtMs = this.#headAtMs > 0 ? this.#headAtMs : performance.now();
-    return endedAtMs - this.#enteredAtMs > this.#slowMs;
+  #beginTiming(): void {
+    this.#timed = true;
+    this.#enteredAtMs = performance.now();
+    this.#headAtMs = 0;
   }
 }
 

@@ -317,7 +317,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     this.#continueAtMs = NEVER;
     this.#halfClosedAtMs = NEVER;
     this.#rearm();
-    this.#attempt.headCame();
+    this.#attempt.headCame(head.status);
     const isFailure = head.status >= 500 || isGrpcFault(this.#attempt.connection?.grpcStatus ?? NO_GRPC);
     if (isFailure && this.#shieldFromAnswer()) return;
     if (!isFailure) this.#attempt.answered();
@@ -591,6 +591,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
       extra: this.#extraLines(),
       onAnswered: (status) => {
         this.#status = status;
+        this.#attempt.headCame(status);
         if (status < 500) this.#attempt.answered();
         this.#judge(status >= 500);
         this.#settle(outcomeOf(status, NO_GRPC));
@@ -633,9 +634,9 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   }
 
   #judge(isFailure: boolean): void {
-    if (this.#service === null) return;
+    if (this.#service === null || this.#request === null) return;
     const service = this.#gateway.current(this.#service);
-    if (this.#attempt.judge(service, isFailure)) this.#gateway.blowFuse(service);
+    if (this.#attempt.judge(service, this.#request, isFailure)) this.#gateway.blowFuse(service);
   }
 
   /** The one outcome. */

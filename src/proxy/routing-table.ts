@@ -5,11 +5,12 @@ import { UpstreamTls } from '../http1/upstream-tls.ts';
 import { UpstreamSessions } from '../http2/upstream-sessions.ts';
 import { sameTls, type TargetTls, TRUST_SYSTEM } from '../platform/tls.ts';
 import { FuseState } from '../traffic/fuse-state.ts';
-import { SERVICE, stripe, TARGET, UPSTREAM } from '../traffic/ledger.ts';
+import { SERVICE, SLOT, SLOTS, stripe, TARGET, UPSTREAM } from '../traffic/ledger.ts';
 import { RetryBudget } from '../traffic/retry-budget.ts';
 import { ServiceMatcher } from '../traffic/service-matcher.ts';
 import type { RoutingSnapshot, ServiceRoute, TargetRoute, UpstreamRoute } from '../traffic/snapshot.ts';
 import { type Weighted, WeightedPicker } from '../traffic/weighted-picker.ts';
+import { type Counters, keepCounters } from './counters.ts';
 import { Mirror } from './mirror.ts';
 import { hasPlace } from './pick.ts';
 import { WaitingRoom } from './waiting-room.ts';
@@ -37,6 +38,8 @@ export interface Upstream {
   readonly limit: number;
   /** Where requests wait while every target is at the limit; null without a limit. */
   readonly room: WaitingRoom | null;
+  /** Of its service's counting rules; null while there are none. */
+  readonly slots: Float64Array | null;
   /** Takes requests at all: its admin state is enabled. */
   readonly open: boolean;
 }
@@ -54,6 +57,8 @@ export interface Service {
   readonly tls: TargetTls;
   readonly budget: RetryBudget;
   readonly fuse: FuseState | null;
+  /** Null while nothing is counted but all attempts. */
+  readonly counters: Counters | null;
   /** Null: nothing is copied. */
   readonly mirror: Mirror | null;
   /** Of the upstreams that may be chosen by weight. Candidates first, so that `at` moves keys only towards them. */
@@ -160,6 +165,7 @@ function installService(
       warmUntilMs: eligible.reduce((latest, target) => Math.max(latest, target.warmUntilMs), 0),
       limit: route.limits?.inFlight ?? 0,
       room: route.limits === null ? null : installRoom(ledger, before?.upstreams.get(upstream.name)),
+      slots: upstream.slots === undefined ? null : stripe(upstream.slots, SLOTS * SLOT.size, worker),
       open: upstream.admin === 'enabled',
     };
     if (installed.room !== null) {
@@ -180,6 +186,7 @@ function installService(
     tls,
     budget: before?.budget ?? new RetryBudget(route.retries.budget),
     fuse: keepFuse(route, before),
+    counters: keepCounters(route.counting, before?.counters ?? null),
     mirror: keepMirror(route, before),
     picker: new WeightedPicker<Upstream>([]),
   };

@@ -8,7 +8,7 @@ import type { Rollout } from './rollout.ts';
  * Version of everything that `transition` computes. To be raised by whoever changes what it makes of the same inputs, to
  * the digit: what was recorded under another version is not compared, since it would differ rightly.
  */
-export const RULES = 1;
+export const RULES = 2;
 
 /** What an entry of the journal holds, as JSON. */
 export type JournalData =

@@ -1,8 +1,9 @@
 import type { Clock } from '../platform/clock.ts';
-import { NO_COUNTS } from './counts.ts';
+import { minus, NO_COUNTS, NO_SIDES, plus } from './counts.ts';
+import { countingRules } from './guards/counting.ts';
 import type { RolloutPorts } from './ports.ts';
 import type { Tick } from './progress.ts';
-import type { Counts, Rollout } from './rollout.ts';
+import type { Counts, Rollout, Sides } from './rollout.ts';
 
 /**
  * Turns the process's counters and clock into what a rollout has not yet seen.
@@ -12,12 +13,12 @@ import type { Counts, Rollout } from './rollout.ts';
  * nothing twice.
  */
 export class Meter {
-  readonly #ports: Pick<RolloutPorts, 'counts'>;
+  readonly #ports: Pick<RolloutPorts, 'counts' | 'slots'>;
   readonly #clock: Clock;
   readonly #counted = new Map<string, CountAnchor>();
   readonly #held = new Map<string, HoldAnchor>();
 
-  constructor(ports: Pick<RolloutPorts, 'counts'>, clock: Clock) {
+  constructor(ports: Pick<RolloutPorts, 'counts' | 'slots'>, clock: Clock) {
     this.#ports = ports;
     this.#clock = clock;
   }
@@ -29,7 +30,7 @@ export class Meter {
 
   /** The process began with this rollout under way, so everything its counters hold belongs to it. */
   adopt(rollout: Rollout): void {
-    this.#anchorCounts(rollout, { candidate: NO_COUNTS, stable: NO_COUNTS });
+    this.#anchorCounts(rollout, { all: NO_SIDES, slots: [] });
   }
 
   /** What came since the counts and the hold that the rollout carries. */
@@ -41,8 +42,8 @@ export class Meter {
     }
     return {
       elapsedMs: this.#elapsedMs(rollout),
-      candidate: unseen(rollout, anchor, now, 'candidate'),
-      stable: unseen(rollout, anchor, now, 'stable'),
+      ...unseen(anchor.carried.all, now.all, anchor.ledger.all, rollout.counts),
+      ...(now.slots.length === 0 ? {} : { slots: unseenSlots(rollout, anchor, now) }),
     };
   }
 
@@ -51,14 +52,19 @@ export class Meter {
     this.#held.delete(service);
   }
 
-  #anchorCounts(rollout: Rollout, ledger: Sides): CountAnchor {
-    const anchor = { rollout: rollout.id, ledger, carried: rollout.counts };
+  #anchorCounts(rollout: Rollout, ledger: Reading): CountAnchor {
+    const anchor = { rollout: rollout.id, ledger, carried: { all: rollout.counts, slots: rollout.slots ?? [] } };
     this.#counted.set(rollout.service, anchor);
     return anchor;
   }
 
-  #ledger({ service, from, to }: Rollout): Sides {
-    return { candidate: this.#ports.counts(service, to), stable: this.#ports.counts(service, from) };
+  #ledger({ service, from, to, plan }: Rollout): Reading {
+    const rules = countingRules(plan).length;
+    const all = { candidate: this.#ports.counts(service, to), stable: this.#ports.counts(service, from) };
+    if (rules === 0) return { all, slots: [] };
+    const [candidate, stable] = [this.#ports.slots(service, to, rules), this.#ports.slots(service, from, rules)];
+    const slots = candidate.map((counts, i) => ({ candidate: counts, stable: stable[i] ?? NO_COUNTS }));
+    return { all, slots };
   }
 
   /** The first look after a transition starts the watch, so a stage is held from when it is served. */
@@ -94,16 +100,17 @@ function timedMs({ position, plan }: Rollout): number | null {
   }
 }
 
-interface Sides {
-  readonly candidate: Counts;
-  readonly stable: Counts;
+/** All attempts, and those of each slot. */
+interface Reading {
+  readonly all: Sides;
+  readonly slots: readonly Sides[];
 }
 
 interface CountAnchor {
   readonly rollout: string;
   /** Counters of the process when the rollout carried `carried`. */
-  readonly ledger: Sides;
-  readonly carried: Sides;
+  readonly ledger: Reading;
+  readonly carried: Reading;
 }
 
 interface HoldAnchor {
@@ -113,18 +120,16 @@ interface HoldAnchor {
 }
 
 /** An upstream that was removed and added again counts from zero. */
-function isReset(before: Sides, now: Sides): boolean {
-  return now.candidate.trials < before.candidate.trials || now.stable.trials < before.stable.trials;
+function isReset(before: Reading, now: Reading): boolean {
+  return now.all.candidate.trials < before.all.candidate.trials || now.all.stable.trials < before.all.stable.trials;
 }
 
-function unseen({ counts }: Rollout, { ledger, carried }: CountAnchor, now: Sides, side: keyof Sides): Counts {
-  return {
-    trials: carried[side].trials + now[side].trials - ledger[side].trials - counts[side].trials,
-    errors: carried[side].errors + now[side].errors - ledger[side].errors - counts[side].errors,
-    slow: slowOf(carried[side]) + slowOf(now[side]) - slowOf(ledger[side]) - slowOf(counts[side]),
-  };
+function unseen(carried: Sides, now: Sides, before: Sides, seen: Sides): Sides {
+  const side = (of: keyof Sides): Counts => minus(plus(carried[of], minus(now[of], before[of])), seen[of]);
+  return { candidate: side('candidate'), stable: side('stable') };
 }
 
-function slowOf({ slow = 0 }: Counts): number {
-  return slow;
+function unseenSlots(rollout: Rollout, { carried, ledger }: CountAnchor, { slots }: Reading): readonly Sides[] {
+  const at = (sides: readonly Sides[] | undefined, i: number): Sides => sides?.[i] ?? NO_SIDES;
+  return slots.map((now, i) => unseen(at(carried.slots, i), now, at(ledger.slots, i), at(rollout.slots, i)));
 }

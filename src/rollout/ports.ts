@@ -24,6 +24,8 @@ export interface RolloutPorts {
   ): Promise<void>;
   /** Attempts on an upstream since the process started, all workers together; they never decrease. */
   counts(service: string, upstream: string): Counts;
+  /** The same of the first `slots` slots of an upstream, which count by rules of their own. */
+  slots(service: string, upstream: string, slots: number): readonly Counts[];
   /** No request and no upgraded connection left on an upstream that drains. */
   drained(service: string, upstream: string): boolean;
   /** Target URLs of an upstream. */

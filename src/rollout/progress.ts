@@ -1,18 +1,18 @@
 import { enterStage, judge } from './guards/judge.ts';
 import { failing, isUrgent, reasonOf } from './guards/verdict.ts';
 import { beginPromotion } from './promotion.ts';
-import { type Counts, type GuardEvidence, type Held, heldOf, type Rollout } from './rollout.ts';
+import { type GuardEvidence, type Held, heldOf, type Rollout, type Sides } from './rollout.ts';
 import { extensionMs, isInconclusive, stageStanding } from './stage-end.ts';
 import { type Cause, ITSELF, move, type Step, stageOf, stageWeights, within } from './step.ts';
 import { goOnReturning, takeBack, takeBackAtOnce } from './take-back.ts';
 import { atDeadline, deadlineLeftMs, waitOn } from './waiting.ts';
 
 /** What was seen since the counts and the time that the rollout carries. */
-export interface Tick {
+export interface Tick extends Sides {
   /** Monotonic ms, so neither a clock that jumps nor time the proxy was down is taken for holding or waiting. */
   readonly elapsedMs: number;
-  readonly candidate: Counts;
-  readonly stable: Counts;
+  /** Those that count for single guards, by slot (see guards/counting.ts); absent: there are none. */
+  readonly slots?: readonly Sides[];
   /**
    * A stretch of time ends with this tick: the runner ends one when it is due by the clock, so that its end says nothing
    * about what was counted in it. Absent: it goes on.

@@ -24,12 +24,22 @@ export type Verdict = 'pass' | 'fail' | 'inconclusive';
 export interface Counts {
   readonly trials: number;
   readonly errors: number;
-  /** Those that took longer than the latency guard allows; absent in what versions without that guard stored. */
+  /** Those that took longer than a latency guard allows; only where something is held against it. So with the others. */
   readonly slow?: number;
+  /** Those that reported the event of a business guard. */
+  readonly events?: number;
+  /** By latency: bucket (see traffic/ledger.ts `SLOT`) to count; empty ones left out. */
+  readonly buckets?: Readonly<Record<string, number>>;
+}
+
+/** What both sides did in the same time. */
+export interface Sides {
+  readonly candidate: Counts;
+  readonly stable: Counts;
 }
 
 /** What a guard saw and concluded, kept with each transition so that anyone can recompute it. */
-export type GuardEvidence = ErrorRateEvidence | LatencyEvidence;
+export type GuardEvidence = ErrorRateEvidence | RelativeErrorRateEvidence | LatencyEvidence | RelativeLatencyEvidence;
 
 /** What the evidence of every guard has. */
 export interface EvidenceBase {
@@ -56,6 +66,27 @@ export interface LatencyEvidence extends EvidenceBase, Judgement {
   /** The share of attempts that must be within `maxMs`, 0 to 1. */
   readonly quantile: number;
   readonly maxMs: number;
+}
+
+/** What guards have that compare with stable. */
+export interface VersusEvidence {
+  readonly versus: 'stable';
+  /** What is allowed: so many times stable's share, and so much more (0 to 1). */
+  readonly ratio: number;
+  readonly margin: number;
+  readonly candidate: { readonly trials: number; readonly hits: number };
+  readonly stable: { readonly trials: number; readonly hits: number };
+}
+
+export interface RelativeErrorRateEvidence extends EvidenceBase, VersusEvidence, Judgement {
+  readonly kind: 'errorRate';
+}
+
+export interface RelativeLatencyEvidence extends EvidenceBase, VersusEvidence, Judgement {
+  readonly kind: 'latency';
+  readonly quantile: number;
+  /** Stable's time at the quantile, as last seen; null until it has had enough requests. */
+  readonly boundMs: number | null;
 }
 
 /** What guards have that test a rate. */
@@ -105,7 +136,9 @@ export interface Rollout {
   readonly startedAt: number;
   readonly position: Position;
   /** Since the rollout began, over restarts of the proxy. */
-  readonly counts: { readonly candidate: Counts; readonly stable: Counts };
+  readonly counts: Sides;
+  /** The same as far as the rules of single guards count it, by slot (see guards/counting.ts); absent: nothing yet. */
+  readonly slots?: readonly Sides[];
   /** Evidence as last computed, of the guards in force. */
   readonly guards: readonly GuardEvidence[];
   /**

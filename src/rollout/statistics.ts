@@ -88,7 +88,7 @@ function summarise(observed: string, allowed: string, { verdict, confidence }: O
 }
 
 /** Up to three significant digits, and never rounded up to a certainty that is not there. */
-function percent(share: number): string {
+export function percent(share: number): string {
   const exact = share * 100;
   const rounded = Number(exact.toPrecision(3));
   return `${rounded === 100 && exact < 100 ? Number(exact.toPrecision(12)) : rounded}%`;

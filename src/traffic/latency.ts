@@ -1,4 +1,4 @@
-import { FINE_CELLS, FINE_SUB } from './ledger.ts';
+import { FINE_CELLS, FINE_SUB, LATENCY_BUCKETS } from './ledger.ts';
 
 const SUB_BITS = Math.log2(FINE_SUB);
 
@@ -16,6 +16,18 @@ export function fineUpperUs(index: number): number {
   if (index < FINE_SUB) return index + 1;
   const shift = Math.floor(index / FINE_SUB) - 1;
   return ((index % FINE_SUB) + FINE_SUB + 1) * 2 ** shift;
+}
+
+const FINE_PER_BUCKET = FINE_CELLS / LATENCY_BUCKETS;
+
+/** Bucket of a slot (see ledger.ts `SLOT`) for a duration in microseconds. */
+export function latencyBucket(us: number): number {
+  return Math.floor(fineBucket(us) / FINE_PER_BUCKET);
+}
+
+/** Upper edge of such a bucket, in microseconds. */
+export function bucketUpperUs(bucket: number): number {
+  return fineUpperUs(bucket * FINE_PER_BUCKET + FINE_PER_BUCKET - 1);
 }
 
 /** The quantile (0 to 1) of counts in fine buckets, in milliseconds; 0 without data. Errs upwards by at most 6.25 %. */

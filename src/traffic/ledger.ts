@@ -84,17 +84,33 @@ export const UPSTREAM = {
   fine: 8 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS,
   /** Requests that wait for a place on a target. */
   queued: 8 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
-  /** Those of the trials that took longer than the latency guard allows (see snapshot.ts `slowMs`). */
-  slow: 9 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
   /** Copies of requests that it was sent; those left out since too many were under way, or no target took one. */
-  mirrored: 10 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
-  mirrorSkipped: 11 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+  mirrored: 9 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+  mirrorSkipped: 10 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
   /** Copies that it answered with 5xx or not at all. */
-  mirrorErrors: 12 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+  mirrorErrors: 11 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
   /** Copies whose response was compared with stable's first, and those that differed; on stable, with itself. */
-  compared: 13 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
-  differed: 14 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
-  size: 15 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+  compared: 12 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+  differed: 13 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+  size: 14 + METHODS.length * CODE_CELLS + 3 * HISTOGRAM_CELLS + FINE_CELLS,
+} as const;
+
+/** Slots of an upstream's block of counters: as many as counting rules may be in force for a service at a time. */
+export const SLOTS = 16;
+/** Latency of a slot, up to the response head: 8 buckets per power of two of microseconds; error at most 12.5 %. */
+export const LATENCY_BUCKETS = FINE_CELLS / 2;
+
+/** Cells of one slot: what one counting rule (see snapshot.ts) counts of one upstream's judged attempts. */
+export const SLOT = {
+  errors: 0,
+  slow: 1,
+  /** Attempts that reported the event of the rule. */
+  events: 2,
+  /** LATENCY_BUCKETS cells. */
+  buckets: 3,
+  /** Last, since a whole slot is read from its first cell to its last. */
+  trials: 3 + LATENCY_BUCKETS,
+  size: 4 + LATENCY_BUCKETS,
 } as const;
 
 /**

@@ -72,7 +72,8 @@ function longestPrefix<T>(table: PathTable<T> | undefined, path: string): T | nu
   return null;
 }
 
-function hasPrefix(path: string, prefix: string): boolean {
+/** Whether a path lies under a prefix, on whole segments. */
+export function hasPrefix(path: string, prefix: string): boolean {
   if (prefix === '/') return true;
   if (!path.startsWith(prefix)) return false;
   return path.length === prefix.length || prefix.endsWith('/') || path.charCodeAt(prefix.length) === 0x2f;

@@ -45,8 +45,8 @@ export interface ServiceRoute {
   readonly mirror?: MirrorRoute;
   /** Stops the candidate inside the worker at once, before the control plane has looked. */
   readonly fuse: Fuse | null;
-  /** An attempt whose response head, or failure, comes later than this counts as slow; 0: none is counted. */
-  readonly slowMs: number;
+  /** What guards count besides all attempts, each rule in the slot of its place; absent: nothing. */
+  readonly counting?: readonly CountingRule[];
   /** Ledger block, see ledger.ts `SERVICE`. */
   readonly ledger: SharedArrayBuffer;
 }
@@ -103,6 +103,29 @@ export interface UpstreamRoute {
   readonly targets: readonly TargetRoute[];
   /** Ledger block, see ledger.ts `UPSTREAM`. */
   readonly ledger: SharedArrayBuffer;
+  /** Block of SLOTS slots, see ledger.ts `SLOT`; there while its service has counting rules. */
+  readonly slots?: SharedArrayBuffer;
+}
+
+/** First and last of a range of status codes. */
+export type StatusRange = readonly [number, number];
+
+/** Which judged attempts count, and as what. */
+export interface CountingRule {
+  /** Prefixes on whole segments; empty: any path. */
+  readonly paths: readonly string[];
+  /** In upper case; empty: any method. */
+  readonly methods: readonly string[];
+  /** Answers that are errors, besides failures without an answer. */
+  readonly errors: readonly StatusRange[];
+  /** Answers that do not count at all. */
+  readonly ignored: readonly StatusRange[];
+  /** At most so many outcomes of a client in so much time, on each upstream and in each worker; null: all. */
+  readonly client: { readonly most: number; readonly perMs: number } | null;
+  /** An attempt whose response head, or failure, comes later than this is slow; 0: none is. */
+  readonly slowMs: number;
+  /** Latencies are kept in buckets. */
+  readonly timed: boolean;
 }
 
 export interface TargetRoute {

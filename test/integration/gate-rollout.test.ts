@@ -124,7 +124,8 @@ describe('a rollout', () => {
         { guard: 'latency', verdict: 'fail', quantile: 0.9, maxMs: 30 },
       ],
     });
-    expect(rollout?.counts.candidate.slow).toBe(rollout?.counts.candidate.trials);
+    const judged = rollout?.slots?.[0]?.candidate;
+    expect(judged?.slow).toBe(judged?.trials);
     expect(rollout?.counts.stable.errors).toBe(0);
   });
 

@@ -200,7 +200,7 @@ function candidateWeight({ position, plan }: Rollout): number {
 function expectEvidence(rollout: Rollout): void {
   const [guard] = rollout.plan.guards;
   const last = rollout.transitions.at(-1);
-  if (rollout.position.phase !== 'rolled_back' || guard?.kind !== 'errorRate') {
+  if (rollout.position.phase !== 'rolled_back' || guard?.kind !== 'errorRate' || guard.versus !== undefined) {
     expect(rollout.position.phase).not.toBe('rolled_back');
     return;
   }

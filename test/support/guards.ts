@@ -1,9 +1,9 @@
-import type { ErrorRateGuard, LatencyGuard } from '../../src/config/guards/guard.ts';
+import type { AbsoluteErrorRateGuard, AbsoluteLatencyGuard } from '../../src/config/guards/guard.ts';
 
 /** As it is by default. */
-export const ERROR_RATE: ErrorRateGuard = { name: 'errorRate', kind: 'errorRate', max: 0.01, confidence: 0.99 };
+export const ERROR_RATE: AbsoluteErrorRateGuard = { name: 'errorRate', kind: 'errorRate', max: 0.01, confidence: 0.99 };
 
-export const LATENCY: LatencyGuard = {
+export const LATENCY: AbsoluteLatencyGuard = {
   name: 'latency',
   kind: 'latency',
   quantile: 0.99,

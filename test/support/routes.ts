@@ -1,7 +1,8 @@
 import { type TargetTls, TRUST_SYSTEM } from '../../src/platform/tls.ts';
 import type { ListenerOptions } from '../../src/proxy/messages.ts';
-import { createBlock, SERVICE, TARGET, UPSTREAM } from '../../src/traffic/ledger.ts';
+import { createBlock, SERVICE, SLOT, SLOTS, TARGET, UPSTREAM } from '../../src/traffic/ledger.ts';
 import type {
+  CountingRule,
   Fuse,
   MirrorRoute,
   PinPolicy,
@@ -28,6 +29,8 @@ export interface UpstreamSpec {
   readonly http2?: boolean;
   /** Set on all targets while their upstream drains; `monotonicMs`. */
   readonly closing?: TargetRoute['closing'];
+  /** Its service has counting rules. */
+  readonly counts?: boolean;
 }
 
 export interface ServiceSpec {
@@ -47,7 +50,7 @@ export interface ServiceSpec {
   readonly preview?: PreviewRoute;
   readonly mirror?: MirrorRoute;
   readonly fuse?: Fuse | null;
-  readonly slowMs?: number;
+  readonly counting?: readonly CountingRule[];
 }
 
 /** Short, so that a test of a timeout takes about as long as that. */
@@ -83,7 +86,7 @@ export class Routes {
 
   #service(name: string, spec: ServiceSpec): ServiceRoute {
     const upstreams = Object.entries(spec.upstreams).map(([upstream, of]) =>
-      this.#upstream(`${name}/${upstream}`, upstream, of),
+      this.#upstream(`${name}/${upstream}`, upstream, { ...of, counts: spec.counting !== undefined }),
     );
     return {
       ...this.#identity(name, SERVICE.size),
@@ -104,7 +107,7 @@ export class Routes {
       ...(spec.preview === undefined ? {} : { preview: spec.preview }),
       ...(spec.mirror === undefined ? {} : { mirror: spec.mirror }),
       fuse: spec.fuse ?? null,
-      slowMs: spec.slowMs ?? 0,
+      ...(spec.counting === undefined ? {} : { counting: spec.counting }),
     };
   }
 
@@ -116,6 +119,7 @@ export class Routes {
       admin: spec.admin ?? 'enabled',
       pinEpoch: spec.pinEpoch ?? 0,
       targets: spec.targets.map((port) => this.#target(path, port, spec)),
+      ...(spec.counts === true ? { slots: this.#identity(`${path} slots`, SLOTS * SLOT.size).ledger } : {}),
     };
   }
 

@@ -183,7 +183,10 @@ describe('the plan that a call asks for', () => {
     [{ onDeadline: 'promote' }, [{ path: 'onDeadline', message: 'needs a `deadline`, such as `deadline: 4h`' }]],
     [{ deadline: ['4h'] }, [{ path: 'deadline', message: 'give none, or a duration such as 4h' }]],
     [{ deadline: '0s' }, [{ path: 'deadline', message: '0s is too short; at least 1ms' }]],
-    [{ guards: { latency: {} } }, [{ path: 'guards.latency', message: 'needs `max`, such as `max: 500ms`' }]],
+    [
+      { guards: { latency: {} } },
+      [{ path: 'guards.latency', message: 'needs `max`, such as `max: 500ms`, or `versus: stable`' }],
+    ],
     [
       { guards: { latency: { max: '0s', quantile: '100%' } } },
       [

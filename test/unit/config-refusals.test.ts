@@ -592,7 +592,7 @@ describe('what is refused, where and with what mend', () => {
       'a guard of a stage that lacks what nothing beneath has',
       service('rollout: {stages: [{weight: 5, guards: {slow: {kind: latency}, "a b": {kind: errorRate}}}]}'),
       [
-        '5:45 services.shop.rollout.stages[0].guards.slow: needs `max`, such as `max: 500ms`',
+        '5:45 services.shop.rollout.stages[0].guards.slow: needs `max`, such as `max: 500ms`, or `versus: stable`',
         '5:68 services.shop.rollout.stages[0].guards."a b": is not a name; use 1 to 63 letters, digits, dots, dashes and underscores, beginning with a letter or digit',
       ],
     ],

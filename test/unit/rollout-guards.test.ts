@@ -25,6 +25,7 @@ const tick = (elapsedMs: number, candidate: Counts = NONE): RolloutEvent => ({
   elapsedMs,
   candidate,
   stable: NONE,
+  ...(candidate.slow === undefined ? {} : { slots: [{ candidate, stable: NONE }] }),
 });
 const seen = (trials: number, errors: number): Counts => ({ trials, errors, slow: 0 });
 

@@ -101,6 +101,10 @@ export class MemoryPorts implements RolloutPorts {
     return this.ledger.get(upstream) ?? { trials: 0, errors: 0 };
   }
 
+  slots(): readonly Counts[] {
+    return [];
+  }
+
   drained(_service: string, upstream: string): boolean {
     return this.empty.has(upstream);
   }

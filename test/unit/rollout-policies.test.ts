@@ -28,6 +28,7 @@ const tick = (elapsedMs: number, candidate: Counts = NONE): RolloutEvent => ({
   elapsedMs,
   candidate,
   stable: NONE,
+  ...(candidate.slow === undefined ? {} : { slots: [{ candidate, stable: NONE }] }),
 });
 /** Enough to be sure that the error rate is below 1 %. */
 const PROOF: Counts = { trials: 2000, errors: 0 };

@@ -27,6 +27,7 @@ const tick = (elapsedMs: number, candidate: Counts = NONE): RolloutEvent => ({
   elapsedMs,
   candidate,
   stable: NONE,
+  ...(candidate.slow === undefined ? {} : { slots: [{ candidate, stable: NONE }] }),
 });
 const FAILING = tick(10, { trials: 5, errors: 5 });
 

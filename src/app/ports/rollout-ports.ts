@@ -1,11 +1,12 @@
 import { TRUST_SYSTEM } from '../../platform/tls.ts';
+import { NO_COUNTS } from '../../rollout/counts.ts';
 import type { RolloutPorts } from '../../rollout/ports.ts';
-import { readCell, UPSTREAM } from '../../traffic/ledger.ts';
 import type { Core } from '../core.ts';
 import { desiredService, own } from '../desired/effective.ts';
 import { newestRollout, runningRollout } from '../desired/rollouts.ts';
 import { upstreamIsEmpty } from '../registry.ts';
 import { proposeUpdate } from '../rollout-proposal.ts';
+import { slotCounts, upstreamCounts } from '../views/counts.ts';
 
 /** Who a transition is by, unless it says so itself. */
 const BY_ITSELF = { actor: 'tealgate' };
@@ -39,12 +40,11 @@ export function rolloutPorts(core: Core): RolloutPorts {
     },
     counts(service, upstream) {
       const entry = upstreamEntry(service, upstream);
-      if (entry === undefined) return { trials: 0, errors: 0, slow: 0 };
-      const cell = (index: number): number => readCell(entry.ledger, UPSTREAM.size, index);
-      // Trials last: what is counted between the readings may add a trial, but nothing without its trial.
-      const slow = cell(UPSTREAM.slow);
-      const errors = cell(UPSTREAM.errors);
-      return { trials: cell(UPSTREAM.trials), errors, slow };
+      return entry === undefined ? NO_COUNTS : upstreamCounts(entry.ledger);
+    },
+    slots(service, upstream, slots) {
+      const block = upstreamEntry(service, upstream)?.slots ?? null;
+      return block === null ? new Array(slots).fill(NO_COUNTS) : slotCounts(block).slice(0, slots);
     },
     drained(service, upstream) {
       const entry = upstreamEntry(service, upstream);

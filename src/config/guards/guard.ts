@@ -22,22 +22,73 @@ export interface GuardBase {
   readonly dryRun?: true;
 }
 
+/** Which attempts a guard counts, and as what; without either: all, errors being 5xx and failures without an answer. */
+export interface Selection {
+  readonly match?: Match;
+  readonly by?: ByClient;
+}
+
+export interface Match {
+  /** Prefixes on whole segments; empty: any path. */
+  readonly paths: readonly string[];
+  /** In upper case; empty: any method. */
+  readonly methods: readonly string[];
+  /** Ranges of status codes (first, last) that are errors, besides failures without an answer. */
+  readonly errors: readonly (readonly [number, number])[];
+  /** Ranges of status codes that do not count at all. */
+  readonly ignore: readonly (readonly [number, number])[];
+}
+
+/** At most `client` outcomes of a client in `perMs`, on each side and in each worker. */
+export interface ByClient {
+  readonly client: number;
+  readonly perMs: number;
+}
+
+/** Held against stable in the same time: at most `ratio` · stable's share + `margin` (0 to 1). */
+export interface VersusStable {
+  readonly versus: 'stable';
+  readonly ratio: number;
+  readonly margin: number;
+  readonly confidence: number;
+}
+
+export type ErrorRateGuard = AbsoluteErrorRateGuard | RelativeErrorRateGuard;
+
 /** Trips when the evidence that the candidate's true error rate exceeds `max` reaches `confidence`. Both 0 to 1. */
-export interface ErrorRateGuard extends GuardBase {
+export interface AbsoluteErrorRateGuard extends GuardBase, Selection {
   readonly kind: 'errorRate';
+  readonly versus?: never;
   readonly max: number;
   readonly confidence: number;
 }
+
+/** Trips when the evidence that the candidate's error rate exceeds what stable's allows reaches `confidence`. */
+export interface RelativeErrorRateGuard extends GuardBase, Selection, VersusStable {
+  readonly kind: 'errorRate';
+}
+
+export type LatencyGuard = AbsoluteLatencyGuard | RelativeLatencyGuard;
 
 /**
  * Trips when the evidence that more than 1 - `quantile` of the candidate's attempts take longer than `maxMs`, up to the
  * response head, reaches `confidence`. `quantile` and `confidence` 0 to 1.
  */
-export interface LatencyGuard extends GuardBase {
+export interface AbsoluteLatencyGuard extends GuardBase, Selection {
   readonly kind: 'latency';
+  readonly versus?: never;
   readonly quantile: number;
   readonly maxMs: number;
   readonly confidence: number;
+}
+
+/**
+ * Trips when the evidence that the candidate has more attempts slower than stable's `quantile` than stable's own share of
+ * them allows reaches `confidence`.
+ */
+export interface RelativeLatencyGuard extends GuardBase, Selection, VersusStable {
+  readonly kind: 'latency';
+  readonly quantile: number;
 }
 
 /** The guards that are in force in a stage (from 0): the plan's, with what the stage adds, replaces or turns off. */

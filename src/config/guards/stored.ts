@@ -1,14 +1,27 @@
 import { z } from 'zod';
-import { storedErrorRate } from './error-rate.ts';
-import { storedLatency } from './latency.ts';
+import { storedErrorRates } from './error-rate.ts';
+import { storedLatencies } from './latency.ts';
+
+const [errorRate, relativeErrorRate] = storedErrorRates;
+const [latency, relativeLatency] = storedLatencies;
 
 /** A guard as the plan of a rollout has it, and as the admin API shows it. */
 export const guardSchema = z
-  .discriminatedUnion('kind', [z.strictObject(storedErrorRate), z.strictObject(storedLatency)])
+  .union([
+    z.strictObject(errorRate),
+    z.strictObject(relativeErrorRate),
+    z.strictObject(latency),
+    z.strictObject(relativeLatency),
+  ])
   .meta({ id: 'Guard', description: 'A rule that must hold during a rollout.' });
 
 /** The same where later versions may have added keys. */
-export const storedGuardSchema = z.discriminatedUnion('kind', [z.object(storedErrorRate), z.object(storedLatency)]);
+export const storedGuardSchema = z.union([
+  z.object(errorRate),
+  z.object(relativeErrorRate),
+  z.object(latency),
+  z.object(relativeLatency),
+]);
 
 const noGuard = { name: z.string(), kind: z.literal('none') } as const;
 

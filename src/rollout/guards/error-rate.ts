@@ -1,15 +1,17 @@
 import { z } from 'zod';
-import type { ErrorRateGuard } from '../../config/guards/guard.ts';
+import type { AbsoluteErrorRateGuard } from '../../config/guards/guard.ts';
 import { addCounts, NO_COUNTS } from '../counts.ts';
 import type { Counts, ErrorRateEvidence } from '../rollout.ts';
 import { errorRateVerdict } from '../statistics.ts';
 import { base, count, judgement, share } from './evidence-shape.ts';
 import { evidenceOf, type GuardRule } from './kind.ts';
+import { countingRule, countsAll } from './rule.ts';
 
 /** Holds the candidate's share of failed attempts against a bound, over all that it saw while in force. */
-export const errorRate: GuardRule<ErrorRateGuard, Counts, ErrorRateEvidence> = {
+export const errorRate: GuardRule<AbsoluteErrorRateGuard, Counts, ErrorRateEvidence> = {
   reason: 'error_rate',
   isUrgent: true,
+  counts: (guard) => (countsAll(guard) ? null : countingRule(guard)),
   begin: () => NO_COUNTS,
   advance: (seen, _guard, { candidate }) => addCounts(seen, candidate),
   judge(guard, seen) {

@@ -1,14 +1,23 @@
 import { z } from 'zod';
 import { errorRateEvidence } from './error-rate.ts';
+import { errorRateVersusEvidence } from './error-rate-versus.ts';
 import { latencyEvidence } from './latency.ts';
+import { latencyVersusEvidence } from './latency-versus.ts';
 
 /** Evidence as the admin API shows it. */
 export const evidenceSchema = z
-  .discriminatedUnion('kind', [z.strictObject(errorRateEvidence), z.strictObject(latencyEvidence)])
+  .union([
+    z.strictObject(errorRateEvidence),
+    z.strictObject(errorRateVersusEvidence),
+    z.strictObject(latencyEvidence),
+    z.strictObject(latencyVersusEvidence),
+  ])
   .meta({ id: 'GuardEvidence', description: 'What a guard saw and concluded.' });
 
 /** The same as stored, where later versions may have added keys. */
-export const storedEvidenceSchema = z.discriminatedUnion('kind', [
+export const storedEvidenceSchema = z.union([
   z.object(errorRateEvidence),
+  z.object(errorRateVersusEvidence),
   z.object(latencyEvidence),
+  z.object(latencyVersusEvidence),
 ]);

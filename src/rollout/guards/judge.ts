@@ -1,9 +1,11 @@
+import type { RolloutPlan } from '../../config/config.ts';
 import { type Guard, guardsOf } from '../../config/guards/guard.ts';
-import { addCounts, isNothing } from '../counts.ts';
+import { addSides, isNothing, NO_SIDES } from '../counts.ts';
 import type { RolloutUpdate } from '../ports.ts';
 import type { Tick } from '../progress.ts';
 import type { GuardEvidence, Rollout } from '../rollout.ts';
 import { ITSELF, stageOf } from '../step.ts';
+import { slotOf } from './counting.ts';
 import type { GuardInput } from './kind.ts';
 import { ruleOf } from './table.ts';
 
@@ -17,21 +19,24 @@ export function judge(
   if (judgedBefore && isStill(seen)) return { rollout, events: [] };
   const guardStates: Record<string, unknown> = {};
   const guards = inForce.map((guard): GuardEvidence => {
-    const { begin, advance, judge: conclude } = ruleOf(guard.kind);
-    const state = advance(own(rollout.guardStates, guard.name) ?? begin(guard), guard, inputOf(guard, seen));
+    const { begin, advance, judge: conclude } = ruleOf(guard);
+    const state = advance(
+      own(rollout.guardStates, guard.name) ?? begin(guard),
+      guard,
+      inputOf(rollout.plan, guard, seen),
+    );
     guardStates[guard.name] = state;
     return conclude(guard, state);
   });
-  const counts = {
-    candidate: addCounts(rollout.counts.candidate, seen.candidate),
-    stable: addCounts(rollout.counts.stable, seen.stable),
-  };
-  return { rollout: { ...rollout, counts, guards, guardStates }, events: verdictEvents(rollout, guards) };
+  const counts = addSides(rollout.counts, seen);
+  const slots = seen.slots?.map((sides, i) => addSides(rollout.slots?.[i] ?? NO_SIDES, sides));
+  const judged = { ...rollout, counts, ...(slots === undefined ? {} : { slots }), guards, guardStates };
+  return { rollout: judged, events: verdictEvents(rollout, guards) };
 }
 
 /**
  * The rollout as it enters the stage of its position, coming from another: a guard that is there with the very same
- * settings goes on with what it has seen, any other begins anew.
+ * settings goes on with what it has seen, any other begins anew. The split is another from here on.
  */
 export function enterStage(rollout: Rollout, before: number): Rollout {
   const kept = new Set(
@@ -39,10 +44,11 @@ export function enterStage(rollout: Rollout, before: number): Rollout {
       isIn(guardsOf(rollout.plan, before), guard) ? guard.name : [],
     ),
   );
-  const states = Object.entries(rollout.guardStates).filter(([name]) => kept.has(name));
+  const states = guardsOf(rollout.plan, stageOf(rollout)).flatMap((guard): [string, unknown][] => {
+    const state = kept.has(guard.name) ? own(rollout.guardStates, guard.name) : undefined;
+    return state === undefined ? [] : [[guard.name, ruleOf(guard).turn?.(state, guard) ?? state]];
+  });
   const guards = rollout.guards.filter(({ guard }) => kept.has(guard));
-  if (guards.length === rollout.guards.length && states.length === Object.keys(rollout.guardStates).length)
-    return rollout;
   return { ...rollout, guards, guardStates: Object.fromEntries(states) };
 }
 
@@ -52,12 +58,17 @@ function isIn(guards: readonly Guard[], guard: Guard): boolean {
   return guards.some((other) => JSON.stringify(other) === printed);
 }
 
-function isStill({ candidate, stable, observations }: Tick): boolean {
-  return isNothing(candidate) && isNothing(stable) && observations === undefined;
+function isStill({ slots = [], observations, ...all }: Tick): boolean {
+  return (
+    [all, ...slots].every(({ candidate, stable }) => isNothing(candidate) && isNothing(stable)) &&
+    observations === undefined
+  );
 }
 
-function inputOf({ name }: Guard, { candidate, stable, closes, observations }: Tick): GuardInput {
-  const observation = own(observations ?? {}, name);
+function inputOf(plan: RolloutPlan, guard: Guard, { closes, observations, slots, ...all }: Tick): GuardInput {
+  const observation = own(observations ?? {}, guard.name);
+  const slot = slotOf(plan, guard);
+  const { candidate, stable } = slot === null ? all : (slots?.[slot] ?? NO_SIDES);
   return { candidate, stable, closes: closes === true, ...(observation === undefined ? {} : { observation }) };
 }
 

@@ -1,12 +1,10 @@
 import type { Guard } from '../../config/guards/guard.ts';
-import type { Counts, GuardEvidence } from '../rollout.ts';
+import type { CountingRule } from '../../traffic/snapshot.ts';
+import type { GuardEvidence, Sides } from '../rollout.ts';
 import type { Reason } from '../step.ts';
 
-/** What a guard gets to see of one look: what happened since the last one that was stored. */
-export interface GuardInput {
-  /** Attempts that the guard counts, on each side in the same time. */
-  readonly candidate: Counts;
-  readonly stable: Counts;
+/** What a guard gets to see of one look: the attempts that count for it since the last look that was stored. */
+export interface GuardInput extends Sides {
   /**
    * A stretch of time ends with this look, of a length that has nothing to do with what was counted. Tests that compare
    * both sides stretch by stretch may bet on it; between two such looks they must not peek.
@@ -25,9 +23,13 @@ export interface GuardRule<G extends Guard, State, Evidence extends GuardEvidenc
   readonly reason: Reason;
   /** Requests fail meanwhile: traffic is taken back at once, whatever ramp the plan has. */
   readonly isUrgent: boolean;
+  /** What the workers have to count for it; null, or none of it: all attempts, which are counted anyway. */
+  counts?(guard: G): CountingRule | null;
   /** Before anything was seen. */
   begin(guard: G): State;
   advance(state: State, guard: G, input: GuardInput): State;
+  /** The split between the sides changes: what was seen under the old one must not be mixed with what follows; by default it may. */
+  turn?(state: State, guard: G): State;
   judge(guard: G, state: State): Evidence;
 }
 

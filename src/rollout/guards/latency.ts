@@ -1,15 +1,17 @@
 import { z } from 'zod';
-import type { LatencyGuard } from '../../config/guards/guard.ts';
+import type { AbsoluteLatencyGuard } from '../../config/guards/guard.ts';
 import { addCounts, NO_COUNTS } from '../counts.ts';
 import type { Counts, LatencyEvidence } from '../rollout.ts';
 import { latencyVerdict } from '../statistics.ts';
 import { base, count, judgement, share } from './evidence-shape.ts';
 import { evidenceOf, type GuardRule } from './kind.ts';
+import { countingRule } from './rule.ts';
 
 /** Holds the candidate's share of slow attempts against what the quantile leaves, over all that it saw while in force. */
-export const latency: GuardRule<LatencyGuard, Counts, LatencyEvidence> = {
+export const latency: GuardRule<AbsoluteLatencyGuard, Counts, LatencyEvidence> = {
   reason: 'latency',
   isUrgent: false,
+  counts: (guard) => countingRule(guard, { slowMs: guard.maxMs }),
   begin: () => NO_COUNTS,
   advance: (seen, _guard, { candidate }) => addCounts(seen, candidate),
   judge(guard, seen) {

@@ -1,6 +1,6 @@
 import type { GuardEvidence, Verdict } from '../rollout.ts';
 import type { Reason } from '../step.ts';
-import { ruleOf } from './table.ts';
+import { traitsOf } from './table.ts';
 
 /** Guards that fail and do not only observe. */
 export function failing(guards: readonly GuardEvidence[]): readonly GuardEvidence[] {
@@ -16,10 +16,10 @@ export function aggregate(guards: readonly GuardEvidence[]): Verdict {
 
 /** Why a rollout is rolled back on this evidence. */
 export function reasonOf({ kind }: GuardEvidence): Reason {
-  return ruleOf(kind).reason;
+  return traitsOf(kind).reason;
 }
 
 /** Whether it leaves no time for taking traffic back in steps. */
 export function isUrgent({ kind }: GuardEvidence): boolean {
-  return ruleOf(kind).isUrgent;
+  return traitsOf(kind).isUrgent;
 }

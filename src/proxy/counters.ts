@@ -1,0 +1,113 @@
+import { ClientWindow } from '../traffic/client-window.ts';
+import { latencyBucket } from '../traffic/latency.ts';
+import { METHODS, SLOT } from '../traffic/ledger.ts';
+import { hasPrefix } from '../traffic/service-matcher.ts';
+import type { CountingRule } from '../traffic/snapshot.ts';
+import { add } from './accounting.ts';
+import type { RequestFacts } from './request-policy.ts';
+
+/** What a rule needs to know of an attempt that is over. */
+export interface CountedAttempt {
+  /** Of the response head; 0 when there was none. */
+  readonly status: number;
+  /** From the pick of a target to the response head, or to the failure. */
+  readonly tookMs: number;
+}
+
+/** Where an upstream's attempts are counted. */
+export interface CountedUpstream {
+  readonly route: { readonly id: number };
+  readonly slots: Float64Array | null;
+}
+
+/** The counting rules of a service, made ready for its requests: what each counts goes to the slot of its place. */
+export class Counters {
+  /** Kept as long as the rules are the same ones, since clients are remembered here. */
+  readonly rules: readonly CountingRule[];
+  readonly #counters: readonly Counter[];
+
+  constructor(rules: readonly CountingRule[]) {
+    this.rules = rules;
+    this.#counters = rules.map((rule, slot) => new Counter(rule, slot * SLOT.size));
+  }
+
+  count(upstream: CountedUpstream, request: RequestFacts, attempt: CountedAttempt, isFailure: boolean): void {
+    if (upstream.slots === null) return;
+    for (const counter of this.#counters) {
+      if (counter.matches(request)) counter.count(upstream.slots, upstream.route.id, request, attempt, isFailure);
+    }
+  }
+}
+
+const ERROR = 1;
+const IGNORED = 2;
+const ANY_METHOD = 2 ** METHODS.length - 1;
+const OTHER = METHODS.indexOf('OTHER');
+
+class Counter {
+  readonly #rule: CountingRule;
+  readonly #at: number;
+  /** A bit for each of METHODS. */
+  readonly #methods: number;
+  /** By status code. */
+  readonly #statuses = new Uint8Array(1000);
+  /** By upstream, so that what one side got does not keep the other from counting. */
+  readonly #clients = new Map<number, ClientWindow>();
+
+  constructor(rule: CountingRule, at: number) {
+    this.#rule = rule;
+    this.#at = at;
+    this.#methods = rule.methods.length === 0 ? ANY_METHOD : rule.methods.reduce((bits, name) => bits | bitOf(name), 0);
+    for (const [min, max] of rule.errors) this.#statuses.fill(ERROR, min, max + 1);
+    for (const [min, max] of rule.ignored) this.#statuses.fill(IGNORED, min, max + 1);
+  }
+
+  matches({ method, methodName, path }: RequestFacts): boolean {
+    const { methods, paths } = this.#rule;
+    if ((this.#methods & (1 << method)) === 0) return false;
+    if (method === OTHER && methods.length > 0 && !methods.includes(methodName)) return false;
+    if (paths.length === 0) return true;
+    for (const prefix of paths) if (hasPrefix(path, prefix)) return true;
+    return false;
+  }
+
+  count(
+    slots: Float64Array,
+    upstream: number,
+    { client }: RequestFacts,
+    { status, tookMs }: CountedAttempt,
+    isFailure: boolean,
+  ): void {
+    const meaning = this.#statuses[status] as number;
+    if (meaning === IGNORED) return;
+    if (this.#rule.client !== null && !this.#clientCounts(this.#rule.client, upstream, client)) return;
+    const at = this.#at;
+    // Trials first, and read last: what is counted meanwhile may add a trial, but nothing without its trial.
+    add(slots, at + SLOT.trials, 1);
+    // A failure below 500 is one without an answer, or with one that broke off.
+    if (meaning === ERROR || (isFailure && status < 500)) add(slots, at + SLOT.errors, 1);
+    if (this.#rule.slowMs > 0 && tookMs > this.#rule.slowMs) add(slots, at + SLOT.slow, 1);
+    if (this.#rule.timed) add(slots, at + SLOT.buckets + latencyBucket(tookMs * 1000), 1);
+  }
+
+  #clientCounts({ most, perMs }: NonNullable<CountingRule['client']>, upstream: number, client: string): boolean {
+    let window = this.#clients.get(upstream);
+    if (window === undefined) {
+      window = new ClientWindow(most, perMs);
+      this.#clients.set(upstream, window);
+    }
+    return window.admits(client, performance.now());
+  }
+}
+
+const BITS: ReadonlyMap<string, number> = new Map(METHODS.map((name, i) => [name, 1 << i]));
+
+function bitOf(method: string): number {
+  return BITS.get(method) ?? 1 << OTHER;
+}
+
+/** The same counters as before while the rules are the same; null without any. */
+export function keepCounters(rules: readonly CountingRule[] | undefined, before: Counters | null): Counters | null {
+  if (rules === undefined || rules.length === 0) return null;
+  return before !== null && JSON.stringify(before.rules) === JSON.stringify(rules) ? before : new Counters(rules);
+}
