@@ -8,6 +8,7 @@ import type { Overview } from '../../src/app/control-plane.ts';
 import type { StoredEvent } from '../../src/store/store.ts';
 import { RunningGate, tealgate } from '../support/command.ts';
 import { type GateFile, get, openTarget, type Target, writeGateFile } from '../support/gate.ts';
+import { obligation } from '../support/obligations.ts';
 
 const PATIENT = { timeout: 15_000 };
 
@@ -52,7 +53,7 @@ describe('tealgate run', () => {
   test.each([
     ['SIGTERM', 143],
     ['SIGINT', 130],
-  ] as const)('a second %s ends it at once with %i', async (signal, code) => {
+  ] as const)(obligation('S18-sigterm-twice', '%s: %i'), async (signal, code) => {
     const hanging = own(await openTarget(() => undefined));
     const gate = own(await RunningGate.start(shop(hanging)));
     const pending = get(gate.url).catch((error: NodeJS.ErrnoException) => error.code);
@@ -99,7 +100,7 @@ describe('tealgate run', () => {
     expect(await gate.command('evict', 'shop', 'blue')).toMatchObject({ code: 0, stderr: '' });
   });
 
-  test('exits 2 and points at each mistake of an invalid file', async () => {
+  test(obligation('Z09-configuration', 'each mistake is told, and nothing is served'), async () => {
     const path = join(await directory(), 'bad.yaml');
     await writeFile(path, 'listeners: [{address: 127.0.0.1:0}]\nservces: {}\n');
     const { code, stdout, stderr } = await tealgate(['run', '--config', path]);
@@ -137,7 +138,7 @@ describe('tealgate run', () => {
     expect(stderr).toContain(`127.0.0.1:${port}`);
   });
 
-  test('sets a damaged state file aside and exits 1; the next start begins from the file', async () => {
+  test(obligation('S19-kill', 'a damaged file, at the command line'), async () => {
     const blue = own(await openTarget('blue'));
     const path = await directory();
     const config = await writeGateFile(path, shop(blue));
@@ -150,7 +151,7 @@ describe('tealgate run', () => {
     expect((await get(gate.url)).body).toBe('blue');
   });
 
-  test('ends when the reader of its log has stalled', async () => {
+  test(obligation('S25-stdout', 'its reader has stalled'), async () => {
     const gate = own(await RunningGate.start(shop(own(await openTarget('blue')), { accessLog: true })));
     gate.process.stdout?.pause();
     const long = `${gate.url}/${'x'.repeat(8000)}`;
@@ -163,7 +164,7 @@ describe('tealgate run', () => {
     await read;
   });
 
-  test('goes on serving when nobody reads its log any more', async () => {
+  test(obligation('S25-stdout', 'closed'), async () => {
     const gate = own(await RunningGate.start(shop(own(await openTarget('blue')), { accessLog: true })));
     gate.process.stdout?.destroy();
     for (let i = 0; i < 20; i++) expect((await get(gate.url)).body).toBe('blue');

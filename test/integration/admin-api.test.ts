@@ -4,6 +4,7 @@ import { ROUTES } from '../../src/admin/routes.ts';
 import { problemSchema } from '../../src/admin/schemas/common.ts';
 import { type CallAnswer, openAdmin, type TestAdmin, until } from '../support/admin.ts';
 import { FAKE_LINK } from '../support/fake-control-plane.ts';
+import { obligation } from '../support/obligations.ts';
 
 let admin: TestAdmin;
 
@@ -136,7 +137,7 @@ describe('If-Match', () => {
     expect(await put(etag)).toMatchObject({ status: 200 });
   });
 
-  it.each(['"2"', '"0"', '"x"', 'W/"1"', '""'])('%s refuses it, and nothing changes', async (etag) => {
+  it.each(['"2"', '"0"', '"x"', 'W/"1"', '""'])(obligation('S10-commands', 'If-Match %s: 412'), async (etag) => {
     expectProblem(await put(etag), 412, 'precondition_failed');
     expect(events()).toEqual([]);
   });

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { ROUTES } from '../../src/admin/routes.ts';
 import { type CallAnswer, openAdmin, type TestAdmin } from '../support/admin.ts';
 import { FAKE_LINK } from '../support/fake-control-plane.ts';
+import { obligation } from '../support/obligations.ts';
 
 const OPERATOR = 'op-3f9c1e7a55';
 const VIEWER = 'view-77ab01cd22';
@@ -26,7 +27,7 @@ function expectRefusal(answer: CallAnswer, status: number): void {
   expect(answer.json).toMatchObject({ status, code: expect.any(String), detail: expect.any(String) });
 }
 
-describe('Z03 tokens', () => {
+describe('tokens', () => {
   it.each([
     undefined,
     '',
@@ -37,7 +38,7 @@ describe('Z03 tokens', () => {
     `Basic ${Buffer.from(`ci:${OPERATOR}`).toString('base64')}`,
     OPERATOR,
     `Bearer ${OPERATOR}, Bearer ${VIEWER}`,
-  ])('authorization %j is a 401 for reads and writes', async (authorization) => {
+  ])(obligation('Z03-tokens', 'authorization %j'), async (authorization) => {
     await open({ tokens: TOKENS });
     const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
     for (const [method, path] of [
@@ -67,7 +68,7 @@ describe('Z03 tokens', () => {
     expect(admin.gate.events(0)).toMatchObject([{ type: 'weights.changed', actor: 'ci' }]);
   });
 
-  it('of a viewer are refused by each call that changes something', async () => {
+  it(obligation('Z03-tokens', 'of a viewer, where something changes'), async () => {
     await open({ tokens: TOKENS });
     const changing = ROUTES.filter(({ method, access }) => method !== 'GET' && access !== 'link');
     for (const { method, path } of changing) {
@@ -77,7 +78,7 @@ describe('Z03 tokens', () => {
     nothingChanged();
   });
 
-  it.each(['token', 'access_token'])('in the query as %s are refused, good or not, on every path', async (name) => {
+  it.each(['token', 'access_token'])(obligation('Z03-tokens', 'in the query as %s'), async (name) => {
     await open({ tokens: TOKENS });
     for (const path of ['/v1/services', '/livez', '/', '/nope']) {
       const answer = await admin.call('GET', `${path}?a=1&${name}=${OPERATOR}`, { headers: bearer(OPERATOR) });
@@ -103,12 +104,12 @@ describe('Z03 tokens', () => {
   });
 });
 
-describe('Z01 without tokens', () => {
+describe('without tokens', () => {
   const other = Object.values(networkInterfaces())
     .flat()
     .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
 
-  it.each(['0.0.0.0', '::', '192.0.2.1'])('an address that others reach is refused at the start: %s', async (host) => {
+  it.each(['0.0.0.0', '::', '192.0.2.1'])(obligation('Z01-loopback', '%s without tokens'), async (host) => {
     await open();
     const address = { kind: 'tcp', host, port: 0 } as const;
     await expect(openAdmin({ address })).rejects.toMatchObject({ code: 'invalid_config' });
@@ -129,7 +130,7 @@ describe('Z01 without tokens', () => {
   });
 });
 
-describe('Z04 the Host', () => {
+describe('the Host', () => {
   it('may be a loopback name with the port, or a configured name with any port', async () => {
     await open({ hosts: ['admin.example.com'] });
     const { port } = admin;
@@ -145,7 +146,7 @@ describe('Z04 the Host', () => {
     }
   });
 
-  it('of another site is refused on reads and writes', async () => {
+  it(obligation('Z04-origin', 'an unknown Host'), async () => {
     await open({ hosts: ['admin.example.com'] });
     const hosts = [
       'evil.example',
@@ -177,14 +178,14 @@ describe('Z04 the Host', () => {
     expect(await admin.sendRaw(empty)).toMatch(/^HTTP\/1.1 403 /);
   });
 
-  it('cannot be replaced by an absolute-form target (Z02)', async () => {
+  it(obligation('Z02-apart', 'absolute-form at the admin endpoint'), async () => {
     await open();
     const bytes = `GET http://shop.example.com/v1/services HTTP/1.1\r\nHost: localhost:${admin.port}\r\nConnection: close\r\n\r\n`;
     expect(await admin.sendRaw(bytes)).toMatch(/^HTTP\/1.1 400 /);
   });
 });
 
-describe('Z04 a page of another site', () => {
+describe('a page of another site', () => {
   it.each([
     { origin: 'https://evil.example' },
     { origin: 'null' },
@@ -193,7 +194,7 @@ describe('Z04 a page of another site', () => {
     { origin: '' },
     { 'sec-fetch-site': 'cross-site' },
     { 'sec-fetch-site': 'same-site' },
-  ])('is refused with %j, credentials or not', async (foreign) => {
+  ])(obligation('Z04-origin', '%j'), async (foreign) => {
     await open({ tokens: TOKENS });
     for (const headers of [foreign, { ...foreign, ...bearer(OPERATOR) }]) {
       for (const [method, path] of [
@@ -220,7 +221,7 @@ describe('Z04 a page of another site', () => {
     }
   });
 
-  it('is granted nothing by a preflight', async () => {
+  it(obligation('Z04-origin', 'a preflight'), async () => {
     await open({ tokens: TOKENS });
     const preflight = { 'access-control-request-method': 'PUT', 'access-control-request-headers': 'authorization' };
     for (const headers of [
@@ -235,13 +236,13 @@ describe('Z04 a page of another site', () => {
   });
 });
 
-describe('Z05 bodies', () => {
+describe('bodies', () => {
   const put = (body: string | Buffer, headers: Record<string, string> = {}) => {
     return admin.call('PUT', WEIGHTS, { body, headers });
   };
 
   it.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'text/json', ''])(
-    'of type %j are a 415',
+    obligation('Z05-bodies', 'of type %j'),
     async (type) => {
       await open();
       expectRefusal(await put('{"green": 5}', { 'content-type': type }), 415);
@@ -262,7 +263,7 @@ describe('Z05 bodies', () => {
     ['deep nesting', '['.repeat(30_000)],
     ['a key __proto__', '{"__proto__": {"green": 5}}'],
     ['5,000 integer-like keys', JSON.stringify(Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [i, 1])))],
-  ])('with %s are a 400', async (_, body) => {
+  ])(obligation('Z05-bodies', '%s'), async (_, body) => {
     await open();
     expectRefusal(await put(body), 400);
     nothingChanged();
@@ -272,7 +273,7 @@ describe('Z05 bodies', () => {
     ['100,000 levels of nesting', '['.repeat(100_000)],
     ['20,000 integer-like keys', JSON.stringify(Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [i, 1])))],
     ['2 MB', JSON.stringify({ green: 'x'.repeat(2 << 20) })],
-  ])('with %s are a 413, and the gate goes on', async (_, body) => {
+  ])(obligation('Z05-bodies', '%s'), async (_, body) => {
     await open();
     const head = `PUT ${WEIGHTS} HTTP/1.1\r\nHost: localhost:${admin.port}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
     const answer = await admin.sendRaw(head);
@@ -281,7 +282,7 @@ describe('Z05 bodies', () => {
     expect(await admin.call('GET', '/v1/services')).toMatchObject({ status: 200 });
   });
 
-  it('that grow beyond the limit while they come are cut', async () => {
+  it(obligation('Z05-bodies', 'grown beyond the limit while they come'), async () => {
     await open();
     const head = `PUT ${WEIGHTS} HTTP/1.1\r\nHost: localhost:${admin.port}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`;
     expect(
@@ -296,8 +297,8 @@ describe('Z05 bodies', () => {
   });
 });
 
-describe('Z06 requests', () => {
-  it('that are not HTTP are a problem too, and the connection is closed', async () => {
+describe('requests', () => {
+  it(obligation('Z06-requests', 'not HTTP, or a repeated Content-Length'), async () => {
     await open();
     for (const bytes of [
       'GARBAGE\r\n\r\n',
@@ -323,7 +324,7 @@ describe('Z06 requests', () => {
     expectRefusal(await admin.call('GET', '/v1/services/%ff%'), 400);
   });
 
-  it('that read change nothing', async () => {
+  it(obligation('Z06-requests', 'that read'), async () => {
     await open();
     await admin.gate.startRollout('shop', 'green', {}, { actor: 'test' });
     const before = [admin.gate.events(0), admin.gate.overview()];
@@ -334,7 +335,7 @@ describe('Z06 requests', () => {
     expect([admin.gate.events(0), admin.gate.overview()]).toEqual(before);
   });
 
-  it('are cut when they are half-sent', async () => {
+  it(obligation('Z06-requests', 'half-sent'), async () => {
     await open({}, { requestTimeoutMs: 100 });
     const bytes = [
       'GET /v1/services HTTP/1.1\r\nHost: lo',
@@ -347,8 +348,8 @@ describe('Z06 requests', () => {
   });
 });
 
-describe('Z08 the log', () => {
-  it('has refusals, and never a token or a query', async () => {
+describe('the log', () => {
+  it(obligation('Z08-secrets', 'refused calls'), async () => {
     await open({ tokens: TOKENS });
     await admin.call('PUT', `${WEIGHTS}?token=${OPERATOR}`, { headers: bearer(OPERATOR), body: { green: 5 } });
     await admin.call('PUT', WEIGHTS, { headers: bearer(`${OPERATOR}x`), body: { green: 5 } });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openAdmin, until } from '../support/admin.ts';
+import { obligation } from '../support/obligations.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -14,7 +15,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 const unix = (path: string) => ({ address: { kind: 'unix', path } as const });
 
 describe('a unix socket', () => {
-  it('is for its owner alone, and is gone afterwards', async () => {
+  it(obligation('Z01-loopback', 'a unix socket'), async () => {
     const path = join(folder, 'admin.sock');
     const before = process.umask();
     const admin = await openAdmin(unix(path));

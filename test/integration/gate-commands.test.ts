@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { weightsOf } from '../../src/app/desired/effective.ts';
 import { type GateFile, get, openGate, openTarget, type Target } from '../support/gate.ts';
+import { obligation } from '../support/obligations.ts';
 
 const BY = { actor: 'test' };
 
@@ -10,7 +11,7 @@ function file(blue: Target, green: Target): GateFile {
 }
 
 describe('commands', () => {
-  it('are carried out one after the other: 50 at once leave one of them, whole', async () => {
+  it(obligation('S10-commands'), async () => {
     await using blue = await openTarget('blue');
     await using green = await openTarget('green');
     await using test = await openGate(file(blue, green));
@@ -32,7 +33,7 @@ describe('commands', () => {
     expect(weightsOf(test.control.service('shop').upstreams)).toEqual(last.asked);
   });
 
-  it('with a version that is no longer current are refused', async () => {
+  it(obligation('S10-commands', 'a stale version'), async () => {
     await using blue = await openTarget('blue');
     await using green = await openTarget('green');
     await using test = await openGate(file(blue, green));
@@ -44,7 +45,7 @@ describe('commands', () => {
     expect(test.control.service('shop').upstreams.green?.weight).toBe(5);
   });
 
-  it('of which several name the same version: one wins', async () => {
+  it(obligation('S10-commands', 'several name the same version'), async () => {
     await using blue = await openTarget('blue');
     await using green = await openTarget('green');
     await using test = await openGate(file(blue, green));

@@ -6,6 +6,7 @@ import type { ServiceView } from '../../src/app/control-plane.ts';
 import { startGate } from '../../src/app/gate.ts';
 import { collect, type GateFile, get, openTarget, type Target, until, writeGateFile } from '../support/gate.ts';
 import { type GateProcess, spawnGate } from '../support/gate-process.ts';
+import { obligation } from '../support/obligations.ts';
 
 let directory: string;
 beforeEach(async () => {
@@ -50,7 +51,7 @@ describe('after kill -9', () => {
     }
   });
 
-  it('what operators changed still holds', async () => {
+  it(obligation('S19-kill', 'what operators changed'), async () => {
     await using blue = await openTarget('blue');
     await using green = await openTarget('green');
     const configPath = await writeGateFile(directory, file(blue, green));
@@ -84,7 +85,7 @@ describe('a start is refused', () => {
     await gate.stop();
   };
 
-  it('when the stored state is damaged, which is set aside and not replaced', async () => {
+  it(obligation('S19-kill', 'a damaged file'), async () => {
     await using blue = await openTarget('blue');
     await using green = await openTarget('green');
     const configPath = await writeGateFile(directory, file(blue, green));

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { get, openGate, openTarget, startLoad, type Target, type TestGate, until } from '../support/gate.ts';
+import { obligation } from '../support/obligations.ts';
 
 const BY = { actor: 'test' };
 
@@ -29,30 +30,27 @@ describe('a rollout', () => {
     expect(metrics).toMatch(/tealgate_rollout_transitions_total\{service="shop",to="promoted",reason="drained"\} 1/);
   });
 
-  it.each([1, 2])(
-    'is rolled back within 20 requests when the candidate fails them all (workers: %i)',
-    async (workers) => {
-      await using blue = await openTarget('blue');
-      await using green = await openTarget((_, response) => response.writeHead(500).end('broken'));
-      const guards = { errorRate: { max: '1%', confidence: '99%' } };
-      const plan = { stages: [{ weight: 20, hold: '1h' }], guards };
-      await using test = await openGate({ services: services(blue, green), workers });
-      const load = startLoad(test.url, 16);
-      await test.control.startRollout('shop', 'green', plan, BY);
-      await until(() => phase(test) === 'rolled_back', 'the rollback');
-      // Those that were on their way when it was decided.
-      await until(() => test.control.service('shop').upstreams.green?.inFlight === 0, 'requests in flight');
-      const reached = green.requests;
-      expect(reached).toBeLessThanOrEqual(20);
-      for (let n = 0; n < 200; n++) await get(test.url);
-      await load.stop();
-      expect(green.requests).toBe(reached);
-      const { rollout, stable, upstreams } = test.control.service('shop');
-      expect(stable).toBe('blue');
-      expect(upstreams).toMatchObject({ blue: { weight: 100 }, green: { weight: 0 } });
-      expect(rollout?.transitions.at(-1)).toMatchObject({ reason: 'error_rate', evidence: [{ verdict: 'fail' }] });
-    },
-  );
+  it.each([1, 2])(obligation('S13-rollback', 'answers 500, workers: %i'), async (workers) => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget((_, response) => response.writeHead(500).end('broken'));
+    const guards = { errorRate: { max: '1%', confidence: '99%' } };
+    const plan = { stages: [{ weight: 20, hold: '1h' }], guards };
+    await using test = await openGate({ services: services(blue, green), workers });
+    const load = startLoad(test.url, 16);
+    await test.control.startRollout('shop', 'green', plan, BY);
+    await until(() => phase(test) === 'rolled_back', 'the rollback');
+    // Those that were on their way when it was decided.
+    await until(() => test.control.service('shop').upstreams.green?.inFlight === 0, 'requests in flight');
+    const reached = green.requests;
+    expect(reached).toBeLessThanOrEqual(20);
+    for (let n = 0; n < 200; n++) await get(test.url);
+    await load.stop();
+    expect(green.requests).toBe(reached);
+    const { rollout, stable, upstreams } = test.control.service('shop');
+    expect(stable).toBe('blue');
+    expect(upstreams).toMatchObject({ blue: { weight: 100 }, green: { weight: 0 } });
+    expect(rollout?.transitions.at(-1)).toMatchObject({ reason: 'error_rate', evidence: [{ verdict: 'fail' }] });
+  });
 
   it('is not rolled back by a guard that only observes, nor stopped in the workers', async () => {
     await using blue = await openTarget('blue');

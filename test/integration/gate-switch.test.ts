@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { get, openGate, openTarget, startLoad, type Target, type TestGate, until } from '../support/gate.ts';
+import { obligation } from '../support/obligations.ts';
 
 const BY = { actor: 'test' };
 
@@ -72,7 +73,7 @@ describe('a switch', () => {
     await expectBalanced(test);
   });
 
-  it('back during a drain cancels the drain, and requests on both sides survive', async () => {
+  it(obligation('S11-back', 'a whole gate'), async () => {
     const held: ServerResponse[] = [];
     const two = Promise.withResolvers<void>();
     const hold = (name: string) => (_: unknown, response: ServerResponse) => {
@@ -98,7 +99,7 @@ describe('a switch', () => {
     await expectBalanced(test);
   });
 
-  it('to an upstream that nothing listens on is refused with the answer, and traffic is untouched', async () => {
+  it(obligation('S09-unreachable', 'nothing listens'), async () => {
     await using blue = await openTarget('blue');
     const gone = await openTarget('green');
     await gone.close();
@@ -106,13 +107,19 @@ describe('a switch', () => {
     const refused = await test.control.switchTo('shop', 'green', BY).catch((error: unknown) => error);
     expect(refused).toMatchObject({ code: 'conflict', details: { probes: [{ target: gone.url, ok: false }] } });
     expect(String(refused)).toContain('ECONNREFUSED');
+    const called = await fetch(`${test.adminUrl}/v1/services/shop/switch`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ to: 'green' }),
+    });
+    expect(called.status, await called.text()).toBe(409);
     expect(test.control.service('shop')).toMatchObject({ version: 1, stable: 'blue' });
     expect((await get(test.url)).body).toBe('blue');
     const forced = await test.control.switchTo('shop', 'green', { ...BY, force: true });
     expect(forced.service.stable).toBe('green');
   });
 
-  it('to an upstream whose health check fails is refused', async () => {
+  it(obligation('S09-unreachable', 'its health check fails'), async () => {
     await using blue = await openTarget('blue');
     await using green = await openTarget((request, response) => {
       response.writeHead(request.url === '/healthz' ? 503 : 200).end('not ready');

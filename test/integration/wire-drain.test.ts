@@ -4,6 +4,7 @@ import { useBench } from '../support/bench.ts';
 import { eventually } from '../support/inbox.ts';
 import { named } from '../support/load.ts';
 import { head, value } from '../support/message.ts';
+import { obligation } from '../support/obligations.ts';
 import { RawClient } from '../support/raw-client.ts';
 import type { ServiceSpec } from '../support/routes.ts';
 import { echo, type ScriptedTarget, type TargetScript } from '../support/scripted-target.ts';
@@ -49,7 +50,7 @@ async function blueAndGreen(script: TargetScript): Promise<{ blue: ScriptedTarge
 }
 
 describe('a drain', () => {
-  it('S02: a request in flight at the switch finishes on the old side, new ones go to the new', async () => {
+  it(obligation('S02-in-flight', 'new ones go to the new side, on its own connection too'), async () => {
     const release = Promise.withResolvers<void>();
     const { blue, green } = await blueAndGreen(async (request) => {
       await release.promise;
@@ -69,7 +70,7 @@ describe('a drain', () => {
     expect(await bench.account()).toMatchObject({ accepted: 3, outcomes: { ok: 3 } });
   });
 
-  it('S03: a stream in flight completes byte-exact', async () => {
+  it(obligation('S03-stream'), async () => {
     const more = Promise.withResolvers<void>();
     const { blue, green } = await blueAndGreen(async (request) => {
       request.send(head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked'), '5\r\nhello\r\n');
@@ -84,7 +85,7 @@ describe('a drain', () => {
     expect(await bench.account()).toMatchObject({ accepted: 1, outcomes: { ok: 1 } });
   });
 
-  it('S04: a request that outlives the deadline is cut: 504 before its head', async () => {
+  it(obligation('S04-deadline', 'before a head: 504'), async () => {
     const { blue, green } = await blueAndGreen(() => {});
     const client = await bench.send(get('/never'));
     await blue.request();
@@ -95,7 +96,7 @@ describe('a drain', () => {
   });
 
   for (const framing of ['Content-Length: 100', 'Transfer-Encoding: chunked', 'X-Framing: close']) {
-    it(`S04: an answer that outlives the deadline is visibly incomplete (${framing})`, async () => {
+    it(obligation('S04-deadline', framing), async () => {
       const { blue, green } = await blueAndGreen(
         (request) => void request.send(head('HTTP/1.1 200 OK', framing), '5\r\nhello\r\n'),
       );
@@ -110,7 +111,7 @@ describe('a drain', () => {
     });
   }
 
-  it('S11: switching back during a drain lets both sides finish', async () => {
+  it(obligation('S11-back', 'beyond the deadline that was called off'), async () => {
     const release = Promise.withResolvers<void>();
     const slow: TargetScript = async (request) => {
       if (request.target.startsWith('/slow')) await release.promise;
@@ -135,7 +136,7 @@ describe('a drain', () => {
     expect(await bench.account()).toMatchObject({ accepted: 3, outcomes: { ok: 3 } });
   });
 
-  it('S20: leaves no idle connection to the drained side, and no request ever goes there', async () => {
+  it(obligation('S20-no-idle'), async () => {
     const { blue, green } = await blueAndGreen(echo);
     const clients = await Promise.all(Array.from({ length: 10 }, () => bench.client()));
     for (const client of clients) client.write(get('/warm'));
@@ -150,7 +151,7 @@ describe('a drain', () => {
     expect(blue.requests).toHaveLength(seen);
   });
 
-  it('S20: nor when its port is used again by another program', async () => {
+  it(obligation('S20-no-idle', 'by another program'), async () => {
     const { blue, green } = await blueAndGreen(echo);
     const client = await bench.send(get('/warm'));
     await client.readFinal();
@@ -194,7 +195,7 @@ describe('a drain with open tunnels and streams', () => {
       request.send(SWITCHED, early);
     };
 
-  it('S05: a WebSocket lives on, gets a close frame near the deadline and then FIN; new ones go to the new side', async () => {
+  it(obligation('S05-websocket', 'a close frame, then FIN'), async () => {
     const { blue, green } = await blueAndGreen(tunnel());
     green.script = tunnel();
     const client = await bench.send(HANDSHAKE);
@@ -217,7 +218,7 @@ describe('a drain with open tunnels and streams', () => {
     await eventually('the tunnels are gone', () => bench.gauges().upgrades === 0);
   });
 
-  it('S05: no octet is put inside a frame', async () => {
+  it(obligation('S05-websocket', 'inside a frame'), async () => {
     const { blue, green } = await blueAndGreen(tunnel());
     const client = await bench.send(HANDSHAKE);
     await client.readFinal();
@@ -229,7 +230,7 @@ describe('a drain with open tunnels and streams', () => {
     await eventually('the tunnel is gone', () => bench.gauges().upgrades === 0);
   });
 
-  it('S05: a client that does not answer the close frame is cut all the same', async () => {
+  it(obligation('S05-websocket', 'nobody answers the close frame'), async () => {
     const { blue, green } = await blueAndGreen((request) => {
       request.connection.ignoresEnd = true;
       return tunnel()(request);
@@ -242,7 +243,7 @@ describe('a drain with open tunnels and streams', () => {
     await eventually('the tunnel is gone', () => bench.gauges().upgrades === 0);
   });
 
-  it('S06: an event stream lives until the deadline, then ends incomplete; the reconnect lands on the new side', async () => {
+  it(obligation('S06-events'), async () => {
     const { blue, green } = await blueAndGreen(
       (request) =>
         void request.send(
@@ -263,7 +264,7 @@ describe('a drain with open tunnels and streams', () => {
 });
 
 describe('the drain of a worker', () => {
-  it('S17: accepts nothing new, tells keep-alive clients to close, finishes what is in flight and says so', async () => {
+  it(obligation('S17-sigterm', 'one worker'), async () => {
     const release = Promise.withResolvers<void>();
     const target = await bench.target(async (request) => {
       if (request.target === '/slow') await release.promise;
@@ -300,7 +301,7 @@ describe('the drain of a worker', () => {
     }
   });
 
-  it('S17: tells clients one after another, loses no request of those that heed it, and closes idle ones last', async () => {
+  it(obligation('S17-sigterm', 'one client after another, idle ones last'), async () => {
     const target = await bench.target();
     const gate = await WorkerGate.start({ services: { shop: { upstreams: { blue: { targets: [target.port] } } } } });
     try {

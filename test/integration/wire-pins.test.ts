@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { useBench } from '../support/bench.ts';
 import { named } from '../support/load.ts';
 import { head, values } from '../support/message.ts';
+import { obligation } from '../support/obligations.ts';
 import { RawClient } from '../support/raw-client.ts';
 import type { ServiceSpec, UpstreamSpec } from '../support/routes.ts';
 import { WorkerGate } from '../support/worker-gate.ts';
@@ -49,7 +50,7 @@ async function visit(
 }
 
 describe('a cookie pin', () => {
-  it('is given once, HttpOnly, SameSite=Lax, for the whole site, and honoured silently after that', async () => {
+  it(obligation('Z10-pins', 'given once, HttpOnly, SameSite=Lax, for the whole site'), async () => {
     const { spec } = await shop();
     await bench.serve(spec({}, {}));
     const client = await bench.client();
@@ -92,7 +93,7 @@ describe('a cookie pin', () => {
     expect((await visit(client, `pin=${issued}`)).issued).not.toBeNull();
   });
 
-  it('S08: to a draining upstream leads to the active one, and is given anew', async () => {
+  it(obligation('S08-pin'), async () => {
     const { spec } = await shop();
     await bench.serve(spec({}, {}));
     const client = await bench.client();
@@ -101,6 +102,8 @@ describe('a cookie pin', () => {
     const moved = await visit(client, `pin=${issued}`);
     expect(moved.to).toBe('green');
     expect(moved.issued).not.toBeNull();
+    const forged = issued?.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'));
+    expect(await visit(client, `pin=${forged}`)).toMatchObject({ to: 'green', issued: expect.any(String) });
   });
 
   it('to an upstream without eligible targets leads elsewhere', async () => {
@@ -113,7 +116,7 @@ describe('a cookie pin', () => {
     expect(await visit(client, `pin=${issued}`)).toMatchObject({ to: 'green' });
   });
 
-  it('that was forged, changed or cut counts as none', async () => {
+  it(obligation('Z10-pins', 'forged, changed or cut'), async () => {
     const { spec } = await shop();
     await bench.serve(spec({ weight: 0 }, { weight: 100 }));
     const client = await bench.client();
@@ -149,7 +152,7 @@ describe('a cookie pin', () => {
     }
   });
 
-  it('of another service is worth nothing here', async () => {
+  it(obligation('Z10-pins', 'of another service'), async () => {
     const { spec } = await shop();
     await bench.serve(spec({ weight: 0 }, { weight: 100 }));
     const client = await bench.client();
@@ -158,7 +161,7 @@ describe('a cookie pin', () => {
     expect(await visit(client, `pin=${issued}`)).toMatchObject({ to: 'blue' });
   });
 
-  it('survives the rotation of keys until its key is gone', async () => {
+  it(obligation('Z10-pins', 'rotation of keys'), async () => {
     const { spec } = await shop();
     await bench.serve(spec({ weight: 0 }, { weight: 100 }));
     const client = await bench.client();

@@ -3,6 +3,7 @@ import { readCell, UPSTREAM } from '../../src/traffic/ledger.ts';
 import { useBench } from '../support/bench.ts';
 import { eventually } from '../support/inbox.ts';
 import { head, response, value } from '../support/message.ts';
+import { obligation } from '../support/obligations.ts';
 import type { RawClient } from '../support/raw-client.ts';
 import type { ScriptedTarget, TargetRequest } from '../support/scripted-target.ts';
 
@@ -212,7 +213,7 @@ describe('a request to targets that have as many as they may', () => {
 });
 
 describe('a thousand clients of a target that never answers', () => {
-  it('are bounded in flight and in the queue, and other services do not notice', async () => {
+  it(obligation('S23-never-answers', 'limits on requests in flight and in the queue'), async () => {
     const [silent, lively] = [await held(), await bench.target()];
     const service = 'thousand';
     const limits = { inFlight: 20, queue: 50, queueTimeoutMs: 300 };

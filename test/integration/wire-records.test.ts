@@ -4,6 +4,7 @@ import { useBench } from '../support/bench.ts';
 import { eventually } from '../support/inbox.ts';
 import { named } from '../support/load.ts';
 import { head, response } from '../support/message.ts';
+import { obligation } from '../support/obligations.ts';
 import { echo } from '../support/scripted-target.ts';
 
 const bench = useBench({ accessLog: true });
@@ -81,7 +82,7 @@ describe('the access log', () => {
     expect(rejected).toMatchObject({ status: 400, outcome: 'rejected', service: '' });
   });
 
-  it('cannot be given lines or terminal escapes by a request', async () => {
+  it(obligation('Z08-secrets', 'the access log, lines and escapes'), async () => {
     const target = await bench.target(named('blue'));
     await bench.serve({ upstreams: { blue: { targets: [target.port] } } });
     const client = await bench.send(head('GET /a"b\\c%0a HTTP/1.1', HOST, 'X-Request-Id: x","level":"error'));
@@ -91,7 +92,7 @@ describe('the access log', () => {
     expect(line).toMatchObject({ level: 'info' });
   });
 
-  it('has nothing of credentials, cookies and queries', async () => {
+  it(obligation('Z08-secrets', 'the access log, credentials and queries'), async () => {
     const target = await bench.target(named('blue', 'Set-Cookie: a=topsecret'));
     await bench.serve({ upstreams: { blue: { targets: [target.port] } } });
     const client = await bench.send(

@@ -3,6 +3,7 @@ import { bucket } from '../../src/traffic/bucket.ts';
 import { useBench } from '../support/bench.ts';
 import { load, named, tally } from '../support/load.ts';
 import { head, value } from '../support/message.ts';
+import { obligation } from '../support/obligations.ts';
 import { WorkerGate } from '../support/worker-gate.ts';
 
 const bench = useBench();
@@ -192,7 +193,7 @@ describe('a switch', () => {
     expect(await bench.account()).toMatchObject({ accepted: sent, outcomes: { ok: sent } });
   });
 
-  it('S07: the next request on the same connection goes the new way', async () => {
+  it(obligation('S07-keep-alive'), async () => {
     const specs = await upstreams({ blue: 100, green: 0 });
     await bench.serve({ upstreams: specs });
     const client = await bench.send(head('GET /1 HTTP/1.1', HOST));

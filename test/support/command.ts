@@ -12,6 +12,8 @@ const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 type Json = Readonly<Record<string, unknown>>;
 
+type Environment = Readonly<Record<string, string>>;
+
 /** How a command ended. */
 export interface Ended {
   readonly code: number | null;
@@ -21,7 +23,8 @@ export interface Ended {
 }
 
 export interface CommandOptions {
-  readonly env?: Readonly<Record<string, string>>;
+  /** By function: of the directory of the gate. */
+  readonly env?: Environment | ((directory: string) => Environment);
   /** Given to Node.js itself. */
   readonly nodeArguments?: readonly string[];
   /** A program and its arguments that is given the command and becomes it, such as `prlimit --nofile=128`. */
@@ -74,6 +77,12 @@ export class RunningGate implements AsyncDisposable {
     return RunningGate.begin(directory, await writeGateFile(directory, file), options);
   }
 
+  /** As `start`, for a gate whose log cannot be read: it has been started, no more. */
+  static async launch(file: GateFile, options: RunOptions): Promise<RunningGate> {
+    const directory = await mkdtemp(join(tmpdir(), 'tealgate-e2e-'));
+    return RunningGate.spawn(directory, await writeGateFile(directory, file), options);
+  }
+
   /** As `start`, with the text of the file. */
   static async startText(text: string): Promise<RunningGate> {
     const directory = await mkdtemp(join(tmpdir(), 'tealgate-e2e-'));
@@ -83,10 +92,15 @@ export class RunningGate implements AsyncDisposable {
   }
 
   private static async begin(directory: string, config: string, options: RunOptions): Promise<RunningGate> {
-    const argv = ['run', '--config', config];
-    const gate = new RunningGate(directory, options.throughShell === true ? startInShell(argv) : start(argv, options));
+    const gate = RunningGate.spawn(directory, config, options);
     await gate.logged('listening');
     return gate;
+  }
+
+  private static spawn(directory: string, config: string, options: RunOptions): RunningGate {
+    const argv = ['run', '--config', config];
+    const child = options.throughShell === true ? startInShell(argv) : start(argv, options, directory);
+    return new RunningGate(directory, child);
   }
 
   get pid(): number {
@@ -146,12 +160,12 @@ export class RunningGate implements AsyncDisposable {
   }
 }
 
-function start(argv: readonly string[], { env = {}, nodeArguments = [], by = [] }: CommandOptions) {
+function start(argv: readonly string[], { env = {}, nodeArguments = [], by = [] }: CommandOptions, directory = '') {
   const [program = process.execPath, ...words] = [...by, process.execPath, ...nodeArguments, MAIN, ...argv];
   return spawn(program, words, {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH: process.env.PATH, ...(typeof env === 'function' ? env(directory) : env) },
   });
 }
 

@@ -1,19 +1,15 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { eventually } from './inbox.ts';
 import { head, type ParsedResponse } from './message.ts';
-import { readObligations } from './obligations.ts';
+import { obligation } from './obligations.ts';
 import type { RawClient } from './raw-client.ts';
 import type { ScriptedTarget, TargetRequest, TargetScript } from './scripted-target.ts';
 import { Sockets } from './sockets.ts';
 import { type Sut, startSut } from './sut.ts';
 
-const OBLIGATIONS = new Map(readObligations().map((obligation) => [obligation.id, obligation]));
-
 /** The test of one obligation, named by its id; `variation` tells several apart. `timeoutMs`: where the usual is too short. */
 export function row(id: string, run: () => Promise<void>, variation?: string, timeoutMs?: number): void {
-  const obligation = OBLIGATIONS.get(id);
-  if (obligation === undefined) throw new Error(`obligations.md has no row ${id}`);
-  it(`${id} ${obligation.required}${variation === undefined ? '' : ` [${variation}]`}`, run, timeoutMs);
+  it(obligation(id, variation), run, timeoutMs);
 }
 
 /** What a gate made of an adversarial message. */

@@ -11,6 +11,20 @@ export interface Obligation {
 
 const TABLE = resolve(import.meta.dirname, '../conformance/obligations.md');
 
+/** The title of a test of one obligation, which begins with its id; `variation` tells several apart. */
+export function obligation(id: string, variation?: string): string {
+  const known = byId().get(id);
+  if (known === undefined) throw new Error(`obligations.md has no row ${id}`);
+  return `${id} ${known.required}${variation === undefined ? '' : ` [${variation}]`}`;
+}
+
+let index: ReadonlyMap<string, Obligation> | null = null;
+
+function byId(): ReadonlyMap<string, Obligation> {
+  index ??= new Map(readObligations().map((each) => [each.id, each]));
+  return index;
+}
+
 /** The rows of obligations.md in order. */
 export function readObligations(): readonly Obligation[] {
   const rows: Obligation[] = [];

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSqliteStore } from '../../src/store/sqlite-store.ts';
+import { obligation } from '../support/obligations.ts';
 
 interface State {
   readonly revision: number;
@@ -44,7 +45,7 @@ async function run(mode: string, killAfterCommits: number): Promise<number> {
 }
 
 describe('a process that is killed', () => {
-  it('leaves the last committed state and no gap in the events, time after time', async () => {
+  it(obligation('S19-kill', 'time after time'), async () => {
     let before = 0;
     for (const commits of [1, 2, 3, 7, 20, 33]) {
       const durable = await run('commits', commits);
@@ -62,7 +63,7 @@ describe('a process that is killed', () => {
     }
   });
 
-  it('in the middle of a commit leaves the state before it', async () => {
+  it(obligation('S19-kill', 'in the middle of a commit'), async () => {
     const store = openSqliteStore<State>(path);
     const events = Array.from({ length: 50 }, () => ({ type: 'a', service: null, actor: 'ci', at: 0, data: {} }));
     store.commit(0, { revision: 1, filler: '' }, events);
