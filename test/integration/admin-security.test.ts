@@ -327,9 +327,13 @@ describe('requests', () => {
   it(obligation('Z06-requests', 'that read'), async () => {
     await open();
     await admin.gate.startRollout('shop', 'green', {}, { actor: 'test' });
+    const { id } = admin.gate.service('shop').rollout ?? { id: '' };
     const before = [admin.gate.events(0), admin.gate.overview()];
     for (const { path } of ROUTES.filter(({ method, path }) => method === 'GET' && path !== '/v1/events')) {
-      const url = path.replace('{service}', 'shop').replace('{action}', `promote?signature=${FAKE_LINK}`);
+      const url = path
+        .replace('{service}', 'shop')
+        .replace('{rollout}', id)
+        .replace('{action}', `promote?signature=${FAKE_LINK}`);
       expect((await admin.call('GET', url)).status, path).toBe(200);
     }
     expect([admin.gate.events(0), admin.gate.overview()]).toEqual(before);
