@@ -164,6 +164,26 @@ function under(path: Path, findings: readonly Finding[]): Finding[] {
 
 /** What is likely not meant, but harmless. */
 export function planWarnings(plan: PlanSettings): Finding[] {
+  return [...comparisonWarnings(plan), ...lastStageWarnings(plan)];
+}
+
+/** Responses that are compared and judged by nobody, or the other way round. */
+function comparisonWarnings(plan: PlanSettings): Finding[] {
+  const { mirror, guards, stages } = mergePlan(plan, DEFAULT_PLAN);
+  const isCompared =
+    mirror !== undefined && mirror.compare !== null && stages.some((stage) => stage.mirror !== undefined);
+  const isJudged = [...guards, ...stages.flatMap((stage) => stage.guards ?? [])].some(({ kind }) => kind === 'compare');
+  if (isCompared && !isJudged) {
+    const message = 'is done and no guard judges by it; add `compare: {}` to the guards';
+    return [{ path: ['mirror', 'compare'], atKey: true, message }];
+  }
+  if (!isJudged || isCompared) return [];
+  const message =
+    'have `compare`, and no responses are compared; add `mirror: {compare: {}}`, and `mirror: 10%` to a stage';
+  return [{ path: ['guards'], atKey: true, message }];
+}
+
+function lastStageWarnings(plan: PlanSettings): Finding[] {
   const last = plan.stages?.at(-1);
   if (last === undefined || last.weight === 100) return [];
   const message = `the last stage is ${last.weight}, and promotion to 100 follows it at once; add {weight: 100} to say so`;

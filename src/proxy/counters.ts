@@ -39,6 +39,14 @@ export class Counters {
   }
 }
 
+/** A copy was compared: it counts where copies do. */
+export function countCopy({ rules }: Counters, { slots }: CountedUpstream, differs: boolean): void {
+  const slot = rules.findIndex(({ copies }) => copies === true);
+  if (slot < 0 || slots === null) return;
+  add(slots, slot * SLOT.size + SLOT.trials, 1);
+  if (differs) add(slots, slot * SLOT.size + SLOT.errors, 1);
+}
+
 const ERROR = 1;
 const IGNORED = 2;
 const ANY_METHOD = 2 ** METHODS.length - 1;
@@ -57,7 +65,10 @@ class Counter {
   constructor(rule: CountingRule, at: number) {
     this.#rule = rule;
     this.#at = at;
-    this.#methods = rule.methods.length === 0 ? ANY_METHOD : rule.methods.reduce((bits, name) => bits | bitOf(name), 0);
+    if (rule.copies === true) this.#methods = 0;
+    else
+      this.#methods =
+        rule.methods.length === 0 ? ANY_METHOD : rule.methods.reduce((bits, name) => bits | bitOf(name), 0);
     for (const [min, max] of rule.errors) this.#statuses.fill(ERROR, min, max + 1);
     for (const [min, max] of rule.ignored) this.#statuses.fill(IGNORED, min, max + 1);
   }

@@ -6,6 +6,7 @@ import type { UpstreamLink } from '../http1/upstream-link.ts';
 import { isGrpcFault, NO_GRPC } from '../traffic/grpc.ts';
 import { TARGET, UPSTREAM } from '../traffic/ledger.ts';
 import { add } from './accounting.ts';
+import { countCopy } from './counters.ts';
 import type { Gateway } from './gateway.ts';
 import type { Mirror, MirrorTicket } from './mirror.ts';
 import { pickTarget } from './pick.ts';
@@ -147,6 +148,7 @@ class MirrorCopy implements UpstreamHandler, Timed {
     const { ledger } = this.#upstream;
     const difference = responseDifference(ticket.capture, this.#capture);
     add(ledger, UPSTREAM.compared, 1);
+    if (service.counters !== null) countCopy(service.counters, this.#upstream, difference !== null);
     if (difference === null) return;
     add(ledger, UPSTREAM.differed, 1);
     if (this.#upstream === service.stable) return;

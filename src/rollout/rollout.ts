@@ -39,7 +39,12 @@ export interface Sides {
 }
 
 /** What a guard saw and concluded, kept with each transition so that anyone can recompute it. */
-export type GuardEvidence = ErrorRateEvidence | RelativeErrorRateEvidence | LatencyEvidence | RelativeLatencyEvidence;
+export type GuardEvidence =
+  | ErrorRateEvidence
+  | RelativeErrorRateEvidence
+  | LatencyEvidence
+  | RelativeLatencyEvidence
+  | CompareEvidence;
 
 /** What the evidence of every guard has. */
 export interface EvidenceBase {
@@ -87,6 +92,11 @@ export interface RelativeLatencyEvidence extends EvidenceBase, VersusEvidence, J
   readonly quantile: number;
   /** Stable's time at the quantile, as last seen; null until it has had enough requests. */
   readonly boundMs: number | null;
+}
+
+/** Hits are copies that were answered otherwise than the client was; of stable, when it was asked once more. */
+export interface CompareEvidence extends EvidenceBase, VersusEvidence, Judgement {
+  readonly kind: 'compare';
 }
 
 /** What guards have that test a rate. */

@@ -1,4 +1,4 @@
-import { aggregate } from './guards/verdict.ts';
+import { aggregate, speaking } from './guards/verdict.ts';
 import { type Held, type Rollout, stageRequests } from './rollout.ts';
 
 /** What still keeps a stage: its hold, requests that have not come, a verdict that is not there; `over` when nothing does. */
@@ -18,9 +18,10 @@ export function stageStanding(rollout: Rollout, { stage, heldMs, trialsBefore = 
   return waitsForVerdicts(rollout, stage) && isInconclusive(rollout) ? 'inconclusive' : 'over';
 }
 
-/** Whether a guard that counts has not come to a verdict. */
-export function isInconclusive({ guards }: Rollout): boolean {
-  return aggregate(guards) === 'inconclusive';
+/** Whether a guard that counts, and can say something about this stage, has not come to a verdict. */
+export function isInconclusive({ guards, plan, position }: Rollout): boolean {
+  const weight = 'stage' in position ? (plan.stages[position.stage]?.weight ?? 0) : 0;
+  return aggregate(speaking(guards, weight)) === 'inconclusive';
 }
 
 /** How much longer than its hold the stage may wait for a verdict, in ms. */

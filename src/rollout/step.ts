@@ -30,6 +30,7 @@ export type Reason =
   | 'gate'
   | 'error_rate'
   | 'latency'
+  | 'compare'
   | 'inconclusive'
   | 'conclusive'
   | 'no_traffic'

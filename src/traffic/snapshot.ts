@@ -126,6 +126,8 @@ export interface CountingRule {
   readonly slowMs: number;
   /** Latencies are kept in buckets. */
   readonly timed: boolean;
+  /** Compared copies count, and no attempt; those that differed are errors. */
+  readonly copies?: true;
 }
 
 export interface TargetRoute {

@@ -43,6 +43,26 @@ describe('a shadow rollout', () => {
   });
 });
 
+describe('a shadow whose responses differ', () => {
+  it('is rolled back on what the copies showed', async () => {
+    await using blue = await openTarget((_, response) => response.end(`same ${Math.random() < 0.2}`));
+    await using green = await openTarget('other');
+    const upstreams = { blue: { weight: 100, targets: [blue.url] }, green: { weight: 0, targets: [green.url] } };
+    await using test = await openGate({ services: { shop: { upstreams, drain: { timeout: '1s' } } }, workers: 2 });
+    const load = startLoad(test.url, 4);
+    const plan = { strategy: 'shadow', watch: '1h', mirror: { compare: {} }, guards: { compare: {} } };
+    await test.control.startRollout('shop', 'green', plan, BY);
+    await until(() => phase(test)?.phase === 'rolled_back', 'the rollback');
+    await load.stop();
+    expect([...load.answers.keys()].sort()).toEqual(['same false', 'same true']);
+    expect(phase(test)).toMatchObject({ reason: 'compare' });
+    const { transitions } = test.control.service('shop').rollout ?? { transitions: [] };
+    expect(transitions.at(-1)?.evidence).toContainEqual(
+      expect.objectContaining({ kind: 'compare', verdict: 'fail', summary: expect.stringContaining('differed') }),
+    );
+  });
+});
+
 describe('a preview', () => {
   it('reaches the idle side before a rollout, and the candidate during one', async () => {
     await using blue = await openTarget('blue');

@@ -9,11 +9,12 @@ import type { RolloutPlan } from '../../src/config/config.ts';
 import { describeChanges } from '../../src/config/diff.ts';
 import { parsePlan } from '../../src/config/plan.ts';
 import { createRollout } from '../../src/rollout/create.ts';
+import { countingRules } from '../../src/rollout/guards/counting.ts';
 import { type RolloutEvent, transition } from '../../src/rollout/reducer.ts';
 import { candidateWeight, type Position, type Rollout } from '../../src/rollout/rollout.ts';
 import type { MirrorRoute } from '../../src/traffic/snapshot.ts';
 import { configOf, desiredOf, manualClock, rolloutAt, serviceConfig, UNTOUCHED } from '../support/app-fixtures.ts';
-import { accepted, refused, service } from '../support/config-text.ts';
+import { accepted, refused, service, warned } from '../support/config-text.ts';
 
 const AT = 1_700_000_000_000;
 
@@ -172,5 +173,86 @@ describe('the routes of a rollout that mirrors', () => {
     expect(mirrorOf({ phase: 'paused', reason: 'shadowed', sinceAt: 1, ...held })).toBeUndefined();
     expect(mirrorOf({ phase: 'promoting', stage: 0 })).toBeUndefined();
     expect(mirrorOf({ phase: 'rolled_back', stage: 0, reason: 'x', endedAt: 1 })).toBeUndefined();
+  });
+});
+
+describe('the compare guard', () => {
+  const COMPARED = planOf(
+    '{strategy: shadow, watch: 10s, extend: 1m, onInconclusive: pause, mirror: {compare: {}}, guards: {compare: {}}}',
+  );
+  const NONE = { trials: 0, errors: 0 };
+  const tick = (
+    elapsedMs: number,
+    green: readonly [number, number],
+    blue: readonly [number, number],
+  ): RolloutEvent => ({
+    type: 'tick',
+    elapsedMs,
+    closes: true,
+    candidate: NONE,
+    stable: { trials: blue[0], errors: 0 },
+    slots: [
+      {
+        candidate: { trials: green[0], errors: green[1] },
+        stable: { trials: blue[0], errors: blue[1] },
+      },
+    ],
+  });
+  const given = (...events: RolloutEvent[]): Rollout => {
+    const made = createRollout({
+      service: 'shop',
+      from: 'blue',
+      to: 'green',
+      plan: COMPARED,
+      actor: 'ci',
+      at: AT,
+      taken: [],
+    });
+    const all: RolloutEvent[] = [{ type: 'start' }, { type: 'smoke_passed', results: [] }, ...events];
+    return all.reduce((state, event) => transition(state, event, AT).rollout, made);
+  };
+  const again = (times: number, event: RolloutEvent) => Array.from({ length: times }, () => event);
+
+  it('has its defaults, and asks the workers to count copies', () => {
+    expect(COMPARED.guards.at(-1)).toEqual({
+      name: 'compare',
+      kind: 'compare',
+      versus: 'stable',
+      ratio: 1,
+      margin: 0.01,
+      confidence: 0.99,
+    });
+    expect(countingRules(COMPARED)).toMatchObject([{ copies: true }]);
+  });
+
+  it('rolls back when the candidate differs where stable does not', () => {
+    const over = given(...again(10, tick(100, [20, 4], [20, 0])));
+    expect(over.position).toMatchObject({ phase: 'rolled_back', reason: 'compare' });
+    expect(over.transitions.at(-1)?.evidence.find(({ kind }) => kind === 'compare')?.summary).toMatch(
+      /^\d+ of \d+ attempts \(20%\) differed on the candidate, 0 of \d+ attempts \(0%\) on stable: more than /,
+    );
+  });
+
+  it('takes what stable does by itself for noise', () => {
+    const over = given(...again(60, tick(100, [20, 8], [20, 8])));
+    expect(over.position).toMatchObject({ phase: 'progressing' });
+  });
+
+  it('lets the stage end with its verdict, though no guard on requests has one', () => {
+    const over = given(...again(101, tick(100, [100, 0], [100, 0])));
+    expect(over.guards.map(({ kind, verdict }) => [kind, verdict])).toEqual([
+      ['errorRate', 'inconclusive'],
+      ['compare', 'pass'],
+    ]);
+    expect(over.position).toMatchObject({ phase: 'paused', reason: 'shadowed' });
+  });
+
+  it('and comparisons without it are warned about, and the other way round', () => {
+    expect(warned(service('rollout: {strategy: shadow, mirror: {compare: {}}}'))).toEqual([
+      '5:42 services.shop.rollout.mirror.compare: is done and no guard judges by it; add `compare: {}` to the guards',
+    ]);
+    expect(warned(service('rollout: {guards: {compare: {}}}'))).toEqual([
+      expect.stringContaining('rollout.guards: have `compare`, and no responses are compared; add'),
+    ]);
   });
 });

@@ -1,11 +1,11 @@
 import type { RolloutPlan } from '../config.ts';
 
 /** What a guard can judge by; the word in `kind`, and the default name of a guard of that kind. */
-export const GUARD_KINDS = ['errorRate', 'latency'] as const;
+export const GUARD_KINDS = ['errorRate', 'latency', 'compare'] as const;
 export type GuardKind = (typeof GUARD_KINDS)[number];
 
 /** A rule that must hold during a rollout, complete: as the plan of a rollout stores it. */
-export type Guard = ErrorRateGuard | LatencyGuard;
+export type Guard = ErrorRateGuard | LatencyGuard | CompareGuard;
 export type GuardOf<Kind extends GuardKind> = Extract<Guard, { readonly kind: Kind }>;
 
 /** In the guards of a stage: the plan's guard of this name rests while the stage runs. */
@@ -89,6 +89,11 @@ export interface AbsoluteLatencyGuard extends GuardBase, Selection {
 export interface RelativeLatencyGuard extends GuardBase, Selection, VersusStable {
   readonly kind: 'latency';
   readonly quantile: number;
+}
+
+/** Trips when the evidence that copies differ on the candidate more than stable's own noise allows reaches `confidence`. */
+export interface CompareGuard extends GuardBase, VersusStable {
+  readonly kind: 'compare';
 }
 
 /** The guards that are in force in a stage (from 0): the plan's, with what the stage adds, replaces or turns off. */

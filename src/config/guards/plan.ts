@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Finding } from '../problem.ts';
 import { suggest } from '../suggest.ts';
+import { compare } from './compare.ts';
 import { errorRate } from './error-rate.ts';
 import { GUARD_KINDS, type Guard, type GuardKind, type GuardOf, type NoGuard } from './guard.ts';
 import type { GuardSettingsKind } from './kind.ts';
@@ -9,10 +10,10 @@ import type { guardsSchema } from './schema.ts';
 
 export type GuardsSettings = z.output<typeof guardsSchema>;
 type GuardMap = Exclude<GuardsSettings, 'none'>;
-type Entry = NonNullable<GuardMap[string] | GuardMap['errorRate'] | GuardMap['latency']>;
+type Entry = NonNullable<GuardMap[string] | GuardMap['errorRate'] | GuardMap['latency'] | GuardMap['compare']>;
 type GuardSettings = Exclude<Entry, 'none'>;
 
-const KINDS = { errorRate, latency } as const;
+const KINDS = { errorRate, latency, compare } as const;
 /** As names of services are: it becomes a metric label. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 

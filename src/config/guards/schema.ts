@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { quote } from '../parsed.ts';
 import { suggest } from '../suggest.ts';
 import { object } from '../values.ts';
+import { compareKeys } from './compare.ts';
 import { errorRateKeys } from './error-rate.ts';
 import { GUARD_KINDS } from './guard.ts';
 import { latencyKeys } from './latency.ts';
@@ -26,9 +27,13 @@ const otherGuard = z
   .union(
     [
       OFF,
-      z.discriminatedUnion('kind', [kindOf('errorRate', errorRateKeys), kindOf('latency', latencyKeys)], {
-        error: ({ input }) => describeKind(input),
-      }),
+      z.discriminatedUnion(
+        'kind',
+        [kindOf('errorRate', errorRateKeys), kindOf('latency', latencyKeys), kindOf('compare', compareKeys)],
+        {
+          error: ({ input }) => describeKind(input),
+        },
+      ),
     ],
     { error: 'give none, or a map with `kind`' },
   )
@@ -46,6 +51,9 @@ export const guardsSchema = z.union(
         latency: named('latency', latencyKeys, 'give none, or a map with at least `max`')
           .optional()
           .describe('Rolls back when more than the rest of `quantile` take longer than `max`; default `none`.'),
+        compare: named('compare', compareKeys, 'give none, or a map')
+          .optional()
+          .describe('Rolls back when copies differ on the candidate more often than on stable itself; default `none`.'),
       })
       .catchall(otherGuard),
   ],

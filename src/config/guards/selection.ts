@@ -105,6 +105,7 @@ export function checkCounters(guards: readonly (Guard | NoGuard)[]): Finding[] {
 /** Guards with the same text share a counter; null needs none. */
 function counterOf(guard: Guard | NoGuard): string | null {
   if (guard.kind === 'none') return null;
+  if (guard.kind === 'compare') return 'copies';
   const { match, by } = guard;
   if (match === undefined && by === undefined && guard.kind !== 'latency') return null;
   const bound = guard.kind !== 'latency' ? 'all' : guard.versus === undefined ? guard.maxMs : 'buckets';

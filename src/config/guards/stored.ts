@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { storedCompare } from './compare.ts';
 import { storedErrorRates } from './error-rate.ts';
 import { storedLatencies } from './latency.ts';
 
@@ -12,6 +13,7 @@ export const guardSchema = z
     z.strictObject(relativeErrorRate),
     z.strictObject(latency),
     z.strictObject(relativeLatency),
+    z.strictObject(storedCompare),
   ])
   .meta({ id: 'Guard', description: 'A rule that must hold during a rollout.' });
 
@@ -21,6 +23,7 @@ export const storedGuardSchema = z.union([
   z.object(relativeErrorRate),
   z.object(latency),
   z.object(relativeLatency),
+  z.object(storedCompare),
 ]);
 
 const noGuard = { name: z.string(), kind: z.literal('none') } as const;

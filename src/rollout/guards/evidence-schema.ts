@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { compareEvidence } from './compare.ts';
 import { errorRateEvidence } from './error-rate.ts';
 import { errorRateVersusEvidence } from './error-rate-versus.ts';
 import { latencyEvidence } from './latency.ts';
@@ -11,6 +12,7 @@ export const evidenceSchema = z
     z.strictObject(errorRateVersusEvidence),
     z.strictObject(latencyEvidence),
     z.strictObject(latencyVersusEvidence),
+    z.strictObject(compareEvidence),
   ])
   .meta({ id: 'GuardEvidence', description: 'What a guard saw and concluded.' });
 
@@ -20,4 +22,5 @@ export const storedEvidenceSchema = z.union([
   z.object(errorRateVersusEvidence),
   z.object(latencyEvidence),
   z.object(latencyVersusEvidence),
+  z.object(compareEvidence),
 ]);

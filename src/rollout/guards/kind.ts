@@ -23,6 +23,8 @@ export interface GuardRule<G extends Guard, State, Evidence extends GuardEvidenc
   readonly reason: Reason;
   /** Requests fail meanwhile: traffic is taken back at once, whatever ramp the plan has. */
   readonly isUrgent: boolean;
+  /** It goes by requests that the candidate was given, so it has nothing to say in a stage of weight 0. */
+  readonly needsTraffic?: true;
   /** What the workers have to count for it; null, or none of it: all attempts, which are counted anyway. */
   counts?(guard: G): CountingRule | null;
   /** Before anything was seen. */

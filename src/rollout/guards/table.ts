@@ -1,5 +1,6 @@
 import type { Guard, GuardKind } from '../../config/guards/guard.ts';
 import type { GuardEvidence } from '../rollout.ts';
+import { compare } from './compare.ts';
 import { errorRate } from './error-rate.ts';
 import { errorRateVersus } from './error-rate-versus.ts';
 import type { GuardRule } from './kind.ts';
@@ -7,9 +8,9 @@ import { latency } from './latency.ts';
 import { latencyVersus } from './latency-versus.ts';
 
 /** How each kind of guard judges. */
-const RULES = { errorRate, latency } as const satisfies Readonly<Record<GuardKind, unknown>>;
+const RULES = { errorRate, latency, compare } as const satisfies Readonly<Record<GuardKind, unknown>>;
 /** How those judge that are held against stable. */
-const VERSUS = { errorRate: errorRateVersus, latency: latencyVersus } as const;
+const VERSUS = { errorRate: errorRateVersus, latency: latencyVersus, compare } as const;
 
 type AnyRule = GuardRule<Guard, unknown, GuardEvidence>;
 
@@ -20,6 +21,6 @@ export function ruleOf(guard: Guard): AnyRule {
 }
 
 /** What all guards of a kind have in common. */
-export function traitsOf(kind: GuardKind): Pick<AnyRule, 'reason' | 'isUrgent'> {
+export function traitsOf(kind: GuardKind): Pick<AnyRule, 'reason' | 'isUrgent' | 'needsTraffic'> {
   return RULES[kind];
 }

@@ -19,6 +19,11 @@ export function reasonOf({ kind }: GuardEvidence): Reason {
   return traitsOf(kind).reason;
 }
 
+/** Those that can say something about a stage of this weight. */
+export function speaking(guards: readonly GuardEvidence[], weight: number): readonly GuardEvidence[] {
+  return weight > 0 ? guards : guards.filter(({ kind }) => traitsOf(kind).needsTraffic !== true);
+}
+
 /** Whether it leaves no time for taking traffic back in steps. */
 export function isUrgent({ kind }: GuardEvidence): boolean {
   return traitsOf(kind).isUrgent;
