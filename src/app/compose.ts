@@ -20,7 +20,9 @@ import { TransitionCounter } from './ports/metrics-source.ts';
 import { rolloutPorts } from './ports/rollout-ports.ts';
 import { createPublisher } from './publisher.ts';
 import { createRegistry } from './registry.ts';
+import { RequestRates } from './request-rates.ts';
 import { settleStripe } from './settle-stripe.ts';
+import { PowerTeller } from './tell-power.ts';
 import { createWorkerPool } from './workers/worker-pool.ts';
 import type { WorkerReport } from './workers/worker-thread.ts';
 
@@ -30,6 +32,7 @@ export interface Composition extends CoreParts {
   readonly runner: Runner;
   readonly notifier: Notifier;
   readonly transitions: TransitionCounter;
+  readonly rates: RequestRates;
   /** Ledger block of what never reached a service. */
   readonly unrouted: SharedArrayBuffer;
 }
@@ -68,10 +71,13 @@ export function compose({ config, state, clock, log, sink }: Surroundings): Comp
   const onEvents = (events: readonly StoredEvent[]): void => {
     transitions.count(events);
     for (const event of events) logEvent(log, event);
+    power.hear(events);
     if (events.length > 0) notifier.notice();
   };
   const parts: CoreParts = { store: state.store, publisher, registry, health, outliers, pool, clock, log, onEvents };
   const core = new Core(parts, { config, desired: state.desired }, state.revision);
+  const rates = new RequestRates(core);
+  const power = new PowerTeller(core, rates, log);
   const notifier = new Notifier({
     store: state.store,
     config: () => core.committed().config,
@@ -115,7 +121,7 @@ export function compose({ config, state, clock, log, sink }: Surroundings): Comp
     if (running !== null && fuses.rearm(service, fuseId)) await core.observe([]);
   };
 
-  return { ...parts, core, runner, notifier, transitions, unrouted };
+  return { ...parts, core, runner, notifier, transitions, rates, unrouted };
 }
 
 function logEvent(log: Logger, { type, service, actor, data }: StoredEvent): void {

@@ -1,3 +1,5 @@
+import type { RolloutPlan } from '../config/config.ts';
+import type { PowerPlan } from '../rollout/power.ts';
 import type { Rollout } from '../rollout/rollout.ts';
 import type { JournalEntry, StoredEvent } from '../store/store.ts';
 import type { Outcome } from '../traffic/ledger.ts';
@@ -33,6 +35,16 @@ export interface ControlPlane {
     plan: unknown,
     by: Command & { readonly replace?: boolean },
   ): Promise<Rollout>;
+  /**
+   * What such a rollout would be, without starting it. `requestsPerSecond` instead of those of the last minute; throws
+   * `not_found`, and `bad_request` for a plan with mistakes.
+   */
+  previewRollout(
+    service: string,
+    to: string,
+    plan: unknown,
+    given: { readonly requestsPerSecond?: number },
+  ): Promise<RolloutPreview>;
   /** Repeating a call that has already taken effect answers with the rollout as it is. */
   operateRollout(service: string, action: RolloutAction, by: Command): Promise<Rollout>;
   /** One of the rollouts of a service by its id; `current` is the newest. Throws `not_found`. */
@@ -102,6 +114,20 @@ export interface DeadLetter {
   readonly error: string;
   /** ms since the Unix epoch. */
   readonly deadAt: number;
+}
+
+export interface RolloutPreview {
+  readonly service: string;
+  /** Stable now. */
+  readonly from: string;
+  readonly to: string;
+  /** Complete, as the rollout would have it. */
+  readonly plan: RolloutPlan;
+  readonly power: PowerPlan;
+  /** Why it would be refused now, in sentences; empty when it would start. */
+  readonly obstacles: readonly string[];
+  /** What could keep it from being promoted. */
+  readonly stops: readonly string[];
 }
 
 export interface JournalPage {

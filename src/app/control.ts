@@ -8,6 +8,7 @@ import { drainUpstream, enableUpstream, evictPins, waitUntilDrained } from './co
 import { groupConfig, operateGroup, startGroupRollout, undoGroup } from './commands/group.ts';
 import { reload } from './commands/reload.ts';
 import { operateRollout, startRollout, undoRollout } from './commands/rollout.ts';
+import { previewRollout } from './commands/rollout-preview.ts';
 import { switchUpstream } from './commands/switch.ts';
 import { changeTargets } from './commands/targets.ts';
 import { changeWeights } from './commands/weights.ts';
@@ -15,6 +16,7 @@ import type { ConfigFile } from './config-file.ts';
 import type { Applied, ControlPlane, GroupView } from './control-plane.ts';
 import type { Core } from './core.ts';
 import type { Notifier } from './notifications/notifier.ts';
+import type { RequestRates } from './request-rates.ts';
 import { groupView } from './views/group-view.ts';
 import { overview } from './views/overview.ts';
 import { findRollout } from './views/rollout.ts';
@@ -25,6 +27,7 @@ export interface ControlParts {
   readonly runner: Pick<Runner, 'judge'>;
   readonly notifier: Pick<Notifier, 'wake'>;
   readonly file: ConfigFile;
+  readonly rates: RequestRates;
   readonly unrouted: SharedArrayBuffer;
   /** ms since the Unix epoch. */
   readonly startedAt: number;
@@ -73,6 +76,12 @@ export function createControl(parts: ControlParts): ControlPlane {
       return moved(service, startRollout(core, service, to, parsed, by));
     },
     operateRollout: (service, action, by) => moved(service, operateRollout(core, service, action, by)),
+    async previewRollout(service, to, plan, { requestsPerSecond }) {
+      const parsed = parsePlan(plan, core.service(service).config.rollout);
+      const seen = parts.rates.of(service);
+      const traffic = requestsPerSecond === undefined ? seen : { ...seen, requestsPerSecond };
+      return previewRollout(core, service, to, parsed, traffic);
+    },
     rollout: (service, id) => findRollout(core, service, id),
     journal(service, id, { after, limit }) {
       const rollout = findRollout(core, service, id);

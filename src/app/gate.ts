@@ -81,6 +81,7 @@ async function start(options: GateOptions, base: Base): Promise<Gate> {
   bound.admin = server.address;
   sweepRemoved(parts.core, running.signal);
   sweepOutliers(parts.core, running.signal);
+  parts.rates.start(running.signal);
   onFileChange(() => void reloadChanged(control, log));
   const startMs = systemClock.wallMs() - startedAt;
   log.info({ event: 'listening', ...addressesOf(parts, server.address), startMs }, 'listening');

@@ -9,6 +9,7 @@ import type { Session } from './session.ts';
 import type { EventsOptions } from './verbs/events.ts';
 import type { RedeliverOptions } from './verbs/notifications.ts';
 import type { ReplayOptions } from './verbs/replay.ts';
+import type { RolloutPreviewOptions } from './verbs/rollout-plan.ts';
 import type { RolloutStartOptions } from './verbs/rollout-start.ts';
 import type { RunOptions } from './verbs/run.ts';
 import type { SwitchOptions } from './verbs/switch.ts';
@@ -221,6 +222,27 @@ function rolloutCommands(program: Command, session: Session): void {
     .action((service: string, options: RolloutStartOptions, command: Command) =>
       start(session, command, service, async (ctx) =>
         (await import('./verbs/rollout-start.ts')).rolloutStart(ctx, service, options),
+      ),
+    );
+  rollout
+    .command('plan <service>')
+    .description('show what a rollout would be, what each stage can see, and what could stop it; nothing is started')
+    .requiredOption('--to <upstream>', 'the candidate')
+    .option('--rate <n>', 'requests a second to the service to reckon with (default: those of the last minute)')
+    .option('--stage <weight:hold>', 'a stage, such as 5:30m; may be repeated', collect)
+    .addOption(new Option('--strategy <name>').choices(['canary', 'blue-green', 'shadow']))
+    .option('--plan <file>', 'YAML or JSON with keys of "rollout" in the configuration')
+    .addHelpText(
+      'before',
+      examples(
+        'rollout plan shop --to green',
+        'rollout plan shop --to green --rate 40 --stage 5:30m --stage 100',
+        'rollout plan shop --to green --json | jq .power.stages[].summary',
+      ),
+    )
+    .action((service: string, options: RolloutPreviewOptions, command: Command) =>
+      start(session, command, service, async (ctx) =>
+        (await import('./verbs/rollout-plan.ts')).rolloutPlan(ctx, service, options),
       ),
     );
   rollout

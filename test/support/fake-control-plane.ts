@@ -12,12 +12,14 @@ import type {
   Overview,
   RolloutAction,
   RolloutJournal,
+  RolloutPreview,
   ServiceView,
   UpstreamView,
 } from '../../src/app/control-plane.ts';
 import type { RolloutPlan } from '../../src/config/config.ts';
 import { TealgateError } from '../../src/platform/errors.ts';
 import { Journal } from '../../src/rollout/journal.ts';
+import { powerPlan } from '../../src/rollout/power.ts';
 import { ENDED, type Phase, type Position, type Rollout } from '../../src/rollout/rollout.ts';
 import type { StoredEvent } from '../../src/store/store.ts';
 import type { EjectionCount, MetricsSource, TransitionCount } from '../../src/telemetry/metrics-source.ts';
@@ -211,6 +213,18 @@ export class FakeControlPlane implements ControlPlane, MetricsSource {
       ledger: ledgerView(of.block),
       overrides: of.version > 1 ? ['weights'] : [],
     };
+  }
+
+  async previewRollout(
+    service: string,
+    to: string,
+    _plan: unknown,
+    { requestsPerSecond }: { readonly requestsPerSecond?: number },
+  ): Promise<RolloutPreview> {
+    const of = this.find(service);
+    this.upstream(of, to);
+    const power = powerPlan(PLAN, { requestsPerSecond: requestsPerSecond ?? null, stableErrorRate: null });
+    return { service, from: of.stable, to, plan: PLAN, power, obstacles: [], stops: ['an operator'] };
   }
 
   rollout(service: string, id: string): Rollout {

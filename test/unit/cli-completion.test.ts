@@ -20,7 +20,7 @@ describe('completion', () => {
     [['sta'], ['status']],
     [
       ['rollout', 'p'],
-      ['pause', 'promote'],
+      ['pause', 'plan', 'promote'],
     ],
     [['switch', ''], ['shop']],
     [

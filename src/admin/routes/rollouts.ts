@@ -1,8 +1,15 @@
 import type { RolloutAction } from '../../app/control-plane.ts';
 import { TealgateError } from '../../platform/errors.ts';
 import { json, type Route, route } from '../route.ts';
-import { emptyBody, journalQuery, rolloutParams, serviceParams, startRolloutBody } from '../schemas/requests.ts';
-import { journalAnswer, rolloutAnswer, rolloutsAnswer } from '../schemas/rollout.ts';
+import {
+  emptyBody,
+  journalQuery,
+  previewRolloutBody,
+  rolloutParams,
+  serviceParams,
+  startRolloutBody,
+} from '../schemas/requests.ts';
+import { journalAnswer, previewAnswer, rolloutAnswer, rolloutsAnswer } from '../schemas/rollout.ts';
 import { rolloutView } from '../views.ts';
 
 /** Entries in one answer. */
@@ -33,6 +40,22 @@ export const rolloutRoutes: readonly Route[] = [
       return json(rolloutView(rollout), 201, {
         location: `/v1/services/${encodeURIComponent(service)}/rollouts/current`,
       });
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/services/{service}/rollouts/plan',
+    operationId: 'planRollout',
+    tag: 'rollouts',
+    summary: 'What a rollout would be and could see. Starts nothing.',
+    access: 'viewer',
+    params: serviceParams,
+    body: previewRolloutBody,
+    success: { status: 200, description: 'By the traffic of the last minute.', schema: previewAnswer },
+    errors: [404],
+    async handle({ control, params: { service }, body: { to, rate, ...plan } }) {
+      const given = rate === undefined ? {} : { requestsPerSecond: rate };
+      return json(await control.previewRollout(service, to, plan, given));
     },
   }),
   route({

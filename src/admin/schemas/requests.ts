@@ -91,5 +91,21 @@ export const startGroupBody = z
     examples: [{ to: 'green' }, { to: { shop: 'green', cart: 'v2' } }],
   });
 
+export const previewRolloutBody = z
+  .looseObject({
+    to: upstreamName('The candidate: the upstream to introduce.'),
+    rate: z
+      .number()
+      .min(0)
+      .max(1e9)
+      .exactOptional()
+      .describe('Requests a second to the service to reckon with; default those of the last minute.'),
+  })
+  .meta({
+    id: 'PreviewRollout',
+    description: 'As to start a rollout, with the traffic to reckon with.',
+    examples: [{ to: 'green', rate: 40 }],
+  });
+
 /** For calls that need no body: none, or an empty object. */
 export const emptyBody = z.strictObject({}).optional();

@@ -3,6 +3,7 @@ import { guardSchema, stageGuardSchema } from '../../config/guards/stored.ts';
 import { evidenceSchema as evidence } from '../../rollout/guards/evidence-schema.ts';
 import { PHASES, type Rollout } from '../../rollout/rollout.ts';
 
+const share = z.number().min(0).max(1);
 const count = z.int().min(0);
 const at = z.number().describe('Milliseconds since the Unix epoch.');
 
@@ -209,3 +210,49 @@ export const groupAnswer = z
   .meta({ id: 'Group' });
 
 export const groupsAnswer = z.strictObject({ groups: z.array(groupAnswer) }).meta({ id: 'Groups' });
+
+const sight = z
+  .strictObject({
+    rate: share.describe('True rate of the candidate.'),
+    requests: count.describe('Of the candidate.'),
+    afterMs: z.number().min(0),
+  })
+  .nullable();
+
+const powerPlan = z
+  .strictObject({
+    requestsPerSecond: z.number().min(0).nullable().describe('To the service; null when nothing is known.'),
+    stableErrorRate: share.nullable().describe('Of late; null when nothing is known.'),
+    stages: z.array(
+      z.strictObject({
+        stage,
+        weight: z.number(),
+        holdMs: z.number(),
+        requests: count.nullable().describe('Expected on the candidate in the hold; null when nothing is known.'),
+        guards: z.array(
+          z.strictObject({
+            guard: z.string(),
+            allowed: share.nullable().describe('The allowed rate; null where none is known beforehand.'),
+            sees: sight.describe('The least multiple of it seen within the hold four times in five; null for none.'),
+            outright: sight.describe('The same for a candidate that fails all.'),
+            summary: z.string(),
+          }),
+        ),
+        summary: z.string(),
+      }),
+    ),
+    warnings: z.array(z.string()).describe('What is likely not meant.'),
+  })
+  .meta({ id: 'PowerPlan', description: 'What the stages of a rollout can be expected to see.' });
+
+export const previewAnswer = z
+  .strictObject({
+    service: z.string(),
+    from: z.string().describe('Stable now.'),
+    to: z.string(),
+    plan,
+    power: powerPlan,
+    obstacles: z.array(z.string()).describe('Why it would be refused now; empty when it would start.'),
+    stops: z.array(z.string()).describe('What could keep it from being promoted.'),
+  })
+  .meta({ id: 'RolloutPreview' });

@@ -87,7 +87,7 @@ export function crossingChance(logE: LogE, rate: number, threshold: number): num
   return 1 - total(alive) + later;
 }
 
-interface Run {
+export interface Run {
   readonly trials: number;
   readonly rate: number;
   /** Errors that cross in this run. */
@@ -95,7 +95,7 @@ interface Run {
 }
 
 /** The chances of 0, 1, … errors after a run, of those that have not crossed. */
-function survivors(alive: readonly number[], { trials, rate, limit }: Run): number[] {
+export function survivors(alive: readonly number[], { trials, rate, limit }: Run): number[] {
   const next = new Array<number>(Math.min(limit, alive.length + trials)).fill(0);
   const chances = binomial(trials, rate, limit);
   alive.forEach((chance, before) => {
@@ -135,6 +135,6 @@ function searchUp(known: number, holds: (trials: number) => boolean): number {
   return low;
 }
 
-function total(chances: readonly number[]): number {
+export function total(chances: readonly number[]): number {
   return chances.reduce((sum, chance) => sum + chance, 0);
 }
