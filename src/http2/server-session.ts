@@ -6,6 +6,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Deadlines, Timed } from '../http1/deadlines.ts';
 import { Allowance } from './allowance.ts';
 import { type Malformed, type RequestHead, requestHead } from './request-head.ts';
@@ -60,6 +61,7 @@ export class ServerSession implements Timed {
   deadlineMs: number;
   deadlineIndex = -1;
   readonly #socket: Socket;
+  readonly #secure: boolean;
   readonly #client: string;
   readonly #session: ServerHttp2Session;
   readonly #options: SessionOptions;
@@ -71,10 +73,12 @@ export class ServerSession implements Timed {
   /** Set by a shutdown, `performance.now()` time. */
   #tellAtMs = NEVER;
   #closeAtMs = NEVER;
+  #told = false;
 
   /** `socket` is connected, and what is to be read of it begins with the preface. */
   constructor(socket: Socket, { client, options, handler, deadlines }: SessionSurroundings) {
     this.#socket = socket;
+    this.#secure = socket instanceof TLSSocket;
     this.#client = client;
     this.#options = options;
     this.#handler = handler;
@@ -108,19 +112,29 @@ export class ServerSession implements Timed {
     this.#socket.destroy();
   }
 
-  /** Shutdown: at `tellAtMs` the client is asked to go, at `closeAtMs` no more requests are taken. */
+  /** At `tellAtMs` the client is asked to go, at `closeAtMs` no more requests are taken; the earlier of several counts. */
   dismiss({ tellAtMs, closeAtMs }: { readonly tellAtMs: number; readonly closeAtMs: number }): void {
-    this.#tellAtMs = tellAtMs;
-    this.#closeAtMs = closeAtMs;
+    if (!this.#told) this.#tellAtMs = Math.min(tellAtMs, this.#tellAtMs);
+    this.#closeAtMs = Math.min(closeAtMs, this.#closeAtMs);
   }
 
   sweep(nowMs: number): void {
     if (nowMs >= this.#closeAtMs) this.close();
     else if (nowMs >= this.#tellAtMs) {
       this.#tellAtMs = NEVER;
-      // Node.js would refuse the requests that cross its own GOAWAY. Its frames go out whole, so that this fits between.
-      if (!this.#session.closed) this.#socket.write(SHUTDOWN_NOTICE);
+      this.#tell();
     }
+  }
+
+  /**
+   * Node.js has a GOAWAY that refuses requests which cross it, and no other. Without TLS the notice is written past it:
+   * its frames go out whole, so that ours fits between. Over TLS that would be two writes at once, which TLS of Node.js
+   * takes for a fault of its own and ends the process; there the next request brings its client the GOAWAY before its
+   * answer, so that one who asks one thing after another does not cross it.
+   */
+  #tell(): void {
+    this.#told = true;
+    if (!this.#secure && !this.#session.closed) this.#socket.write(SHUTDOWN_NOTICE);
   }
 
   /** Idle for too long, or gone without a goodbye. */
@@ -138,12 +152,19 @@ export class ServerSession implements Timed {
     flags: number,
     fields: readonly string[],
   ): void => {
+    if (stream.destroyed || stream.closed) {
+      // Reset by what came with it, so that it never began; or the session has ended before it could.
+      stream.on('error', noop);
+      this.#onReset();
+      return;
+    }
     this.#streams++;
     this.deadlineMs = NEVER;
     this.#controlFrames.giveBack();
     const isHead = headers[':method'] === 'HEAD';
     const socket = new StreamSocket(stream, { remoteAddress: this.#client, isHead, onEnd: this.#onStreamEnd });
     this.#handler.onRequest(socket, requestHead(fields, (flags & NGHTTP2_FLAG_END_STREAM) !== 0));
+    if (this.#told && this.#secure) this.close();
   };
 
   readonly #onStreamEnd = (end: StreamEnd): void => {
@@ -153,8 +174,12 @@ export class ServerSession implements Timed {
       this.deadlineMs = performance.now() + (this.#session.closed ? CLOSING_MS : keepAliveMs);
     }
     if (end === 'answered') this.#resets.giveBack();
-    else if (end === 'reset' && !this.#resets.take(performance.now())) this.#enough();
+    else if (end === 'reset') this.#onReset();
   };
+
+  #onReset(): void {
+    if (!this.#resets.take(performance.now())) this.#enough();
+  }
 
   readonly #onSettings = (): void => {
     if (this.#streams === 0) this.deadlineMs = performance.now() + this.#options.timeouts.keepAliveMs;
