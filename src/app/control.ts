@@ -72,7 +72,7 @@ export function createControl(parts: ControlParts): ControlPlane {
     },
     waitDrained: (service, upstream, signal) => waitUntilDrained(core, service, upstream, signal),
     async startRollout(service, to, plan, by) {
-      const parsed = parsePlan(plan, core.service(service).config.rollout);
+      const parsed = parsePlan(plan, core.service(service).config.rollout, core.current().config);
       return moved(service, startRollout(core, service, to, parsed, by));
     },
     operateRollout: (service, action, by) => moved(service, operateRollout(core, service, action, by)),

@@ -1,8 +1,9 @@
 import { type Address, formatAddress, isLoopback, overlaps } from './address.ts';
 import type { PreviewConfig } from './config.ts';
 import { checkConnections } from './connections-schema.ts';
+import { checkReferences } from './guards/references.ts';
 import { checkOutliers } from './outliers-schema.ts';
-import { checkPlan, DEFAULT_PLAN, planWarnings } from './plan-schema.ts';
+import { checkPlan, DEFAULT_PLAN, mergePlan, planWarnings } from './plan-schema.ts';
 import type { Finding, Path } from './problem.ts';
 import type { ServiceSettings, Settings } from './schema.ts';
 import { suggest } from './suggest.ts';
@@ -34,7 +35,11 @@ export function checkSettings(settings: Settings, clean: Clean): Finding[] {
       ...checkService(service, admin, cleanHere).map((finding) => ({ ...finding, path: [...here, ...finding.path] })),
     );
   }
-  return [...findings, ...checkGroups(settings, clean)];
+  findings.push(...checkGroups(settings, clean));
+  if (findings.length === 0 && clean('services') && clean('prometheus') && clean('webhooks')) {
+    findings.push(...checkPlanReferences(settings));
+  }
+  return findings;
 }
 
 /** Groups of services that are not there, or twice. */
@@ -50,6 +55,18 @@ function checkGroups({ groups, services }: Settings, clean: Clean): Finding[] {
       const mend = meant === null ? `write one of ${names.join(', ')}` : `did you mean ${meant}?`;
       return [{ path, message: `there is no service ${service}; ${mend}` }];
     }),
+  );
+}
+
+/** Plans name those whom they ask. For settings without other mistakes, which alone can be merged. */
+function checkPlanReferences({ services, prometheus, webhooks }: Settings): Finding[] {
+  const signed = Object.keys(webhooks).filter((name) => webhooks[name]?.secret !== undefined);
+  const known = { prometheus: Object.keys(prometheus), webhooks: Object.keys(webhooks), signed };
+  return Object.entries(services).flatMap(([name, { rollout }]) =>
+    checkReferences(mergePlan(rollout, DEFAULT_PLAN), known).map((finding) => ({
+      ...finding,
+      path: ['services', name, 'rollout', ...finding.path],
+    })),
   );
 }
 

@@ -1,5 +1,6 @@
 import type { TargetTls } from '../platform/tls.ts';
 import type { NewEvent } from '../store/store.ts';
+import type { Connections } from './ask.ts';
 import type { Counts, Rollout } from './rollout.ts';
 
 /** What the runner needs from the control plane; nothing in `rollout/` knows how it is done. */
@@ -32,6 +33,8 @@ export interface RolloutPorts {
   targets(service: string, upstream: string): readonly string[];
   /** How the `https:` and `h2:` targets of a service are spoken to. */
   tls(service: string): TargetTls;
+  /** Whom guards may ask, as the configuration has them now. */
+  connections(): Connections;
 }
 
 export interface RolloutUpdate {

@@ -44,7 +44,9 @@ export type GuardEvidence =
   | RelativeErrorRateEvidence
   | LatencyEvidence
   | RelativeLatencyEvidence
-  | CompareEvidence;
+  | CompareEvidence
+  | MetricEvidence
+  | WebhookEvidence;
 
 /** What the evidence of every guard has. */
 export interface EvidenceBase {
@@ -97,6 +99,30 @@ export interface RelativeLatencyEvidence extends EvidenceBase, VersusEvidence, J
 /** Hits are copies that were answered otherwise than the client was; of stable, when it was asked once more. */
 export interface CompareEvidence extends EvidenceBase, VersusEvidence, Judgement {
   readonly kind: 'compare';
+}
+
+export interface MetricEvidence extends EvidenceBase, PolledJudgement {
+  readonly kind: 'metric';
+  /** Of the query, and of what it is compared with; null when there was none. */
+  readonly value: number | null;
+  readonly baseline: number | null;
+}
+
+export interface WebhookEvidence extends EvidenceBase, PolledJudgement {
+  readonly kind: 'webhook';
+  /** Who was asked. */
+  readonly webhook: string;
+}
+
+/** What guards have that ask somebody else. */
+export interface PolledJudgement {
+  /** Questions so far. */
+  readonly asked: number;
+  /** Answers `fail` in a row, and how many of them it takes. */
+  readonly failures: number;
+  readonly needed: number;
+  /** Of the last question, ms since the Unix epoch; null before the first. */
+  readonly askedAt: number | null;
 }
 
 /** What guards have that test a rate. */

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../platform/clock.ts';
+import { ask } from './ask.ts';
 import { Meter } from './meter.ts';
+import { Poller } from './poller.ts';
 import type { RolloutPorts, RolloutUpdate } from './ports.ts';
 import { type RolloutEvent, transition } from './reducer.ts';
 import type { Rollout, SmokeResult } from './rollout.ts';
@@ -58,6 +60,7 @@ class RolloutRunner implements Runner {
   readonly #log: RunnerLog;
   readonly #smoke: typeof runSmoke;
   readonly #meter: Meter;
+  readonly #poller: Poller;
   readonly #looks = new Map<string, Look>();
   readonly #persistedMs = new Map<string, number>();
   readonly #smoked = new Map<string, { readonly rollout: string; readonly results: readonly SmokeResult[] }>();
@@ -70,6 +73,13 @@ class RolloutRunner implements Runner {
     this.#log = log;
     this.#smoke = smoke;
     this.#meter = new Meter(ports, clock);
+    this.#poller = new Poller({
+      clock,
+      rollout: (service) => ports.rollout(service),
+      ask: (poll, rollout, signal) => ask(poll, rollout, { connections: ports.connections(), clock, signal }),
+      onObserved: (service) => void this.judge(service),
+      onError: (service, error) => this.#report(service, error),
+    });
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -84,6 +94,7 @@ class RolloutRunner implements Runner {
       await delay(waitMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
     }
     await Promise.all([...this.#looks.values()].map((look) => look.done));
+    await this.#poller.close();
   }
 
   async judge(service: string): Promise<boolean> {
@@ -165,6 +176,7 @@ class RolloutRunner implements Runner {
       const rollouts = services.flatMap((service) => this.#ports.rollout(service) ?? []);
       const [rollout] = rollouts;
       if (rollout === undefined) return;
+      for (const one of rollouts) this.#poller.follow(one);
       const members = group === null ? [] : rollouts.filter((member) => member.group?.id === group);
       const moved = group === null ? this.#perform(rollout) : this.#performTogether(members);
       if (!(await moved)) return;
@@ -282,14 +294,21 @@ class RolloutRunner implements Runner {
 
   async #watch(rollout: Rollout): Promise<boolean> {
     const isDue = this.#isDue(rollout);
-    const seen = transition(rollout, this.#tick(rollout, isDue), this.#clock.wallMs());
-    if (!isWorthStoring(rollout, seen, isDue)) return false;
+    const event = this.#tick(rollout, isDue);
+    const seen = transition(rollout, event, this.#clock.wallMs());
+    if (!isWorthStoring(rollout, seen, isDue || answersIn(event) !== null)) return false;
     return this.#update(rollout, (current) => this.#tick(current, isDue));
   }
 
   /** What was seen since the last tick; `isDue`: it is stored, whatever it is. */
   #tick(rollout: Rollout, isDue: boolean): RolloutEvent {
-    return { type: 'tick', ...this.#meter.read(rollout), ...(isDue ? { closes: true } : {}) };
+    const observations = this.#poller.answers(rollout);
+    return {
+      type: 'tick',
+      ...this.#meter.read(rollout),
+      ...(isDue ? { closes: true } : {}),
+      ...(observations === undefined ? {} : { observations }),
+    };
   }
 
   #isDue({ service }: Rollout): boolean {
@@ -303,13 +322,17 @@ class RolloutRunner implements Runner {
     happened: (current: Rollout, isDue: boolean) => RolloutEvent | null,
   ): Promise<boolean> {
     const isDue = members.some((member) => this.#isDue(member));
-    const tell = (rollouts: readonly Rollout[]): readonly RolloutUpdate[] =>
-      transitionTogether(
-        rollouts.map((rollout) => ({ rollout, event: happened(rollout, isDue) })),
+    let events: readonly (RolloutEvent | null)[] = [];
+    const tell = (rollouts: readonly Rollout[]): readonly RolloutUpdate[] => {
+      events = rollouts.map((rollout) => happened(rollout, isDue));
+      return transitionTogether(
+        rollouts.map((rollout, i) => ({ rollout, event: events[i] ?? null })),
         this.#clock.wallMs(),
       );
+    };
     const seen = tell(members);
-    if (!seen.some((update, i) => isWorthStoring(members[i], update, isDue))) return false;
+    const isWorth = isDue || events.some((event) => answersIn(event) !== null);
+    if (!seen.some((update, i) => isWorthStoring(members[i], update, isWorth))) return false;
     const outcome = { stored: false, moved: false };
     const services = members.map(({ service }) => service);
     await this.#ports.updateTogether(services, (rollouts) => {
@@ -322,7 +345,9 @@ class RolloutRunner implements Runner {
       return updates.map((update, i) => (update.rollout === current[i] && update.events.length === 0 ? null : update));
     });
     if (!outcome.stored) return false;
-    for (const service of services) this.#persistedMs.set(service, this.#clock.monotonicMs());
+    services.forEach((service, i) => {
+      this.#stored(service, events[i] ?? null);
+    });
     return outcome.moved;
   }
 
@@ -332,19 +357,30 @@ class RolloutRunner implements Runner {
    */
   async #update(rollout: Rollout, happened: (current: Rollout) => RolloutEvent): Promise<boolean> {
     const { service, id } = rollout;
-    const outcome = { stored: false, moved: false };
+    const outcome: { event: RolloutEvent | null; moved: boolean } = { event: null, moved: false };
     await this.#ports.update(service, (current) => {
-      outcome.stored = false;
+      outcome.event = null;
       if (current?.id !== id) return null;
-      const update = told(current, happened(current), this.#clock.wallMs());
+      const event = happened(current);
+      const update = told(current, event, this.#clock.wallMs());
       if (update.rollout === current && update.events.length === 0) return null;
-      outcome.stored = true;
+      outcome.event = event;
       outcome.moved = hasMoved(update.rollout, current);
       return update;
     });
-    if (!outcome.stored) return false;
-    this.#persistedMs.set(service, this.#clock.monotonicMs());
+    if (outcome.event === null) return false;
+    this.#stored(service, outcome.event);
     return outcome.moved;
+  }
+
+  /**
+   * A look that stored something before it was due does not put off the next that is: when stretches of time end must
+   * have nothing to do with what was seen in them.
+   */
+  #stored(service: string, event: RolloutEvent | null): void {
+    const answers = answersIn(event);
+    if (answers !== null) this.#poller.stored(service, answers);
+    if (event?.type !== 'tick' || event.closes === true) this.#persistedMs.set(service, this.#clock.monotonicMs());
   }
 
   #report(service: string, error: unknown): void {
@@ -358,6 +394,7 @@ class RolloutRunner implements Runner {
 
   #forget(service: string): void {
     this.#meter.forget(service);
+    this.#poller.forget(service);
     this.#smoked.delete(service);
     this.#persistedMs.delete(service);
   }
@@ -385,6 +422,11 @@ function isWorthStoring(
   isDue: boolean,
 ): boolean {
   return events.length > 0 || changes.length > 0 || (isDue && rollout !== before);
+}
+
+/** What others answered to guards, as far as an event tells it. */
+function answersIn(event: RolloutEvent | null): Readonly<Record<string, unknown>> | null {
+  return event?.type === 'tick' ? (event.observations ?? null) : null;
 }
 
 function hasMoved(rollout: Rollout, before: Rollout | undefined): boolean {

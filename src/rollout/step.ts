@@ -31,6 +31,8 @@ export type Reason =
   | 'error_rate'
   | 'latency'
   | 'compare'
+  | 'metric'
+  | 'webhook'
   | 'inconclusive'
   | 'conclusive'
   | 'no_traffic'

@@ -112,7 +112,10 @@ describe('a guard on errors', () => {
     await post(test, '/other', '192.0.2.1', 20);
     await post(test, '/payment', '192.0.2.1', 20);
     await post(test, '/pay/now', '192.0.2.1', 1);
-    await until(() => evidenceOf(test, 'pay')?.trials === 1, 'the one that counts');
+    await until(() => {
+      const evidence = evidenceOf(test, 'pay');
+      return evidence?.kind === 'errorRate' && 'trials' in evidence && evidence.trials === 1;
+    }, 'the one that counts');
     expect(phaseOf(test)).toBe('progressing');
     await post(test, '/pay', '192.0.2.1', 5);
     await until(() => phaseOf(test) === 'rolled_back', 'the rollback');

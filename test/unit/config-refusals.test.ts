@@ -575,7 +575,7 @@ describe('what is refused, where and with what mend', () => {
       'a guard of a later version and one with a typo',
       service('rollout: {guards: {metric: {max: 1}, errorrate: none}}'),
       [
-        '5:24 services.shop.rollout.guards.metric.kind: is missing; give one of errorRate, latency, compare',
+        '5:24 services.shop.rollout.guards.metric: needs `prometheus`, such as `prometheus: main`',
         '5:42 services.shop.rollout.guards.errorrate: there is no guard of this name to turn off; did you mean errorRate?',
       ],
     ],
@@ -583,8 +583,8 @@ describe('what is refused, where and with what mend', () => {
       'a guard without a kind, which may be a typo, and one with another kind than its name',
       service('rollout: {guards: {errorate: {max: 1%}, slow: {kind: Latency}, errorRate: {kind: latency}}}'),
       [
-        '5:24 services.shop.rollout.guards.errorate.kind: is missing; give one of errorRate, latency, compare',
-        '5:58 services.shop.rollout.guards.slow.kind: "Latency" is not one of errorRate, latency, compare; did you mean latency?',
+        '5:24 services.shop.rollout.guards.errorate.kind: is missing; give one of errorRate, latency, compare, metric, webhook',
+        '5:58 services.shop.rollout.guards.slow.kind: "Latency" is not one of errorRate, latency, compare, metric, webhook; did you mean latency?',
         '5:86 services.shop.rollout.guards.errorRate.kind: "latency" is not one of errorRate',
       ],
     ],

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { fillQuery, unknownVariables } from '../../src/config/query-template.ts';
 import { queryPrometheus, readQueryAnswer } from '../../src/rollout/prometheus.ts';
-import { fillQuery, unknownVariables } from '../../src/rollout/query-template.ts';
 import { openReceiver } from '../support/receiver.ts';
 
 const success = (data: unknown): string => JSON.stringify({ status: 'success', data });

@@ -35,7 +35,8 @@ function begun(plan: RolloutPlan, events: readonly RolloutEvent[] = []): Rollout
   return all.reduce((state, event) => transition(state, event, AT).rollout, rollout);
 }
 
-const trialsOf = ({ guards }: Rollout) => Object.fromEntries(guards.map(({ guard, trials }) => [guard, trials]));
+const trialsOf = ({ guards }: Rollout) =>
+  Object.fromEntries(guards.map((evidence) => [evidence.guard, 'trials' in evidence ? evidence.trials : null]));
 
 describe('several guards of one kind', () => {
   it('each have their say under their own names', () => {

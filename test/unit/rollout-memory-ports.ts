@@ -109,6 +109,10 @@ export class MemoryPorts implements RolloutPorts {
     return this.empty.has(upstream);
   }
 
+  connections() {
+    return { prometheus: {}, webhooks: {} };
+  }
+
   tls() {
     return TRUST_SYSTEM;
   }

@@ -54,6 +54,7 @@ export function rolloutPorts(core: Core): RolloutPorts {
       const known = own(core.current().config.services, service) !== undefined;
       return known ? (own(core.service(service).effective.upstreams, upstream)?.targets ?? []) : [];
     },
+    connections: () => core.current().config,
     tls: (service) => own(core.current().config.services, service)?.tls ?? TRUST_SYSTEM,
   };
 }

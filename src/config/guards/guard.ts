@@ -1,11 +1,13 @@
 import type { RolloutPlan } from '../config.ts';
 
 /** What a guard can judge by; the word in `kind`, and the default name of a guard of that kind. */
-export const GUARD_KINDS = ['errorRate', 'latency', 'compare'] as const;
+export const GUARD_KINDS = ['errorRate', 'latency', 'compare', 'metric', 'webhook'] as const;
 export type GuardKind = (typeof GUARD_KINDS)[number];
 
 /** A rule that must hold during a rollout, complete: as the plan of a rollout stores it. */
-export type Guard = ErrorRateGuard | LatencyGuard | CompareGuard;
+export type Guard = ErrorRateGuard | LatencyGuard | CompareGuard | MetricGuard | WebhookGuard;
+/** Those that ask somebody else, from time to time. */
+export type PolledGuard = MetricGuard | WebhookGuard;
 export type GuardOf<Kind extends GuardKind> = Extract<Guard, { readonly kind: Kind }>;
 
 /** In the guards of a stage: the plan's guard of this name rests while the stage runs. */
@@ -94,6 +96,41 @@ export interface RelativeLatencyGuard extends GuardBase, Selection, VersusStable
 /** Trips when the evidence that copies differ on the candidate more than stable's own noise allows reaches `confidence`. */
 export interface CompareGuard extends GuardBase, VersusStable {
   readonly kind: 'compare';
+}
+
+/**
+ * Trips when `failures` values in a row of a Prometheus query are out of bounds: below `min`, above `max`, or above
+ * `ratio` (default 1) times the value of `baseline` plus `margin` (default 0).
+ */
+export interface MetricGuard extends GuardBase {
+  readonly kind: 'metric';
+  /** A name of the configuration's `prometheus`. */
+  readonly prometheus: string;
+  readonly query: string;
+  /** Another query, or `stable`: the same with stable as the upstream. With `ratio` or `margin`. */
+  readonly baseline?: string;
+  readonly max?: number;
+  readonly min?: number;
+  readonly ratio?: number;
+  readonly margin?: number;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly failures: number;
+  readonly onNoData: 'inconclusive' | 'pass' | 'fail';
+  readonly onError: 'inconclusive' | 'fail';
+}
+
+/** Trips when a webhook has answered `fail` `failures` times in a row. */
+export interface WebhookGuard extends GuardBase {
+  readonly kind: 'webhook';
+  /** A name of the configuration's `webhooks`. */
+  readonly webhook: string;
+  readonly intervalMs: number;
+  readonly failures: number;
+}
+
+export function isPolled(guard: Guard): guard is PolledGuard {
+  return guard.kind === 'metric' || guard.kind === 'webhook';
 }
 
 /** The guards that are in force in a stage (from 0): the plan's, with what the stage adds, replaces or turns off. */

@@ -6,14 +6,16 @@ import { errorRate } from './error-rate.ts';
 import { GUARD_KINDS, type Guard, type GuardKind, type GuardOf, type NoGuard } from './guard.ts';
 import type { GuardSettingsKind } from './kind.ts';
 import { latency } from './latency.ts';
+import { metric } from './metric.ts';
 import type { guardsSchema } from './schema.ts';
+import { webhook } from './webhook.ts';
 
 export type GuardsSettings = z.output<typeof guardsSchema>;
 type GuardMap = Exclude<GuardsSettings, 'none'>;
-type Entry = NonNullable<GuardMap[string] | GuardMap['errorRate'] | GuardMap['latency'] | GuardMap['compare']>;
+type Entry = NonNullable<GuardMap[string] | GuardMap[GuardKind]>;
 type GuardSettings = Exclude<Entry, 'none'>;
 
-const KINDS = { errorRate, latency, compare } as const;
+const KINDS = { errorRate, latency, compare, metric, webhook } as const;
 /** As names of services are: it becomes a metric label. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 

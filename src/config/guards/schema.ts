@@ -6,6 +6,8 @@ import { compareKeys } from './compare.ts';
 import { errorRateKeys } from './error-rate.ts';
 import { GUARD_KINDS } from './guard.ts';
 import { latencyKeys } from './latency.ts';
+import { metricKeys } from './metric.ts';
+import { webhookKeys } from './webhook.ts';
 
 const OFF = z.literal('none');
 const KINDS = GUARD_KINDS.join(', ');
@@ -29,7 +31,13 @@ const otherGuard = z
       OFF,
       z.discriminatedUnion(
         'kind',
-        [kindOf('errorRate', errorRateKeys), kindOf('latency', latencyKeys), kindOf('compare', compareKeys)],
+        [
+          kindOf('errorRate', errorRateKeys),
+          kindOf('latency', latencyKeys),
+          kindOf('compare', compareKeys),
+          kindOf('metric', metricKeys),
+          kindOf('webhook', webhookKeys),
+        ],
         {
           error: ({ input }) => describeKind(input),
         },
@@ -54,6 +62,12 @@ export const guardsSchema = z.union(
         compare: named('compare', compareKeys, 'give none, or a map')
           .optional()
           .describe('Rolls back when copies differ on the candidate more often than on stable itself; default `none`.'),
+        metric: named('metric', metricKeys, 'give none, or a map with at least `prometheus`, `query` and a bound')
+          .optional()
+          .describe('Rolls back when the value of a Prometheus query is out of bounds; default `none`.'),
+        webhook: named('webhook', webhookKeys, 'give none, or a map with at least `webhook`')
+          .optional()
+          .describe('Rolls back when a webhook that is asked answers `fail`; default `none`.'),
       })
       .catchall(otherGuard),
   ],

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { mistake, quote, value } from '../parsed.ts';
 import type { Finding } from '../problem.ts';
 import { count, duration, object, pathPrefix, text } from '../values.ts';
-import type { Guard, NoGuard, Selection } from './guard.ts';
+import { type Guard, isPolled, type NoGuard, type Selection } from './guard.ts';
 
 const METHOD = /^[A-Z-]{1,20}$/;
 
@@ -104,7 +104,7 @@ export function checkCounters(guards: readonly (Guard | NoGuard)[]): Finding[] {
 
 /** Guards with the same text share a counter; null needs none. */
 function counterOf(guard: Guard | NoGuard): string | null {
-  if (guard.kind === 'none') return null;
+  if (guard.kind === 'none' || isPolled(guard)) return null;
   if (guard.kind === 'compare') return 'copies';
   const { match, by } = guard;
   if (match === undefined && by === undefined && guard.kind !== 'latency') return null;

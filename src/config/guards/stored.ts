@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { storedCompare } from './compare.ts';
 import { storedErrorRates } from './error-rate.ts';
 import { storedLatencies } from './latency.ts';
+import { storedMetric } from './metric.ts';
+import { storedWebhook } from './webhook.ts';
 
 const [errorRate, relativeErrorRate] = storedErrorRates;
 const [latency, relativeLatency] = storedLatencies;
@@ -14,6 +16,8 @@ export const guardSchema = z
     z.strictObject(latency),
     z.strictObject(relativeLatency),
     z.strictObject(storedCompare),
+    z.strictObject(storedMetric),
+    z.strictObject(storedWebhook),
   ])
   .meta({ id: 'Guard', description: 'A rule that must hold during a rollout.' });
 
@@ -24,6 +28,8 @@ export const storedGuardSchema = z.union([
   z.object(latency),
   z.object(relativeLatency),
   z.object(storedCompare),
+  z.object(storedMetric),
+  z.object(storedWebhook),
 ]);
 
 const noGuard = { name: z.string(), kind: z.literal('none') } as const;

@@ -4,6 +4,8 @@ import { errorRateEvidence } from './error-rate.ts';
 import { errorRateVersusEvidence } from './error-rate-versus.ts';
 import { latencyEvidence } from './latency.ts';
 import { latencyVersusEvidence } from './latency-versus.ts';
+import { metricEvidence } from './metric.ts';
+import { webhookEvidence } from './webhook.ts';
 
 /** Evidence as the admin API shows it. */
 export const evidenceSchema = z
@@ -13,6 +15,8 @@ export const evidenceSchema = z
     z.strictObject(latencyEvidence),
     z.strictObject(latencyVersusEvidence),
     z.strictObject(compareEvidence),
+    z.strictObject(metricEvidence),
+    z.strictObject(webhookEvidence),
   ])
   .meta({ id: 'GuardEvidence', description: 'What a guard saw and concluded.' });
 
@@ -23,4 +27,6 @@ export const storedEvidenceSchema = z.union([
   z.object(latencyEvidence),
   z.object(latencyVersusEvidence),
   z.object(compareEvidence),
+  z.object(metricEvidence),
+  z.object(webhookEvidence),
 ]);

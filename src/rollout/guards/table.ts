@@ -6,9 +6,11 @@ import { errorRateVersus } from './error-rate-versus.ts';
 import type { GuardRule } from './kind.ts';
 import { latency } from './latency.ts';
 import { latencyVersus } from './latency-versus.ts';
+import { metric } from './metric.ts';
+import { webhook } from './webhook.ts';
 
 /** How each kind of guard judges. */
-const RULES = { errorRate, latency, compare } as const satisfies Readonly<Record<GuardKind, unknown>>;
+const RULES = { errorRate, latency, compare, metric, webhook } as const satisfies Readonly<Record<GuardKind, unknown>>;
 /** How those judge that are held against stable. */
 const VERSUS = { errorRate: errorRateVersus, latency: latencyVersus, compare } as const;
 

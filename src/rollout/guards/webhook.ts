@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import type { WebhookGuard } from '../../config/guards/guard.ts';
+import type { WebhookEvidence } from '../rollout.ts';
+import { base } from './evidence-shape.ts';
+import { evidenceOf, type GuardRule } from './kind.ts';
+import { judgePolled, measured, NOT_ASKED, type PolledState, polledJudgement } from './polled.ts';
+
+/** What the guard is told: what the webhook said. */
+export const webhookObservation = z.object({
+  at: z.number(),
+  verdict: z.enum(['pass', 'fail', 'inconclusive']),
+  /** False: nothing that says anything. */
+  answered: z.boolean(),
+  reason: z.string(),
+});
+export type WebhookObservation = z.output<typeof webhookObservation>;
+
+/** Leaves the judgement to somebody else. */
+export const webhook: GuardRule<WebhookGuard, PolledState, WebhookEvidence> = {
+  reason: 'webhook',
+  isUrgent: false,
+  begin: () => NOT_ASKED,
+  advance(state, _guard, { observation }) {
+    if (observation === undefined) return state;
+    const { reason: summary, ...said } = webhookObservation.parse(observation);
+    return measured(state, { ...said, summary });
+  },
+  judge(guard, state) {
+    const { summary, ...judged } = judgePolled(state, guard.failures);
+    return { ...evidenceOf(guard), webhook: guard.webhook, ...judged, summary };
+  },
+};
+
+export const webhookEvidence = {
+  ...base,
+  kind: z.literal('webhook'),
+  webhook: z.string().describe('Who was asked.'),
+  ...polledJudgement,
+} as const;
