@@ -22,7 +22,10 @@ export function writeBody(
   const size = reader.runBytes();
   const chunked = framing === 'chunked';
   if (size > 0) {
-    if (chunked) writer.text(`${size.toString(16)}\r\n`);
+    if (chunked) {
+      writer.digits(size, 16);
+      writer.all(CRLF);
+    }
     for (let i = 0; i < reader.runCount; i++)
       writer.bytes(buf, reader.runs[2 * i] as number, reader.runs[2 * i + 1] as number);
     if (chunked) writer.all(CRLF);

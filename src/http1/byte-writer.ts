@@ -3,6 +3,9 @@ import type { ClientSocket } from './client-socket.ts';
 /** Below this many octets a loop beats the call into `Buffer.copy`. */
 const LOOP_LIMIT = 24;
 
+/** Of a safe integer in base 2. */
+const MOST_DIGITS = 53;
+
 /** Messages up to this length are given out through views that are made once. */
 const VIEWS = 2048;
 
@@ -68,6 +71,21 @@ export class ByteWriter {
     const flushed = socket.write(this.#view());
     if (socket.writableLength > 0) this.#lend();
     return flushed;
+  }
+
+  /** A whole number in lower-case digits of this base, at most 36. */
+  digits(value: number, base: number): void {
+    this.#reserve(MOST_DIGITS);
+    const scratch = this.#scratch;
+    let count = 1;
+    for (let rest = value; rest >= base; rest = Math.floor(rest / base)) count++;
+    let rest = value;
+    for (let at = this.#at + count - 1; at >= this.#at; at--) {
+      const digit = rest % base;
+      scratch[at] = digit < 10 ? 0x30 + digit : 0x57 + digit;
+      rest = (rest - digit) / base;
+    }
+    this.#at += count;
   }
 
   /** A copy at the start of `to`, which has room for it. */

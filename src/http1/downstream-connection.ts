@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import { readClockMs, recentClockMs } from '../platform/clock.ts';
 import { BodyReader } from './body-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import { LF } from './bytes.ts';
@@ -105,7 +106,7 @@ export class DownstreamConnection implements Timed {
     this.remoteAddress = socket.remoteAddress ?? '';
     this.#handler = handler;
     this.#deadlines = deadlines;
-    this.deadlineMs = performance.now() + options.timeouts.headMs;
+    this.deadlineMs = readClockMs() + options.timeouts.headMs;
     deadlines.add(this);
     socket.on('error', noop); // 'close' follows and says it all
     socket.on('close', this.#onClose);
@@ -188,7 +189,7 @@ export class DownstreamConnection implements Timed {
   resumeBody(): void {
     this.socket.resume();
     if (this.reader.done) return;
-    if (!this.#patient) this.deadlineMs = performance.now() + this.options.timeouts.bodyMs;
+    if (!this.#patient) this.deadlineMs = readClockMs() + this.options.timeouts.bodyMs;
     if (this.#held) this.#letGo();
   }
 
@@ -200,10 +201,10 @@ export class DownstreamConnection implements Timed {
 
   /** The client reads too slowly: it must take something within the body timeout. */
   awaitDrain(): void {
-    this.deadlineMs = performance.now() + this.options.timeouts.bodyMs;
+    this.deadlineMs = readClockMs() + this.options.timeouts.bodyMs;
   }
 
-  /** The answer is complete. Goes on with the next request, or closes once what was written has been sent. */
+  /** The answer is complete, and the clock was read. Goes on with the next request, or closes once what was written has been sent. */
   finish(keepAlive: boolean): void {
     this.#active = null;
     if (this.#closed) return;
@@ -212,7 +213,7 @@ export class DownstreamConnection implements Timed {
       return;
     }
     this.#waiting = 'request';
-    this.deadlineMs = performance.now() + this.options.timeouts.keepAliveMs;
+    this.deadlineMs = recentClockMs() + this.options.timeouts.keepAliveMs;
     if (this.endsHere) {
       this.#linger();
       return;
@@ -323,7 +324,8 @@ export class DownstreamConnection implements Timed {
       this.#active?.onRequestBodyFailed(400, 'malformed chunked body');
       return;
     }
-    if (!this.#patient) this.deadlineMs = performance.now() + this.options.timeouts.bodyMs;
+    const nowMs = readClockMs();
+    if (!this.#patient) this.deadlineMs = nowMs + this.options.timeouts.bodyMs;
     this.#keep(buf, end, to);
     this.#noteBody();
     this.#active?.onRequestBody(buf, this.reader);
@@ -364,7 +366,7 @@ export class DownstreamConnection implements Timed {
   #beginRequest(buf: Buffer, to: number): boolean {
     if (this.#waiting === 'request') {
       this.#waiting = 'head';
-      this.receivedAtMs = performance.now();
+      this.receivedAtMs = readClockMs();
       this.deadlineMs = this.receivedAtMs + this.options.timeouts.headMs;
     }
     const { headBytes, fields } = this.options.limits;
@@ -432,11 +434,11 @@ export class DownstreamConnection implements Timed {
     this.#unsentBytes = this.socket.writableLength;
     this.socket.off('finish', this.#onFlushed);
     if (this.#unsentBytes > 0) this.socket.once('finish', this.#onFlushed);
-    this.deadlineMs = performance.now() + (this.#unsentBytes > 0 ? this.options.timeouts.bodyMs : LINGER_MS);
+    this.deadlineMs = readClockMs() + (this.#unsentBytes > 0 ? this.options.timeouts.bodyMs : LINGER_MS);
   }
 
   readonly #onFlushed = (): void => {
-    this.deadlineMs = performance.now() + LINGER_MS;
+    this.deadlineMs = readClockMs() + LINGER_MS;
   };
 
   readonly #onEnd = (): void => {

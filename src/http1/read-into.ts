@@ -3,9 +3,9 @@ import { Socket } from 'node:net';
 /** What a socket does with what it reads, as net.Socket's public option `onread` has it. */
 export interface ReadTarget {
   /** Where the next read goes; null for the same place as before. */
-  next(): Uint8Array | null;
+  readonly next: () => Uint8Array | null;
   /** So many octets lie at the start of that place. False stops reading. */
-  take(length: number): boolean;
+  readonly take: (length: number) => boolean;
 }
 
 /** The properties in which a net.Socket keeps its `onread`. */
@@ -37,8 +37,8 @@ export function readInto(socket: Socket, first: Uint8Array, target: ReadTarget):
   if (typeof handle?.useUserBuffer !== 'function') return false;
   if (!(KEYS.buffer in inside)) return false;
   inside[KEYS.buffer] = first;
-  inside[KEYS.generator] = () => target.next();
-  inside[KEYS.callback] = (length: number) => target.take(length);
+  inside[KEYS.generator] = target.next;
+  inside[KEYS.callback] = target.take;
   handle.useUserBuffer(first);
   return true;
 }

@@ -8,8 +8,10 @@ export interface RequestRewrite {
   /** Peer is a trusted proxy: its forwarding fields were taken into `suffix`, and X-Request-Id is believed anyway. */
   /** Whole lines that end the head: Via, X-Forwarded-*, Forwarded. */
   suffix: Buffer;
-  /** Value of X-Request-Id to add; null when the request has one. */
-  requestId: string | null;
+  /** The line of an X-Request-Id to add, up to the number that ends it; null when the request has one. */
+  requestId: Buffer | null;
+  /** Written in base 36. */
+  requestNumber: number;
   /** Authority to send as Host in place of the request's own; null to keep its line. */
   host: string | null;
   /** New value of Max-Forwards; -1 to keep the line. */
@@ -77,7 +79,11 @@ export function writeRequestHead(writer: ByteWriter, head: Head, rewrite: Reques
   if (rewrite.expectContinue) writer.all(EXPECT);
   if (rewrite.upgrade !== null) writer.text(`Connection: Upgrade\r\nUpgrade: ${rewrite.upgrade}\r\n`);
   writer.all(rewrite.suffix);
-  if (rewrite.requestId !== null) writer.text(`X-Request-Id: ${rewrite.requestId}\r\n`);
+  if (rewrite.requestId !== null) {
+    writer.all(rewrite.requestId);
+    writer.digits(rewrite.requestNumber, 36);
+    writer.all(CRLF);
+  }
   writer.all(CRLF);
 }
 

@@ -11,8 +11,8 @@ export interface ResponseRewrite {
   /** Keep the target's Content-Length. */
   keepLength: boolean;
   close: boolean;
-  /** Value of Date to add where the target sent none (RFC 9110 §6.6.1); null to leave it out (interim responses). */
-  date: string | null;
+  /** Gives the value of Date to add where the target sent none (RFC 9110 §6.6.1); null to leave it out (interim responses). */
+  date: (() => string) | null;
   /** Further whole lines, such as Set-Cookie; empty for none. */
   extra: string;
 }
@@ -49,7 +49,7 @@ export function writeResponseHead(writer: ByteWriter, head: Head, rewrite: Respo
   }
   if (run < head.end - 2) writer.bytes(buf, run, head.end - 2);
   if (rewrite.framing === 'chunked') writer.all(CHUNKED);
-  if (rewrite.date !== null && !head.has(F.date)) writer.text(`Date: ${rewrite.date}\r\n`);
+  if (rewrite.date !== null && !head.has(F.date)) writer.text(`Date: ${rewrite.date()}\r\n`);
   if (rewrite.extra !== '') writer.text(rewrite.extra);
   if (rewrite.close) writer.all(CLOSE);
   writer.all(CRLF);

@@ -1,3 +1,4 @@
+import { recentClockMs } from '../platform/clock.ts';
 import type { Deadlines } from './deadlines.ts';
 import { type ConnectionOwner, UpstreamConnection, type UpstreamHandler } from './upstream-connection.ts';
 import type { LinksOptions, UpstreamLinks } from './upstream-link.ts';
@@ -62,7 +63,7 @@ export class UpstreamPool implements ConnectionOwner, UpstreamLinks {
       connection.destroy();
       return;
     }
-    connection.deadlineMs = performance.now() + Math.min(this.#idleMs, connection.keepAliveMs);
+    connection.deadlineMs = recentClockMs() + Math.min(this.#idleMs, connection.keepAliveMs);
     this.#idle.push(connection);
   }
 

@@ -4,6 +4,7 @@ import type { Timed } from '../http1/deadlines.ts';
 import type { ActiveRequest, DownstreamConnection } from '../http1/downstream-connection.ts';
 import type { Head } from '../http1/head.ts';
 import type { UpstreamHandler } from '../http1/upstream-connection.ts';
+import { readClockMs, recentClockMs } from '../platform/clock.ts';
 import { isGrpcFault, NO_GRPC, outcomeOfGrpc } from '../traffic/grpc.ts';
 import { type Outcome, UPSTREAM } from '../traffic/ledger.ts';
 import { add, countAccepted, countAnswered, countOutcome } from './accounting.ts';
@@ -17,7 +18,7 @@ import { sendCopies } from './mirror-copy.ts';
 import { isBusy, pickPinned, pickTarget, pickUnpinned, stillTakes, usableStable } from './pick.ts';
 import { previewedBy } from './preview.ts';
 import { PROXY_ERRORS, type ProxyError, renderReply } from './replies.ts';
-import { authorityOf, describeRequest, localAnswer, type RequestFacts, rewriteOf } from './request-policy.ts';
+import { describeRequest, localAnswer, type RequestFacts, rewriteOf } from './request-policy.ts';
 import { type BodyRefusal, isRefusal, RequestRelay } from './request-relay.ts';
 import { ResponseRelay } from './response-relay.ts';
 import type { Service, Target, Upstream } from './routing-table.ts';
@@ -82,7 +83,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     const context = contextOf(this.#client);
     this.#reset();
     this.#startedAtMs = this.#client.receivedAtMs;
-    const request = describeRequest(head, context.forwarding, gateway.newRequestId);
+    const request = describeRequest(head, context.forwarding, gateway.nextNumber(), gateway.wantsPath);
     this.#request = request;
     const service = gateway.table.matcher.only ?? gateway.table.matcher.match(request.host, request.path);
     this.#service = service;
@@ -102,7 +103,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
       this.#replyError('connection_limit_reached', 'no_target');
       return;
     }
-    const rewrite = rewriteOf(head, request, context.forwarding, authorityOf(service.route));
+    const rewrite = rewriteOf(head, request, context.forwarding, { route: service.route, idLine: gateway.idLine });
     const refusal = this.#up.prepare(head, buf, rewrite);
     if (refusal !== null) {
       this.#refuseBody(refusal);
@@ -261,18 +262,19 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   #send(): void {
     const { connection } = this.#attempt;
     if (connection === null || this.#up.firstBytes === 0 || this.#request === null) return;
-    if (this.#sentAtMs === 0) this.#sentAtMs = performance.now();
+    const nowMs = readClockMs();
+    if (this.#sentAtMs === 0) this.#sentAtMs = nowMs;
     this.#afterWrite(this.#up.begin(connection, this.#request));
   }
 
   /**
-   * The target's time runs once it has the whole request, or while it does not take what there is of it; a client that
+   * After the clock was read: the target's time runs once it has the whole request, or while it does not take what there is of it; a client that
    * is slow to send is the client's affair (see resumeBody).
    */
   #afterWrite(flushed: boolean): void {
     const { done } = this.#up;
     const targetsTurn = (done || !flushed) && !this.#down.committed;
-    this.#responseAtMs = targetsTurn ? performance.now() + this.#route.timeouts.responseMs : NEVER;
+    this.#responseAtMs = targetsTurn ? recentClockMs() + this.#route.timeouts.responseMs : NEVER;
     this.#rearm();
     if (done) return;
     if (flushed) this.#client.resumeBody();
@@ -302,6 +304,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   }
 
   onUpstreamDrain(): void {
+    readClockMs();
     this.#afterWrite(true);
   }
 
@@ -385,11 +388,12 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   #finish(): void {
     const { connection } = this.#attempt;
     const outcome = outcomeOf(this.#status, connection?.grpcStatus ?? NO_GRPC);
+    const nowMs = readClockMs();
     this.#attempt.connection = null;
     this.#judge(outcome === 'server_error');
     connection?.release(this.#up.done);
     if (this.#mirror !== null) this.#sendCopies(this.#mirror);
-    this.#settle(outcome);
+    this.#settle(outcome, nowMs);
     this.#client.finish(!this.#down.close);
   }
 
@@ -584,7 +588,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
 
   #upgrade(upstream: Upstream, target: Target, peer: Socket): void {
     if (this.#up.firstBytes === 0) return;
-    this.#sentAtMs = performance.now();
+    this.#sentAtMs = readClockMs();
     this.#gateway.upgrades.open(this.#client, this.#up.copyFirst(), peer, upstream, target, {
       responseTimeoutMs: this.#route.timeouts.responseMs,
       stallTimeoutMs: this.#client.options.timeouts.bodyMs,
@@ -640,7 +644,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   }
 
   /** The one outcome. */
-  #settle(outcome: Outcome): void {
+  #settle(outcome: Outcome, nowMs = readClockMs()): void {
     if (this.#settled) return;
     this.#settled = true;
     const { exchanges, unrouted, accessLog } = this.#gateway;
@@ -653,14 +657,13 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     this.#up.release();
     countOutcome(service?.ledger ?? unrouted, outcome);
     const request = this.#request as RequestFacts; // set by start()
-    const nowMs = performance.now();
     const durationMs = nowMs - this.#startedAtMs;
     const upstreamMs = this.#sentAtMs === 0 ? 0 : nowMs - this.#sentAtMs;
     const upstream = picked ?? service?.stable ?? null;
     if (upstream !== null) countAnswered(upstream.ledger, request.method, this.#status, durationMs, upstreamMs);
     if (accessLog === null) return;
     accessLog.write({
-      requestId: request.id,
+      requestId: this.#gateway.requestId(request.givenId, request.number),
       client: request.client,
       method: request.methodName,
       host: request.host,

@@ -56,6 +56,8 @@ export class Gateway implements RequestHandler {
   /** Our name in Via, unique to this process so that a loop is recognised (RFC 9110 §7.6.3). */
   readonly pseudonym: string;
   readonly unrouted: Float64Array;
+  /** The line of an X-Request-Id of ours, up to the request's number. */
+  readonly idLine: Buffer;
   /** Shutdown has begun: each client is told to close in its turn, see farewell.ts. */
   draining = false;
   /** A connection found no file descriptor, port or memory since the last `relieve`. */
@@ -91,12 +93,18 @@ export class Gateway implements RequestHandler {
     this.#onFuse = options.onFuse;
     this.#warn = options.warn;
     this.#idPrefix = `${options.instance}-${options.worker.toString(36)}${(Date.now() % 0x7fffffff).toString(36)}-`;
+    this.idLine = Buffer.from(`X-Request-Id: ${this.#idPrefix}`, 'latin1');
     this.jar = new PinJar(this.#idPrefix);
     this.upgrades = new UpgradeLane();
   }
 
   get table(): RoutingTable {
     return this.#table;
+  }
+
+  /** Somebody looks at the path of a request behind its head. */
+  get wantsPath(): boolean {
+    return this.accessLog !== null || this.#table.wantsPath;
   }
 
   /** Replaces the routing table; requests in progress learn when their target will be cut. */
@@ -145,7 +153,15 @@ export class Gateway implements RequestHandler {
     return this.#table.services.get(service.route.id) ?? service;
   }
 
-  readonly newRequestId = (): string => this.#idPrefix + (++this.#requests).toString(36);
+  /** The next request's number in this worker. */
+  nextNumber(): number {
+    return ++this.#requests;
+  }
+
+  /** A request's id, as in its X-Request-Id: the client's, or made of its number. */
+  requestId(givenId: string | null, number: number): string {
+    return givenId ?? this.#idPrefix + number.toString(36);
+  }
 
   /** The candidate's fuse blew: no new request goes there until the control plane has looked. */
   blowFuse(service: Service): void {
@@ -197,7 +213,7 @@ export class Gateway implements RequestHandler {
     countAccepted(this.unrouted);
     countOutcome(this.unrouted, 'rejected');
     this.accessLog?.write({
-      requestId: this.newRequestId(),
+      requestId: this.requestId(null, this.nextNumber()),
       client,
       method: '-',
       host: '',

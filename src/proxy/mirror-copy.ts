@@ -3,6 +3,7 @@ import type { Timed } from '../http1/deadlines.ts';
 import type { Head } from '../http1/head.ts';
 import type { UpstreamFailure, UpstreamHandler } from '../http1/upstream-connection.ts';
 import type { UpstreamLink } from '../http1/upstream-link.ts';
+import { readClockMs } from '../platform/clock.ts';
 import { isGrpcFault, NO_GRPC } from '../traffic/grpc.ts';
 import { TARGET, UPSTREAM } from '../traffic/ledger.ts';
 import { add } from './accounting.ts';
@@ -101,6 +102,7 @@ class MirrorCopy implements UpstreamHandler, Timed {
   onBody(buf: Buffer, reader: BodyReader): void {
     this.#capture?.add(buf, reader);
     if (!reader.done) return;
+    readClockMs(); // for the connection's deadline
     const connection = this.#connection;
     this.#connection = null;
     this.#isFault = isGrpcFault(connection?.grpcStatus ?? NO_GRPC);

@@ -6,9 +6,16 @@ import { METHODS } from '../traffic/ledger.ts';
 import type { ForwardingFields } from './forwarding.ts';
 import type { ProxyError } from './replies.ts';
 
+interface HasHosts {
+  readonly name: string;
+  readonly hosts: readonly string[];
+}
+
 /** What the gate needs to know of a request after its head is gone. */
 export interface RequestFacts {
-  readonly id: string;
+  /** The client's X-Request-Id; null where the gate numbers it. */
+  readonly givenId: string | null;
+  readonly number: number;
   /** Index into METHODS of ledger.ts. */
   readonly method: number;
   readonly methodName: string;
@@ -25,7 +32,7 @@ export interface RequestFacts {
   readonly upgrade: boolean;
   /** Lower-case, without port; empty where an HTTP/1.0 request names none. */
   readonly host: string;
-  /** Without the query. */
+  /** Without the query; `/` where nobody asks for it. */
   readonly path: string;
   /** The client's address as far as it can be known. */
   readonly client: string;
@@ -42,10 +49,17 @@ const IDEMPOTENT: readonly boolean[] = METHODS.map((method) =>
 const ALLOW = 'Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS\r\n';
 const QUESTION_MARK = 0x3f;
 
-export function describeRequest(head: Head, forwarding: ForwardingFields, newId: () => string): RequestFacts {
+/** `number`: of the request. `wantsPath`: somebody will look at it; making text of it is not free. */
+export function describeRequest(
+  head: Head,
+  forwarding: ForwardingFields,
+  number: number,
+  wantsPath: boolean,
+): RequestFacts {
   const { method } = head;
   return {
-    id: givenRequestId(head) ?? newId(),
+    givenId: givenRequestId(head),
+    number,
     method,
     methodName: method === OTHER ? head.buf.latin1Slice(head.start, head.methodEnd) : (METHODS[method] ?? ''),
     isHead: method === HEAD,
@@ -56,7 +70,7 @@ export function describeRequest(head: Head, forwarding: ForwardingFields, newId:
     expectContinue: head.minor === 1 && head.has(F.expect) && hasBody(head),
     upgrade: isWebSocketHandshake(head),
     host: forwarding.hostName(head),
-    path: pathOf(head),
+    path: wantsPath ? pathOf(head) : '/',
     client: forwarding.clientAddress(head),
   };
 }
@@ -92,6 +106,7 @@ function refusal(status: number, detail: string, extra = ''): LocalAnswer {
 const scratch: RequestRewrite = {
   suffix: Buffer.alloc(0),
   requestId: null,
+  requestNumber: 0,
   host: null,
   maxForwards: -1,
   chunked: false,
@@ -99,16 +114,17 @@ const scratch: RequestRewrite = {
   upgrade: null,
 };
 
-/** How the head is forwarded. `authority` stands in for a Host that an HTTP/1.0 client left out. Valid until the next call. */
+/** How the head is forwarded. `idLine`: see {@link RequestRewrite}. Valid until the next call. */
 export function rewriteOf(
   head: Head,
   request: RequestFacts,
   forwarding: ForwardingFields,
-  authority: string,
+  to: { readonly route: HasHosts; readonly idLine: Buffer },
 ): RequestRewrite {
   scratch.suffix = forwarding.lines(head);
-  scratch.requestId = givenRequestId(head) === null ? request.id : null;
-  scratch.host = hostToSend(head, authority);
+  scratch.requestId = request.givenId === null ? to.idLine : null;
+  scratch.requestNumber = request.number;
+  scratch.host = hostToSend(head, to.route);
   scratch.maxForwards = head.method === OPTIONS ? maxForwards(head) - 1 : -1;
   scratch.chunked = head.chunked;
   scratch.expectContinue = request.expectContinue;
@@ -117,9 +133,9 @@ export function rewriteOf(
 }
 
 /** Null to keep the request's own line. */
-function hostToSend(head: Head, authority: string): string | null {
+function hostToSend(head: Head, route: HasHosts): string | null {
   if (head.absolute) return head.buf.latin1Slice(head.hostStart, head.hostEnd);
-  return head.hostStart === head.hostEnd ? authority : null;
+  return head.hostStart === head.hostEnd ? authorityOf(route) : null;
 }
 
 /** A client's X-Request-Id if it is one visible token of at most 128 characters; else null, and it is replaced. */
@@ -180,6 +196,6 @@ function pathOf(head: Head): string {
 }
 
 /** What an HTTP/1.0 request without Host is sent on with, since HTTP/1.1 needs one. */
-export function authorityOf(route: { readonly name: string; readonly hosts: readonly string[] }): string {
+function authorityOf(route: HasHosts): string {
   return route.hosts.find((host) => !host.startsWith('*')) ?? route.name;
 }

@@ -3,13 +3,16 @@ import { type OutFraming, singleRun, writeBody } from '../http1/body-writer.ts';
 import type { ByteWriter } from '../http1/byte-writer.ts';
 import type { DownstreamConnection } from '../http1/downstream-connection.ts';
 import { type Head, NO_LENGTH } from '../http1/head.ts';
-import { writeResponseHead } from '../http1/response-writer.ts';
+import { type ResponseRewrite, writeResponseHead } from '../http1/response-writer.ts';
 import { relayableTrailers } from '../http1/trailers.ts';
 import type { UpstreamLink } from '../http1/upstream-link.ts';
 import { httpDate } from './http-date.ts';
 
 /** Up to here a body part is copied behind its head into one write; beyond, the copy costs more than the write. */
 const COPY_LIMIT = 32 * 1024;
+
+/** Filled anew for each response and used at once. */
+const scratch: ResponseRewrite = { framing: 'none', keepLength: false, close: false, date: httpDate, extra: '' };
 
 const INTERIM = { framing: 'none', keepLength: false, close: false, date: null, extra: '' } as const;
 
@@ -61,13 +64,11 @@ export class ResponseRelay {
     this.#delimited = bodyless || sized || this.#framing === 'chunked';
     this.close = to.mustClose || !this.#delimited;
     this.#writer.begin();
-    writeResponseHead(this.#writer, head, {
-      framing: this.#framing,
-      keepLength: head.status !== 204 && !head.chunked,
-      close: this.close,
-      date: httpDate(),
-      extra: to.extra,
-    });
+    scratch.framing = this.#framing;
+    scratch.keepLength = head.status !== 204 && !head.chunked;
+    scratch.close = this.close;
+    scratch.extra = to.extra;
+    writeResponseHead(this.#writer, head, scratch);
     this.#state = 'head';
   }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Deadlines } from '../http1/deadlines.ts';
-import { monotonicMs } from '../platform/clock.ts';
+import { monotonicMs, readClockMs } from '../platform/clock.ts';
 import { AccessLog } from './access-log.ts';
 import { Farewells, farewellWindow } from './farewell.ts';
 import { Gateway } from './gateway.ts';
@@ -114,7 +114,7 @@ function relieve(everyListener: readonly Listener[]): void {
 }
 
 function sweep(): void {
-  const nowMs = performance.now();
+  const nowMs = readClockMs();
   gateway.sweep(nowMs);
   const everyListener = [...listeners.values(), ...removed];
   if (gateway.short) relieve(everyListener);
