@@ -5,6 +5,7 @@ import { parseRequestHead } from '../../src/http1/request-parser.ts';
 import { writeRequestHead } from '../../src/http1/request-writer.ts';
 import { parseResponseHead } from '../../src/http1/response-parser.ts';
 import { writeResponseHead } from '../../src/http1/response-writer.ts';
+import { AccessLog } from '../../src/proxy/access-log.ts';
 import { countAccepted, countAnswered, countOutcome } from '../../src/proxy/accounting.ts';
 import { bucket } from '../../src/traffic/bucket.ts';
 import { METHODS, SERVICE, UPSTREAM } from '../../src/traffic/ledger.ts';
@@ -47,6 +48,7 @@ export const PIECES: readonly Piece[] = [
   { name: 'bucket of a client key', run: hashKeys },
   { name: 'account for a request', run: account },
   { name: 'read a chunked body, 4 × 16 KiB', run: readChunked },
+  { name: 'write an access line', run: writeAccessLines },
 ];
 
 function parseRequest(name: string, request: Buffer): Piece {
@@ -139,6 +141,32 @@ function readChunked(operations: number): void {
     reader.reset('chunked');
     expectEnd(reader.feed(CHUNKED_BODY, 0, CHUNKED_BODY.length));
   }
+}
+
+function writeAccessLines(operations: number): void {
+  let bytes = 0;
+  const log = new AccessLog('0badc0de-0kx1-', (lines) => {
+    bytes += lines.length;
+  });
+  const entry = {
+    givenId: null,
+    client: '127.0.0.1',
+    method: 'GET',
+    host: 'shop.example.com',
+    path: '/catalogue',
+    status: 200,
+    bytes: 1024,
+    durationMs: 12.3456,
+    upstreamMs: 12.0451,
+    service: 'shop',
+    upstream: 'blue',
+    target: 'http://127.0.0.1:3000',
+    retries: 0,
+    outcome: 'ok',
+  } as const;
+  for (let number = 0; number < operations; number++) log.write({ ...entry, number });
+  log.close();
+  expectEnd(bytes);
 }
 
 /** A use of the result, so that nothing is optimised away, and a check that the piece did its work. */

@@ -663,7 +663,8 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     if (upstream !== null) countAnswered(upstream.ledger, request.method, this.#status, durationMs, upstreamMs);
     if (accessLog === null) return;
     accessLog.write({
-      requestId: this.#gateway.requestId(request.givenId, request.number),
+      givenId: request.givenId,
+      number: request.number,
       client: request.client,
       method: request.methodName,
       host: request.host,

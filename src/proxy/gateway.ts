@@ -71,7 +71,6 @@ export class Gateway implements RequestHandler {
   readonly #proxyRefusals = new Repetition();
   readonly #differences = new Repetition();
   readonly #shortages = new Repetition();
-  readonly #idPrefix: string;
   #requests = 0;
 
   constructor(options: {
@@ -82,6 +81,8 @@ export class Gateway implements RequestHandler {
     accessLog: AccessLog | null;
     /** Random, the same in all workers of a process. */
     instance: string;
+    /** Of the ids of this worker's requests; a number follows. */
+    idPrefix: string;
     onFuse: (service: Service) => void;
     warn: Warn;
   }) {
@@ -92,9 +93,8 @@ export class Gateway implements RequestHandler {
     this.pseudonym = `tealgate-${options.instance}`;
     this.#onFuse = options.onFuse;
     this.#warn = options.warn;
-    this.#idPrefix = `${options.instance}-${options.worker.toString(36)}${(Date.now() % 0x7fffffff).toString(36)}-`;
-    this.idLine = Buffer.from(`X-Request-Id: ${this.#idPrefix}`, 'latin1');
-    this.jar = new PinJar(this.#idPrefix);
+    this.idLine = Buffer.from(`X-Request-Id: ${options.idPrefix}`, 'latin1');
+    this.jar = new PinJar(options.idPrefix);
     this.upgrades = new UpgradeLane();
   }
 
@@ -158,11 +158,6 @@ export class Gateway implements RequestHandler {
     return ++this.#requests;
   }
 
-  /** A request's id, as in its X-Request-Id: the client's, or made of its number. */
-  requestId(givenId: string | null, number: number): string {
-    return givenId ?? this.#idPrefix + number.toString(36);
-  }
-
   /** The candidate's fuse blew: no new request goes there until the control plane has looked. */
   blowFuse(service: Service): void {
     service.picker = createPicker(service, undefined);
@@ -213,7 +208,8 @@ export class Gateway implements RequestHandler {
     countAccepted(this.unrouted);
     countOutcome(this.unrouted, 'rejected');
     this.accessLog?.write({
-      requestId: this.requestId(null, this.nextNumber()),
+      givenId: null,
+      number: this.nextNumber(),
       client,
       method: '-',
       host: '',

@@ -83,7 +83,7 @@ export type FromWorker =
   /** The fuse of this service's candidate blew: the control plane should judge at once. */
   | { readonly type: 'fuse'; readonly service: string; readonly fuseId: number }
   /** Finished access log lines, each a JSON object, joined by line feeds and ended by one. */
-  | { readonly type: 'access'; readonly lines: string }
+  | { readonly type: 'access'; readonly lines: Uint8Array }
   | {
       readonly type: 'log';
       readonly level: 'info' | 'warn' | 'error';

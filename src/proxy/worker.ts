@@ -19,7 +19,10 @@ const port = parentPort;
 if (port === null) throw new Error('proxy/worker.ts runs as a worker thread');
 const send = (message: FromWorker): void => port.postMessage(message);
 
-const accessLog = start.accessLog ? new AccessLog((lines) => send({ type: 'access', lines })) : null;
+const instance = start.instance ?? randomBytes(4).toString('hex');
+/** Differs between the lives of a worker, as its requests are counted from 1 in each. */
+const idPrefix = `${instance}-${start.index.toString(36)}${(Date.now() % 0x7fffffff).toString(36)}-`;
+const accessLog = start.accessLog ? new AccessLog(idPrefix, sendLines) : null;
 const clockOffsetMs = monotonicMs() - performance.now();
 const deadlines = new Deadlines();
 const tableOptions: TableOptions = { worker: start.index, deadlines, clockOffsetMs };
@@ -29,7 +32,8 @@ const gateway = new Gateway({
   worker: start.index,
   unrouted: start.unrouted,
   accessLog,
-  instance: start.instance ?? randomBytes(4).toString('hex'),
+  instance,
+  idPrefix,
   onFuse: (service) => send({ type: 'fuse', service: service.route.name, fuseId: service.fuse?.fuse.id ?? 0 }),
   warn: (event, message, fields) => send({ type: 'log', level: 'warn', event, message, fields }),
 });
@@ -44,6 +48,12 @@ await listen(start.listeners, 0);
 port.on('message', onMessage);
 let sweeps = 0;
 setInterval(sweep, SWEEP_MS);
+
+/** The octets move to the control plane's thread, and are not copied. */
+function sendLines(lines: Uint8Array<ArrayBuffer>): void {
+  const message: FromWorker = { type: 'access', lines };
+  port?.postMessage(message, [lines.buffer]);
+}
 
 function onMessage(message: ToWorker): void {
   switch (message.type) {

@@ -9,8 +9,8 @@ import { isatty } from 'node:tty';
 export interface LineSink {
   /** Log lines, each ended by a line feed. Kept before access lines when room is short. */
   write(lines: string): void;
-  /** Access lines, each ended by a line feed. */
-  writeAccess(lines: string): void;
+  /** Access lines in UTF-8, each ended by a line feed. The octets are the sink's from then on. */
+  writeAccess(lines: Uint8Array): void;
   /**
    * Resolves when everything is written, when the output is gone for good, or when it has taken nothing for a second:
    * a stalled reader must not keep the process from ending.
@@ -18,7 +18,7 @@ export interface LineSink {
   flush(): Promise<void>;
 }
 
-/** Lines waiting, in UTF-16 units: access lines may use the first, log lines all of it. */
+/** Lines waiting, in octets: access lines may use the first, log lines all of it. */
 const ACCESS_LIMIT = 4 << 20;
 const LIMIT = 8 << 20;
 /** Most that is handed to the output at once. */
@@ -26,6 +26,7 @@ const BATCH = 256 << 10;
 /** Pause after an error that may pass, such as a full disk. */
 const RETRY_MS = 1000;
 const STALL_MS = 1000;
+const LINE_FEED = 0x0a;
 /** Errors after which nothing will ever be read. */
 const FINAL = new Set(['EPIPE', 'EBADF', 'EINVAL', 'ECONNRESET', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END']);
 
@@ -38,7 +39,7 @@ export function createLineSink(fd = 1): LineSink {
 }
 
 interface Chunk {
-  readonly lines: string;
+  readonly lines: Uint8Array;
   readonly access: boolean;
 }
 
@@ -58,14 +59,15 @@ class QueuedSink implements LineSink {
     this.output = output;
   }
 
-  write(lines: string): void {
+  write(text: string): void {
     if (this.dead) return;
+    const lines = Buffer.from(text);
     if (this.size + lines.length > LIMIT) this.evictAccess();
     if (this.size + lines.length > LIMIT) this.dropped.log += countLines(lines);
     else this.enqueue({ lines, access: false });
   }
 
-  writeAccess(lines: string): void {
+  writeAccess(lines: Uint8Array): void {
     if (this.dead) return;
     if (this.size + lines.length > ACCESS_LIMIT) this.dropped.access += countLines(lines);
     else this.enqueue({ lines, access: true });
@@ -103,22 +105,24 @@ class QueuedSink implements LineSink {
   }
 
   private next(): void {
-    const batch = this.takeBatch();
-    if (batch === '') {
+    const parts = this.takeBatch();
+    if (parts.length === 0) {
       this.settle();
       return;
     }
-    this.pending = Buffer.from(batch);
+    this.pending = Buffer.concat(parts);
     this.attempt();
   }
 
-  private takeBatch(): string {
-    let batch = this.dropNotice();
+  private takeBatch(): Uint8Array[] {
+    const batch = this.dropNotice();
+    let size = 0;
     let taken = 0;
-    while (taken < this.queue.length && batch.length < BATCH) {
+    while (taken < this.queue.length && size < BATCH) {
       const chunk = this.queue[taken++];
       if (chunk === undefined) break;
-      batch += chunk.lines;
+      batch.push(chunk.lines);
+      size += chunk.lines.length;
       this.size -= chunk.lines.length;
       if (chunk.access) this.accessSize -= chunk.lines.length;
     }
@@ -126,13 +130,13 @@ class QueuedSink implements LineSink {
     return batch;
   }
 
-  private dropNotice(): string {
+  private dropNotice(): Uint8Array[] {
     const { access, log } = this.dropped;
-    if (access + log === 0) return '';
+    if (access + log === 0) return [];
     this.dropped = { access: 0, log: 0 };
     const time = new Date().toISOString();
     const msg = 'the reader of the log was too slow; lines were dropped';
-    return `${JSON.stringify({ level: 'warn', time, event: 'log.dropped', access, log, msg })}\n`;
+    return [Buffer.from(`${JSON.stringify({ level: 'warn', time, event: 'log.dropped', access, log, msg })}\n`)];
   }
 
   private attempt(): void {
@@ -175,9 +179,9 @@ class QueuedSink implements LineSink {
   }
 }
 
-function countLines(lines: string): number {
+function countLines(lines: Uint8Array): number {
   let count = 0;
-  for (let at = lines.indexOf('\n'); at !== -1; at = lines.indexOf('\n', at + 1)) count++;
+  for (let at = lines.indexOf(LINE_FEED); at !== -1; at = lines.indexOf(LINE_FEED, at + 1)) count++;
   return count;
 }
 

@@ -68,7 +68,7 @@ export function collect(log: Json[]): LineSink {
   const add = (lines: string): void => {
     for (const line of lines.split('\n')) if (line !== '') log.push(JSON.parse(line));
   };
-  return { write: add, writeAccess: add, flush: () => Promise.resolve() };
+  return { write: add, writeAccess: (lines) => add(Buffer.from(lines).toString()), flush: () => Promise.resolve() };
 }
 
 /** A target on a free port of 127.0.0.1. */

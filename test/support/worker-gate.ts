@@ -177,7 +177,12 @@ class WorkerThread {
           this.drained.resolve();
           break;
         case 'access':
-          gate.accessLines.push(...message.lines.split('\n').filter((line) => line !== ''));
+          gate.accessLines.push(
+            ...Buffer.from(message.lines)
+              .toString()
+              .split('\n')
+              .filter((line) => line !== ''),
+          );
           break;
         case 'log':
           if (message.level !== 'info') gate.complaints.push(`${message.level} ${message.event} ${message.message}`);

@@ -29,7 +29,9 @@ afterEach(() => {
 
 describe('the line sink', () => {
   it('writes lines in the order they came, log and access together', async () => {
-    const child = run(`sink.write('a\\n'); sink.writeAccess('b\\nc\\n'); sink.write('d\\n'); await sink.flush();`);
+    const child = run(
+      `sink.write('a\\n'); sink.writeAccess(Buffer.from('b\\nc\\n')); sink.write('d\\n'); await sink.flush();`,
+    );
     expect(await text(child.stdout)).toBe('a\nb\nc\nd\n');
   });
 
@@ -50,7 +52,7 @@ describe('the line sink', () => {
   it('drops access lines before log lines when the reader stalls, and says how many', async () => {
     const child = run(`
       const access = JSON.stringify({ kind: 'access', fill: 'x'.repeat(1000) }) + '\\n';
-      for (let i = 0; i < 20000; i++) sink.writeAccess(access);
+      for (let i = 0; i < 20000; i++) sink.writeAccess(Buffer.from(access));
       for (let i = 0; i < 100; i++) sink.write(JSON.stringify({ kind: 'log', i, fill: 'x'.repeat(60000) }) + '\\n');
       process.stdin.once('data', async () => { await sink.flush(); process.exit(0); });
       process.stderr.write('full');
