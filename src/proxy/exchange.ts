@@ -83,7 +83,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     const context = contextOf(this.#client);
     this.#reset();
     this.#startedAtMs = this.#client.receivedAtMs;
-    const request = describeRequest(head, context.forwarding, gateway.nextNumber(), gateway.wantsPath);
+    const request = describeRequest(head, context.forwarding, gateway.nextNumber());
     this.#request = request;
     const service = gateway.table.matcher.only ?? gateway.table.matcher.match(request.host, request.path);
     this.#service = service;

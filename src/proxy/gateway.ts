@@ -102,11 +102,6 @@ export class Gateway implements RequestHandler {
     return this.#table;
   }
 
-  /** Somebody looks at the path of a request behind its head. */
-  get wantsPath(): boolean {
-    return this.accessLog !== null || this.#table.wantsPath;
-  }
-
   /** Replaces the routing table; requests in progress learn when their target will be cut. */
   install(table: RoutingTable): void {
     const before = this.#table;

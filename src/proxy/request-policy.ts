@@ -32,7 +32,7 @@ export interface RequestFacts {
   readonly upgrade: boolean;
   /** Lower-case, without port; empty where an HTTP/1.0 request names none. */
   readonly host: string;
-  /** Without the query; `/` where nobody asks for it. */
+  /** Without the query. */
   readonly path: string;
   /** The client's address as far as it can be known. */
   readonly client: string;
@@ -49,13 +49,8 @@ const IDEMPOTENT: readonly boolean[] = METHODS.map((method) =>
 const ALLOW = 'Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS\r\n';
 const QUESTION_MARK = 0x3f;
 
-/** `number`: of the request. `wantsPath`: somebody will look at it; making text of it is not free. */
-export function describeRequest(
-  head: Head,
-  forwarding: ForwardingFields,
-  number: number,
-  wantsPath: boolean,
-): RequestFacts {
+/** `number`: of the request. */
+export function describeRequest(head: Head, forwarding: ForwardingFields, number: number): RequestFacts {
   const { method } = head;
   return {
     givenId: givenRequestId(head),
@@ -70,7 +65,7 @@ export function describeRequest(
     expectContinue: head.minor === 1 && head.has(F.expect) && hasBody(head),
     upgrade: isWebSocketHandshake(head),
     host: forwarding.hostName(head),
-    path: wantsPath ? pathOf(head) : '/',
+    path: pathOf(head),
     client: forwarding.clientAddress(head),
   };
 }

@@ -75,8 +75,6 @@ export class RoutingTable {
   readonly services: ReadonlyMap<number, Service>;
   readonly targets: ReadonlyMap<number, Target>;
   readonly rooms: readonly WaitingRoom[];
-  /** A service is chosen by path, or a copy of a request may be reported. */
-  readonly wantsPath: boolean;
 
   constructor(snapshot: RoutingSnapshot, before: RoutingTable | null, options: TableOptions) {
     this.version = snapshot.version;
@@ -93,7 +91,6 @@ export class RoutingTable {
     for (const route of snapshot.retired) install(route, 0, null);
     this.services = new Map(services.map((service) => [service.route.id, service]));
     this.matcher = new ServiceMatcher(services);
-    this.wantsPath = services.some(({ paths, mirror }) => mirror !== null || paths.some((path) => path !== '/'));
     this.rooms = services.flatMap(({ upstreams }) => [...upstreams.values()].flatMap(({ room }) => room ?? []));
     this.targets = targets;
     if (before !== null) for (const [id, target] of before.targets) if (!targets.has(id)) target.pool.closing = true;
