@@ -318,7 +318,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     this.#status = head.status;
     this.#responseAtMs = NEVER;
     this.#continueAtMs = NEVER;
-    this.#halfClosedAtMs = NEVER;
+    if (this.#halfClosedAtMs !== NEVER) this.#awaitMoreForHalfClosed();
     this.#rearm();
     this.#attempt.headCame(head.status);
     const isFailure = head.status >= 500 || isGrpcFault(this.#attempt.connection?.grpcStatus ?? NO_GRPC);
@@ -367,6 +367,7 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
 
   onBody(buf: Buffer, reader: BodyReader): void {
     this.#mirror?.capture?.add(buf, reader);
+    if (this.#halfClosedAtMs !== NEVER) this.#awaitMoreForHalfClosed();
     const result = this.#down.data(buf, reader, this.#attempt.connection);
     if (result === 'malformed') {
       this.#attempt.drop();
@@ -514,8 +515,14 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
   }
 
   onClientHalfClosed(): void {
-    if (this.#down.committed) return;
-    this.#halfClosedAtMs = performance.now() + HALF_CLOSED_MS;
+    if (this.#down.committed) this.#awaitMoreForHalfClosed();
+    else this.#halfClosedAtMs = performance.now() + HALF_CLOSED_MS;
+    this.#rearm();
+  }
+
+  /** Only writing to it can show whether it still reads: it is not waited for while there is nothing to write. */
+  #awaitMoreForHalfClosed(): void {
+    this.#halfClosedAtMs = performance.now() + this.#client.options.timeouts.bodyMs;
     this.#rearm();
   }
 

@@ -131,6 +131,28 @@ describe('a client that leaves', () => {
     }
   }
 
+  it.each(['before the head', 'inside the body'])(
+    'by a FIN %s of an answer that stalls: it is taken for gone when nothing comes any more',
+    async (when) => {
+      const target = await bench.target(async (request) => {
+        if (when === 'before the head') await new Promise((resolve) => setTimeout(resolve, 100));
+        request.send(OK_HEAD, 'half');
+        await new Promise((resolve) => setTimeout(resolve, 600));
+        request.send('more'); // and then no more
+      });
+      await bench.serve({ upstreams: { blue: { targets: [target.port] } } });
+      const client = await bench.send(GET);
+      if (when === 'inside the body') await client.peekHead();
+      client.halfClose();
+      const cut = await client.readCut();
+      expect(cut?.body.bytes.toString()).toBe('halfmore');
+      expect(await bench.account()).toMatchObject({ accepted: 1, outcomes: { client_abort: 1 } });
+      await (await target.connection()).closed();
+      expect(bench.trials()).toMatchObject({ trials: 0, errors: 0 });
+      expect(bench.gauges()).toEqual({ inFlight: 0, upgrades: 0, connections: 0 });
+    },
+  );
+
   it('after the answer: the request counts as ok, and its target connection is kept', async () => {
     const target = await bench.target();
     await bench.serve({ upstreams: { blue: { targets: [target.port] } } });
