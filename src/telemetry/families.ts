@@ -173,6 +173,16 @@ export const FAMILIES: readonly Family[] = [
   },
   {
     kind: 'gauge',
+    name: 'tealgate_certificate_expiry_timestamp_seconds',
+    help: 'When a certificate that a listener serves is no longer valid.',
+    labelNames: ['listener', 'certificate'],
+    *read({ certificates }) {
+      for (const { listener, certificate, expiresAt } of certificates)
+        yield [{ listener, certificate }, expiresAt / 1000];
+    },
+  },
+  {
+    kind: 'gauge',
     name: 'tealgate_config_last_reload_successful',
     help: '1 when the configuration last read was good.',
     labelNames: [],

@@ -1,6 +1,6 @@
 import type { Overview } from '../app/control-plane.ts';
 import { readBlock, SERVICE, UPSTREAM } from '../traffic/ledger.ts';
-import type { EjectionCount, MetricsSource, TransitionCount } from './metrics-source.ts';
+import type { CertificateExpiry, EjectionCount, MetricsSource, TransitionCount } from './metrics-source.ts';
 
 /** Everything one scrape reads, read once: each ledger block is added up over its stripes a single time. */
 export interface Frame {
@@ -11,6 +11,7 @@ export interface Frame {
   readonly upstreams: readonly UpstreamCells[];
   readonly transitions: readonly TransitionCount[];
   readonly ejections: readonly EjectionCount[];
+  readonly certificates: readonly CertificateExpiry[];
 }
 
 export interface UpstreamCells {
@@ -29,5 +30,6 @@ export function readFrame(source: MetricsSource): Frame {
     }
   }
   const [transitions, ejections] = [[...source.transitions()], [...source.ejections()]];
-  return { overview: source.overview(), services, upstreams, transitions, ejections };
+  const certificates = [...source.certificates()];
+  return { overview: source.overview(), services, upstreams, transitions, ejections, certificates };
 }

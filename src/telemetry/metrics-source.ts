@@ -11,6 +11,8 @@ export interface MetricsSource {
   transitions(): Iterable<TransitionCount>;
   /** Ejections of targets since the process started. */
   ejections(): Iterable<EjectionCount>;
+  /** Certificates that the listeners serve. */
+  certificates(): Iterable<CertificateExpiry>;
 }
 
 export interface ServiceBlocks {
@@ -27,6 +29,15 @@ export interface TransitionCount {
   readonly to: string;
   readonly reason: string;
   readonly count: number;
+}
+
+export interface CertificateExpiry {
+  /** Address, as the configuration has it. */
+  readonly listener: string;
+  /** Path of the file. */
+  readonly certificate: string;
+  /** ms since the Unix epoch. */
+  readonly expiresAt: number;
 }
 
 export interface EjectionCount {

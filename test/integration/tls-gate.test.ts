@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { Agent } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -89,6 +89,21 @@ describe('certificates whose files change', () => {
     await until(() => test.control.service('shop').ledger.inFlight === 0, 'the end');
     expect(test.control.service('shop').ledger.accepted).toBe(load.sent);
     expect(blue.requests).toBe(load.sent);
+  });
+
+  it('are told to monitoring with the time when they expire', async () => {
+    await using blue = await openTarget('blue');
+    await using test = await open(blue);
+    for (const name of ['gate', 'renewed']) {
+      await install(name);
+      await test.control.reload({ actor: 'test' });
+      const { validToDate } = new X509Certificate(await readFile(join(files, 'gate.crt')));
+      const labels = `listener="127.0.0.1:0",certificate="${join(files, 'gate.crt')}"`;
+      const metrics = await (await fetch(`${test.adminUrl}/metrics`)).text();
+      expect(metrics).toContain(
+        `tealgate_certificate_expiry_timestamp_seconds{${labels}} ${validToDate.getTime() / 1000}\n`,
+      );
+    }
   });
 
   it('change nothing when they are bad, and are told like any mistake', async () => {

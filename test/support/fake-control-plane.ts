@@ -22,7 +22,12 @@ import { Journal } from '../../src/rollout/journal.ts';
 import { powerPlan } from '../../src/rollout/power.ts';
 import { ENDED, type Phase, type Position, type Rollout } from '../../src/rollout/rollout.ts';
 import type { StoredEvent } from '../../src/store/store.ts';
-import type { EjectionCount, MetricsSource, TransitionCount } from '../../src/telemetry/metrics-source.ts';
+import type {
+  CertificateExpiry,
+  EjectionCount,
+  MetricsSource,
+  TransitionCount,
+} from '../../src/telemetry/metrics-source.ts';
 import {
   createBlock,
   FINE_SUB,
@@ -415,6 +420,10 @@ export class FakeControlPlane implements ControlPlane, MetricsSource {
     for (const { name, block, upstreams } of this.servicesByName.values()) {
       yield { service: name, serviceBlock: block, upstreams: upstreams.values() };
     }
+  }
+
+  certificates(): Iterable<CertificateExpiry> {
+    return [{ listener: ':8443', certificate: '/etc/tls/shop.pem', expiresAt: 1_800_000_000_000 }];
   }
 
   ejections(): Iterable<EjectionCount> {

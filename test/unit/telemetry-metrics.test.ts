@@ -54,6 +54,7 @@ describe('the metrics', () => {
         'tealgate_upgrades',
         'tealgate_pins',
         'tealgate_worker_restarts_total',
+        'tealgate_certificate_expiry_timestamp_seconds',
         'process_resident_memory_bytes',
         'nodejs_eventloop_lag_seconds',
       ]),

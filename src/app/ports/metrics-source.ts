@@ -1,6 +1,14 @@
+import { formatAddress } from '../../config/address.ts';
+import type { ListenerConfig } from '../../config/config.ts';
 import type { StoredEvent } from '../../store/store.ts';
-import type { MetricsSource, ServiceBlocks, TransitionCount } from '../../telemetry/metrics-source.ts';
+import type {
+  CertificateExpiry,
+  MetricsSource,
+  ServiceBlocks,
+  TransitionCount,
+} from '../../telemetry/metrics-source.ts';
 import type { ControlPlane } from '../control-plane.ts';
+import type { Core } from '../core.ts';
 import type { Outliers } from '../outliers.ts';
 import type { Registry } from '../registry.ts';
 
@@ -29,10 +37,18 @@ export interface MetricsParts {
   readonly outliers: Outliers;
   readonly unrouted: SharedArrayBuffer;
   readonly transitions: TransitionCounter;
+  readonly core: Core;
 }
 
 /** What the metrics are rendered from. */
-export function metricsSource({ control, registry, outliers, unrouted, transitions }: MetricsParts): MetricsSource {
+export function metricsSource({
+  control,
+  registry,
+  outliers,
+  unrouted,
+  transitions,
+  core,
+}: MetricsParts): MetricsSource {
   return {
     overview: () => control.overview(),
     *blocks(): Iterable<ServiceBlocks> {
@@ -44,5 +60,12 @@ export function metricsSource({ control, registry, outliers, unrouted, transitio
     unrouted,
     transitions: () => transitions.all(),
     ejections: () => outliers.ejections(),
+    certificates: () => core.current().config.listeners.flatMap(expiries),
   };
+}
+
+function expiries(listener: ListenerConfig): CertificateExpiry[] {
+  const address = formatAddress(listener);
+  const certificates = listener.tls?.certificates ?? [];
+  return certificates.map(({ file, expiresAt }) => ({ listener: address, certificate: file, expiresAt }));
 }
