@@ -3,11 +3,13 @@
  * Exits 1 when a client saw what it must not, when the books do not balance, when the log complains, or when the gate at
  * rest holds more than it did at the start. `--seed` begins the same sequence of choices again.
  */
+import { mkdtemp, rename } from 'node:fs/promises';
 import { Agent } from 'node:http';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { Overview } from '../../src/app/control-plane.ts';
-import { type GateFile, openTarget, until } from '../support/gate.ts';
+import { type GateFile, until, writeGateFile } from '../support/gate.ts';
 import { type Holdings, holdings, startProbed } from '../support/probed-gate.ts';
 import { ACTIONS, type Field } from './clients.ts';
 import { openTunnels, openUnruly } from './targets.ts';
@@ -102,18 +104,18 @@ async function main(): Promise<void> {
   await using first = await openUnruly();
   await using second = await openUnruly();
   await using tunnels = await openTunnels();
-  const gone = await openTarget('');
-  await gone.close();
   const urls = {
     blue: blue.url,
     green: green.url,
     unruly: [first.url, second.url],
-    gone: gone.url,
+    gone: 'http://127.0.0.1:9', // nothing listens there, and nothing is given that port by chance
+
     tunnels: tunnels.url,
   };
   const file = fileOf(urls);
   await using gate = await startProbed(file);
   const port = Number(new URL(gate.url).port);
+  const fresh = await mkdtemp(join(gate.directory, 'next-'));
   const agent = new Agent({ keepAlive: true, maxSockets: CLIENTS });
   const random = randomFrom(seed);
   say(`soak for ${minutes} min with seed ${seed}: gate ${gate.url}, ${CLIENTS} clients, ${WORKERS} workers`);
@@ -146,7 +148,9 @@ async function main(): Promise<void> {
       if (turn % 3 === 0) await call('POST', '/v1/services/sound/switch', { to });
       else await call('PUT', '/v1/services/sound/weights', { blue: 1 + (turn % 7), green: 1 + (turn % 5) });
       if (turn % 10 === 9) {
-        await gate.write({ ...file, shutdown: { drainTimeout: `${5 + (turn % 4)}s` } });
+        // In one step, as deployments do: the gate looks at any time.
+        const next = await writeGateFile(fresh, { ...file, shutdown: { drainTimeout: `${5 + (turn % 4)}s` } });
+        await rename(next, join(gate.directory, basename(next)));
         await call('POST', '/v1/reload', {});
       }
       await sleep(300);

@@ -22,10 +22,11 @@ const raw =
 /** One octet at a time. */
 const trickle: Fate = (request, response) => {
   const { socket } = request;
-  const bytes = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello';
+  const bytes = 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello';
   let at = 0;
   const next = (): void => {
-    if (at === bytes.length || socket.destroyed) return;
+    if (socket.destroyed) return;
+    if (at === bytes.length) return void socket.end();
     socket.write(bytes.charAt(at++));
     setTimeout(next, 1);
   };
