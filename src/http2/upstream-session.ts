@@ -27,6 +27,8 @@ export interface SessionOwner {
 const MAX_STREAMS = 100;
 /** Streams in the life of a session: their ids do not come back. */
 const MAX_REQUESTS = 2 ** 29;
+/** With requests under way, a peer that says nothing for this long is asked whether it is there. */
+const QUIET_MS = 5_000;
 /** A ping is answered within this, or the peer is taken for dead. */
 const PING_MS = 5_000;
 /** After a goodbye, the peer has this long to close its side. */
@@ -75,6 +77,9 @@ export class UpstreamSession implements Timed {
   #isPinging = false;
   /** Nothing but the answer to our last ping has come since. */
   #pinged = false;
+  /** Something has come since the last look. */
+  #heard = false;
+  #saidGoodbye = false;
 
   constructor(owner: SessionOwner, deadlines: Deadlines) {
     this.#owner = owner;
@@ -105,8 +110,7 @@ export class UpstreamSession implements Timed {
 
   /** One place less, until `leave`. */
   enter(): void {
-    this.#streams++;
-    if (!this.#isPinging) this.deadlineMs = Number.POSITIVE_INFINITY;
+    if (this.#streams++ === 0 && !this.#isPinging) this.#watch();
   }
 
   leave(): void {
@@ -114,38 +118,46 @@ export class UpstreamSession implements Timed {
   }
 
   /** A stream for one of those that entered; it ends with 'close' even where none could be opened. */
-  request(fields: readonly string[], options: { endStream: boolean; waitForTrailers: boolean }): ClientHttp2Stream {
+  request(fields: readonly string[], endStream: boolean): ClientHttp2Stream {
     if (this.#http2 === null) throw new Error('a request before the session was open');
     if (++this.#requests >= MAX_REQUESTS) this.#state = 'leaving';
-    return this.#http2.request(fields, options);
+    return this.#http2.request(fields, { endStream });
   }
 
   /** Something came that was not asked for by a ping. */
   heard(): void {
+    this.#heard = true;
     this.#pinged = false;
   }
 
+  #watch(): void {
+    this.#heard = false;
+    this.deadlineMs = performance.now() + QUIET_MS;
+  }
+
   /**
-   * A stream was given up without an answer: is the peer there at all? Asked once until something else comes, because
-   * gRPC servers take more pings for an attack.
+   * Is the peer there at all? Asked once until something else comes, because gRPC servers take more pings for an attack.
+   * It also finds the sessions that nghttp2 has given up for what the peer sent: they read nothing any more, not even
+   * that the peer has closed, and Node.js does not tell; but it cannot send a ping on them.
    */
   suspect(): void {
     if (this.#http2 === null || this.#http2.destroyed || this.#pinged) return;
     this.#pinged = true;
-    this.#isPinging = this.#http2.ping((error) => {
-      this.#isPinging = false;
-      if (error === null) this.#afterPing();
-    });
-    if (this.#isPinging) this.deadlineMs = performance.now() + PING_MS;
+    this.#isPinging = true;
+    this.deadlineMs = performance.now() + PING_MS;
+    const isSent = this.#http2.ping((error) => this.#afterPing(error));
+    if (!isSent) this.destroy();
   }
 
-  #afterPing(): void {
-    this.deadlineMs = Number.POSITIVE_INFINITY;
-    if (this.#streams === 0) this.#onIdle();
+  #afterPing(error: Error | null): void {
+    this.#isPinging = false;
+    if (error !== null) this.destroy();
+    else if (this.#streams > 0) this.#watch();
+    else this.#onIdle();
   }
 
   #onIdle(): void {
-    if (this.#isPinging || this.#state === 'closed') return;
+    if (this.#isPinging || this.#saidGoodbye || this.#state === 'closed') return;
     if (this.#state === 'leaving') this.close();
     else this.#owner.onIdle(this);
   }
@@ -157,6 +169,7 @@ export class UpstreamSession implements Timed {
       this.destroy();
       return;
     }
+    this.#saidGoodbye = true;
     this.deadlineMs = performance.now() + GOODBYE_MS;
     this.#http2.close();
   }
@@ -169,8 +182,13 @@ export class UpstreamSession implements Timed {
 
   onDeadline(): void {
     this.deadlineMs = Number.POSITIVE_INFINITY;
-    if (this.#state === 'open' && !this.#isPinging && this.#streams === 0) this.close();
-    else this.destroy();
+    if (this.#isPinging || this.#saidGoodbye) this.destroy();
+    else if (this.#streams === 0) this.close();
+    else {
+      const isQuiet = !this.#heard;
+      this.#watch();
+      if (isQuiet) this.suspect();
+    }
   }
 
   #connectPlain(): Socket {

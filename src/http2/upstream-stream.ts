@@ -2,13 +2,12 @@ import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'nod
 import { BodyReader, type Framing } from '../http1/body-reader.ts';
 import type { ByteWriter } from '../http1/byte-writer.ts';
 import type { Deadlines, Timed } from '../http1/deadlines.ts';
-import { F } from '../http1/fields.ts';
 import { Head, NO_LENGTH } from '../http1/head.ts';
 import { parseRequestHead } from '../http1/request-parser.ts';
 import type { UpstreamFailure, UpstreamHandler } from '../http1/upstream-connection.ts';
 import type { SentRequest, UpstreamLink } from '../http1/upstream-link.ts';
 import { isGrpcType, NO_GRPC, parseGrpcStatus } from '../traffic/grpc.ts';
-import { requestFields, trailerFields } from './request-fields.ts';
+import { requestFields } from './request-fields.ts';
 import { readResponseFields, trailerLines } from './response-head.ts';
 import type { UpstreamSession } from './upstream-session.ts';
 
@@ -33,7 +32,8 @@ const AS_IT_IS = { unsized: false, empty: false };
 
 /**
  * One exchange on an HTTP/2 connection to a target, in the guise of one of HTTP/1.1. While it waits for its session it has
- * no stream; the stream itself is opened by `send`.
+ * no stream; the stream itself is opened by `begin`. Trailers of requests are left out (RFC 9110 §6.5.1): Node.js aborts
+ * the whole process when a stream that has some to send is destroyed within a read, such as by a GOAWAY.
  */
 export class UpstreamStream implements UpstreamLink, Timed {
   deadlineMs = Number.POSITIVE_INFINITY;
@@ -164,11 +164,9 @@ export class UpstreamStream implements UpstreamLink, Timed {
     request.reset(framingOf(chunked, contentLength), Math.max(contentLength, 0));
     request.feed(bytes, end, bytes.length);
     const fields = requestFields(requestHead, this.#session.tls === null ? 'http' : 'https', sent.trailers);
-    const endStream = request.done && request.runCount === 0 && request.trailer.length === 0;
-    // Without that word, trailers are left out: the last frame of data, that there is any, would have to wait for them.
-    const waitForTrailers = !endStream && chunked && requestHead.has(F.trailer);
+    const endStream = request.done && request.runCount === 0;
     requestHead.release();
-    const stream = this.#session.request(fields, { endStream, waitForTrailers });
+    const stream = this.#session.request(fields, endStream);
     this.#stream = stream;
     this.#listen(stream);
     return endStream || this.#writeBody(stream, bytes);
@@ -201,7 +199,6 @@ export class UpstreamStream implements UpstreamLink, Timed {
       process.nextTick(() => this.#onResponse(stream, headers, flags, fields)),
     );
     stream.on('trailers', (headers, _, fields: string[]) => this.#onTrailers(headers, fields));
-    stream.on('wantTrailers', () => stream.sendTrailers(trailerFields(this.#request.trailer)));
     stream.on('drain', () => this.#handler?.onUpstreamDrain());
     stream.on('close', () => this.#onClose(stream));
   }
@@ -311,7 +308,7 @@ export class UpstreamStream implements UpstreamLink, Timed {
     this.#handler = null;
     const stream = this.#stream;
     if (stream === null) this.#leave();
-    else if (!reusable || !this.#ended || !stream.writableFinished) this.#cancel(stream);
+    else if (!reusable || !this.#ended || !this.#isSent(stream)) this.#cancel(stream); // else it closes by itself
   }
 
   destroy(): void {
@@ -323,6 +320,11 @@ export class UpstreamStream implements UpstreamLink, Timed {
     }
     if (!this.answered) this.#session.suspect();
     this.#cancel(stream);
+  }
+
+  /** Its last frame is out: Node.js has finished writing when nghttp2 has it, which may be waiting for a window. */
+  #isSent(stream: ClientHttp2Stream): boolean {
+    return this.#request.framing === 'none' || stream.destroyed || stream.state.localClose === 1;
   }
 
   #cancel(stream: ClientHttp2Stream): void {

@@ -95,12 +95,10 @@ describe('an h2c: target', () => {
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(Array(6).fill(204));
   });
 
-  it('takes chunked bodies with trailers, and its trailers arrive behind a chunked body', async () => {
-    let trailers: IncomingHttpHeaders = {};
+  it('takes chunked bodies without their trailers, and its own arrive behind a chunked body', async () => {
+    let trailers = 0;
     await serve((stream) => {
-      stream.on('trailers', (fields) => {
-        trailers = fields;
-      });
+      stream.on('trailers', () => trailers++);
       stream.respond({ ':status': 200 }, { waitForTrailers: true });
       stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': ['a', 'b'] }));
       stream.pipe(stream);
@@ -118,7 +116,7 @@ describe('an h2c: target', () => {
       { name: 'x-sum', value: 'a' },
       { name: 'x-sum', value: 'b' },
     ]);
-    expect(trailers).toMatchObject({ 'x-digest': '1' });
+    expect(trailers).toBe(0);
   });
 
   it('is relayed field by field, repeated ones and Latin-1 octets included', async () => {
@@ -415,6 +413,19 @@ describe('an HTTP/2 target that fails', () => {
     const client = await bench.send(head('POST /x HTTP/1.1', 'Host: gate.test', 'Content-Length: 50'), 'a part');
     expect(text(await client.readFinal())).toBe('all');
     expect(await bench.account()).toMatchObject({ outcomes: { ok: 1 } });
+  });
+
+  it('is not left with a request that it has answered without taking it', async () => {
+    const heedless = await frames({
+      onRequest: (connection, stream) => connection.send(headers(stream, OK), data(stream, 'all', END_STREAM)),
+    });
+    const body = Buffer.alloc(200_000, 'x');
+    const client = await bench.send(head('PUT /x HTTP/1.1', 'Host: gate.test', `Content-Length: ${body.length}`), body);
+    expect(text(await client.readFinal())).toBe('all');
+    const [reset] = await heedless.seen(FRAME.rst, 1);
+    expect(reset?.payload.readUInt32BE()).toBe(constants.NGHTTP2_CANCEL);
+    expect((await ask(GET)).status).toBe(200);
+    expect(heedless.connections).toHaveLength(1);
   });
 
   it('cuts what a lost connection has not finished, and fails what it had not begun', async () => {

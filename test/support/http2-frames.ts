@@ -64,6 +64,8 @@ export const settings = (...pairs: readonly (readonly [number, number])[]): Buff
 
 export const rst = (stream: number, code: number): Buffer => frame(FRAME.rst, 0, stream, uint32(code));
 
+const windowUpdate = (stream: number, octets: number): Buffer => frame(FRAME.windowUpdate, 0, stream, uint32(octets));
+
 export const goaway = (lastStream: number, code = 0): Buffer =>
   frame(FRAME.goaway, 0, 0, Buffer.concat([uint32(lastStream), uint32(code)]));
 
@@ -140,6 +142,8 @@ export interface FrameScript {
   readonly onFrame?: (frame: Frame, connection: FrameConnection) => void;
   /** Answers SETTINGS and PING; default true. */
   readonly acknowledges?: boolean;
+  /** Lets the gate send what it has taken of a body once more; default false: then it takes 64 KiB. */
+  readonly takesBodies?: boolean;
 }
 
 /** A target that breaks the rules of HTTP/2, or keeps them, to the frame. */
@@ -149,7 +153,13 @@ export class FrameTarget {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  private constructor({ greeting = [settings()], onRequest, onFrame, acknowledges = true }: FrameScript) {
+  private constructor({
+    greeting = [settings()],
+    onRequest,
+    onFrame,
+    acknowledges = true,
+    takesBodies = false,
+  }: FrameScript) {
     this.#server = createServer((socket) => {
       this.#sockets.add(socket);
       const connection = new FrameConnection(socket, (each, from) => {
@@ -157,6 +167,8 @@ export class FrameTarget {
           from.send(frame(FRAME.settings, ACK, 0));
         if (acknowledges && each.type === FRAME.ping && (each.flags & ACK) === 0)
           from.send(frame(FRAME.ping, ACK, 0, each.payload));
+        const taken = each.type === FRAME.data && takesBodies ? each.payload.length : 0;
+        if (taken > 0) from.send(windowUpdate(0, taken), windowUpdate(each.stream, taken));
         if (each.type === FRAME.headers) onRequest?.(from, each.stream, ++this.requests);
         else onFrame?.(each, from);
       });
