@@ -7,6 +7,7 @@ import { GOALS } from './goals.ts';
 import type { LoadtestOptions } from './loadtest-options.ts';
 import type { Session } from './session.ts';
 import type { EventsOptions } from './verbs/events.ts';
+import type { ExplainOptions } from './verbs/explain.ts';
 import type { RedeliverOptions } from './verbs/notifications.ts';
 import type { ReplayOptions } from './verbs/replay.ts';
 import type { RolloutPreviewOptions } from './verbs/rollout-plan.ts';
@@ -254,9 +255,23 @@ function rolloutCommands(program: Command, session: Session): void {
         (await import('./verbs/rollout-status.ts')).rolloutStatus(ctx, service),
       ),
     );
+  explainCommand(program, session);
   replayCommand(program, session);
   for (const action of Object.keys(ROLLOUT_ACTIONS) as RolloutAction[]) rolloutAction(rollout, session, action);
   undoCommand(rollout, session);
+}
+
+function explainCommand(program: Command, session: Session): void {
+  program
+    .command('explain [rollout]')
+    .description('tell why a rollout went as it did; of a service or without a name, the newest')
+    .option('--store <file>', 'read the store of a gate that is not running, without touching it')
+    .addHelpText('before', examples('explain shop', 'explain rmb3k2x1 --json', 'explain --store tealgate.db'))
+    .action((name: string | undefined, options: ExplainOptions, command: Command) =>
+      start(session, command, null, async (ctx) =>
+        (await import('./verbs/explain.ts')).explainRollout(ctx, name, options),
+      ),
+    );
 }
 
 function replayCommand(program: Command, session: Session): void {

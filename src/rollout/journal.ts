@@ -3,12 +3,7 @@ import { canonicalJson } from '../platform/canonical-json.ts';
 import type { NewJournalEntry } from '../store/store.ts';
 import type { RolloutInput } from './ports.ts';
 import type { Rollout } from './rollout.ts';
-
-/**
- * Version of everything that `transition` computes. To be raised by whoever changes what it makes of the same inputs, to
- * the digit: what was recorded under another version is not compared, since it would differ rightly.
- */
-export const RULES = 2;
+import { RULES } from './rules.ts';
 
 /** What an entry of the journal holds, as JSON. */
 export type JournalData =

@@ -2,6 +2,7 @@ import type { RolloutPlan } from '../config/config.ts';
 import { guardsOf } from '../config/guards/guard.ts';
 import { trialsToDetect } from './statistics/detection.ts';
 import { logThreshold } from './statistics/one-rate.ts';
+import { duration, figure, percent } from './words.ts';
 
 /** What a rollout is expected to be able to see, before it starts. */
 export interface PowerPlan {
@@ -224,21 +225,4 @@ function warningsOf(plan: RolloutPlan, { stableErrorRate }: PowerInput): string[
       `${guard.name} allows ${percent(guard.max)}, and stable itself fails ${percent(stableErrorRate)}: a candidate as good as stable would be rolled back`,
     ];
   });
-}
-
-function percent(share: number): string {
-  return `${Number((share * 100).toPrecision(3))} %`;
-}
-
-function figure(value: number): string {
-  return String(Number(value.toPrecision(3)));
-}
-
-/** `240ms`, `9s`, `9m`, `1h20m`. */
-function duration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)}ms`;
-  if (ms < 60_000) return `${Math.round(ms / 1000)}s`;
-  const minutes = Math.round(ms / 60_000);
-  if (minutes < 60) return `${minutes}m`;
-  return minutes % 60 === 0 ? `${minutes / 60}h` : `${Math.floor(minutes / 60)}h${minutes % 60}m`;
 }

@@ -1,8 +1,9 @@
 import { canonicalJson } from '../platform/canonical-json.ts';
 import type { JournalEntry } from '../store/store.ts';
-import { digestOf, type JournalData, RULES } from './journal.ts';
+import { digestOf, type JournalData } from './journal.ts';
 import { type RolloutEvent, transition } from './reducer.ts';
 import type { Rollout } from './rollout.ts';
+import { RULES } from './rules.ts';
 
 /** What came of running a journal through the reducer again. */
 export interface Replay {

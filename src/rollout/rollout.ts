@@ -156,6 +156,9 @@ export interface Transition {
   readonly reason: string;
   readonly actor: string;
   readonly evidence: readonly GuardEvidence[];
+  /** All attempts by then, and the version of the rules that decided; absent in what earlier versions stored. */
+  readonly counts?: Sides;
+  readonly rules?: number;
 }
 
 /** One rollout, serialisable as it is. What only some phases have lives in `position`. */

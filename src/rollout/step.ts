@@ -1,6 +1,7 @@
 import { EDGES } from './edges.ts';
 import type { RolloutUpdate, RoutingChange } from './ports.ts';
 import type { Phase, Position, Rollout } from './rollout.ts';
+import { RULES } from './rules.ts';
 
 /** What `transition` returns. `rollout` is the very object that was given when nothing happened. */
 export interface Step extends RolloutUpdate {
@@ -91,12 +92,9 @@ export function move(rollout: Rollout, to: Position, cause: Cause, changes: read
   if (!EDGES[from].includes(to.phase)) throw new Error(`a rollout cannot go from ${from} to ${to.phase}`);
   const { at, reason, actor } = cause;
   const stage = 'stage' in to ? to.stage : 0;
-  const evidence = rollout.guards;
-  const moved: Rollout = {
-    ...rollout,
-    position: to,
-    transitions: [...rollout.transitions, { at, from, to: to.phase, stage, reason, actor, evidence }],
-  };
+  const { guards: evidence, counts } = rollout;
+  const transition = { at, from, to: to.phase, stage, reason, actor, evidence, counts, rules: RULES };
+  const moved: Rollout = { ...rollout, position: to, transitions: [...rollout.transitions, transition] };
   const data = {
     rollout: rollout.id,
     from: rollout.from,

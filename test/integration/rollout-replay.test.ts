@@ -79,6 +79,11 @@ describe('a replay', () => {
     // Nothing was touched, and nothing was left behind.
     expect(await readdir(directory)).toEqual(files);
 
+    const told = await cli(['explain', 'shop', '--store', store]);
+    expect(told.stdout).toMatch(/^r\S+ {2}the rollout of green to shop was rolled back .*: the guard errorRate failed/);
+    expect(told.stdout).toContain('by loopback: it paused in stage 2 of 2');
+    expect(told.code).toBe(0);
+
     const forged = join(directory, 'forged.db');
     await copyFile(store, forged);
     const db = new DatabaseSync(forged);
@@ -88,9 +93,9 @@ describe('a replay', () => {
     expect(found.code).toBe(1);
     expect(found.replays[0]?.result).toBe('differs');
     expect(found.replays[0]?.difference?.fields.map(({ path }) => path)).toContain('counts.candidate.errors');
-    const told = await cli(['replay', '--store', forged]);
-    expect(told.stdout).toContain('differs');
-    expect(told.stderr).toMatch(/entry \d+ of \S+: tick leads to another state than was recorded/);
+    const shown = await cli(['replay', '--store', forged]);
+    expect(shown.stdout).toContain('differs');
+    expect(shown.stderr).toMatch(/entry \d+ of \S+: tick leads to another state than was recorded/);
   });
 
   it('of a store that a gate has open is refused, and says what to do', async () => {

@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_PLAN } from '../../src/config/plan-schema.ts';
 import { canonicalJson } from '../../src/platform/canonical-json.ts';
 import { createRollout } from '../../src/rollout/create.ts';
-import { Journal, RULES } from '../../src/rollout/journal.ts';
+import { Journal } from '../../src/rollout/journal.ts';
 import type { RolloutEvent } from '../../src/rollout/reducer.ts';
 import { replay } from '../../src/rollout/replay.ts';
 import type { Counts, Rollout } from '../../src/rollout/rollout.ts';
+import { RULES } from '../../src/rollout/rules.ts';
 import { told } from '../../src/rollout/told.ts';
 import type { JournalEntry, NewJournalEntry } from '../../src/store/store.ts';
 

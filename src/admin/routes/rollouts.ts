@@ -1,5 +1,6 @@
 import type { RolloutAction } from '../../app/control-plane.ts';
 import { TealgateError } from '../../platform/errors.ts';
+import { explain } from '../../rollout/explain.ts';
 import { json, type Route, route } from '../route.ts';
 import {
   emptyBody,
@@ -9,7 +10,7 @@ import {
   serviceParams,
   startRolloutBody,
 } from '../schemas/requests.ts';
-import { journalAnswer, previewAnswer, rolloutAnswer, rolloutsAnswer } from '../schemas/rollout.ts';
+import { explanationAnswer, journalAnswer, previewAnswer, rolloutAnswer, rolloutsAnswer } from '../schemas/rollout.ts';
 import { rolloutView } from '../views.ts';
 
 /** Entries in one answer. */
@@ -97,6 +98,18 @@ export const rolloutRoutes: readonly Route[] = [
     success: { status: 200, description: 'As it is now.', schema: rolloutAnswer },
     errors: [404],
     handle: ({ control, params: { service, rollout } }) => json(rolloutView(control.rollout(service, rollout))),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/services/{service}/rollouts/{rollout}/explanation',
+    operationId: 'explainRollout',
+    tag: 'rollouts',
+    summary: 'Why a rollout went as it did, in plain language.',
+    access: 'viewer',
+    params: rolloutParams,
+    success: { status: 200, description: 'By what is stored of it.', schema: explanationAnswer },
+    errors: [404],
+    handle: ({ control, params: { service, rollout } }) => json(explain(control.rollout(service, rollout))),
   }),
   route({
     method: 'GET',

@@ -103,6 +103,9 @@ const position = z
   ])
   .meta({ id: 'RolloutPosition', description: 'Where the rollout is; what only some phases have is only there.' });
 
+const counts = z.strictObject({ trials: count, errors: count, slow: count.exactOptional() });
+const sides = z.strictObject({ candidate: counts, stable: counts });
+
 const transition = z
   .strictObject({
     at,
@@ -112,6 +115,8 @@ const transition = z
     reason: z.string(),
     actor: z.string(),
     evidence: z.array(evidence),
+    counts: sides.exactOptional().describe('All attempts by then.'),
+    rules: z.int().exactOptional().describe('Version of the rules that decided.'),
   })
   .meta({ id: 'RolloutTransition' });
 
@@ -127,8 +132,6 @@ const smokeResult = z
   })
   .meta({ id: 'SmokeResult' });
 
-const counts = z.strictObject({ trials: count, errors: count, slow: count.exactOptional() });
-
 const rolloutObject = z.strictObject({
   id: z.string(),
   service: z.string(),
@@ -138,7 +141,7 @@ const rolloutObject = z.strictObject({
   actor: z.string(),
   startedAt: at,
   position,
-  counts: z.strictObject({ candidate: counts, stable: counts }),
+  counts: sides,
   guards: z.array(evidence).describe('Of the guards in force, as last judged.'),
   guardStates: z.record(z.string(), z.unknown()).describe('What each guard keeps between looks, by name.'),
   transitions: z.array(transition),
@@ -256,3 +259,29 @@ export const previewAnswer = z
     stops: z.array(z.string()).describe('What could keep it from being promoted.'),
   })
   .meta({ id: 'RolloutPreview' });
+
+export const explanationAnswer = z
+  .strictObject({
+    rollout: z.string(),
+    service: z.string(),
+    headline: z.string().describe('The whole in one sentence.'),
+    story: z
+      .array(
+        z.strictObject({
+          at,
+          text: z.string(),
+          evidence: z.array(z.string()).describe('What the guards said then, where it was new.'),
+        }),
+      )
+      .describe('What happened, oldest first.'),
+    guards: z.array(
+      z.strictObject({
+        guard: z.string(),
+        verdict: z.enum(['pass', 'fail', 'inconclusive']),
+        dryRun: z.boolean(),
+        summary: z.string(),
+        needed: z.array(z.string()).describe('What it would have taken to say something else.'),
+      }),
+    ),
+  })
+  .meta({ id: 'Explanation', description: 'Why a rollout went as it did, in plain language.' });
