@@ -102,6 +102,7 @@ export class ServerSession implements Timed {
 
   /** Takes no more requests; ends when those in progress have. */
   close(): void {
+    if (this.#session.closed) return;
     this.#session.close();
     if (this.#streams === 0) this.deadlineMs = performance.now() + CLOSING_MS;
   }
