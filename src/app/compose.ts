@@ -7,6 +7,7 @@ import type { NewEvent, StoredEvent } from '../store/store.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { LineSink } from '../telemetry/stdout.ts';
 import { createBlock, SERVICE } from '../traffic/ledger.ts';
+import { Baselines } from './baselines.ts';
 import { Core, type CoreParts } from './core.ts';
 import { desiredService } from './desired/effective.ts';
 import { runningRollout } from './desired/rollouts.ts';
@@ -74,7 +75,9 @@ export function compose({ config, state, clock, log, sink }: Surroundings): Comp
     power.hear(events);
     if (events.length > 0) notifier.notice();
   };
-  const parts: CoreParts = { store: state.store, publisher, registry, health, outliers, pool, clock, log, onEvents };
+  const baselines = new Baselines(registry);
+  const { store } = state;
+  const parts: CoreParts = { store, publisher, registry, health, outliers, baselines, pool, clock, log, onEvents };
   const core = new Core(parts, { config, desired: state.desired }, state.revision);
   const rates = new RequestRates(core);
   const power = new PowerTeller(core, rates, log);

@@ -22,6 +22,8 @@ export interface ControlPlane {
   enable(service: string, upstream: string, by: Command): Promise<Applied>;
   evict(service: string, upstream: string, by: Command): Promise<Applied>;
   setTargets(service: string, upstream: string, targets: readonly string[], by: Command): Promise<Applied>;
+  /** Counts what an application reports of an upstream, for business guards; the totals. Throws `not_found`, `bad_request`. */
+  reportBusiness(service: string, report: BusinessReport): BusinessReport;
   /** Resolves when the upstream has no request and no upgrade left (cut at the drain deadline at the latest). */
   waitDrained(service: string, upstream: string, signal: AbortSignal): Promise<void>;
 
@@ -89,6 +91,14 @@ export interface ControlPlane {
   watchEvents(since: number, onEvents: (events: readonly StoredEvent[]) => void, signal: AbortSignal): void;
   /** Ready to take traffic: false before the first snapshot is served and as soon as shutdown begins. */
   ready(): boolean;
+}
+
+/** `count` events, and `of` occasions for one that no request through the gate stands for. */
+export interface BusinessReport {
+  readonly upstream: string;
+  readonly event: string;
+  readonly count: number;
+  readonly of: number;
 }
 
 /** What a signed link stands for. */

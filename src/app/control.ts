@@ -3,6 +3,7 @@ import { parseTargets } from '../config/targets.ts';
 import { TealgateError } from '../platform/errors.ts';
 import type { Runner } from '../rollout/runner.ts';
 import { followLink, linkedAction } from './commands/action-links.ts';
+import { reportBusiness } from './commands/business.ts';
 import { deadLetters, redeliver } from './commands/dead-letters.ts';
 import { drainUpstream, enableUpstream, evictPins, waitUntilDrained } from './commands/drain.ts';
 import { groupConfig, operateGroup, startGroupRollout, undoGroup } from './commands/group.ts';
@@ -70,6 +71,7 @@ export function createControl(parts: ControlParts): ControlPlane {
       const checked = parseTargets(targets, admin === null ? null : { adminHost: admin.host, adminPort: admin.port });
       return changeTargets(core, service, upstream, checked, by);
     },
+    reportBusiness: (service, report) => reportBusiness(core, service, report),
     waitDrained: (service, upstream, signal) => waitUntilDrained(core, service, upstream, signal),
     async startRollout(service, to, plan, by) {
       const parsed = parsePlan(plan, core.service(service).config.rollout, core.current().config);

@@ -4,6 +4,7 @@ import { TealgateError } from '../platform/errors.ts';
 import { Journal, type RolloutChange } from '../rollout/journal.ts';
 import type { NewEvent, Store, StoredEvent } from '../store/store.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { Baselines } from './baselines.ts';
 import type { Applied, Command } from './control-plane.ts';
 import { desiredService, type EffectiveService, effectiveService, own, withService } from './desired/effective.ts';
 import { sameValue } from './desired/equal.ts';
@@ -25,6 +26,7 @@ export interface CoreParts {
   readonly registry: Registry;
   readonly health: HealthChecker;
   readonly outliers: Outliers;
+  readonly baselines: Baselines;
   readonly pool: WorkerPool;
   readonly clock: Clock;
   readonly log: Logger;

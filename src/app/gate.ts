@@ -15,6 +15,7 @@ import { openState } from './open-state.ts';
 import { metricsSource } from './ports/metrics-source.ts';
 import { retireWarm } from './retire-warm.ts';
 import { type Gate, RunningGate } from './running-gate.ts';
+import { sampleBaselines } from './sample-baselines.ts';
 import { sweepOutliers } from './sweep-outliers.ts';
 import { sweepRemoved } from './sweep-removed.ts';
 import { watchFile } from './watch-file.ts';
@@ -82,6 +83,7 @@ async function start(options: GateOptions, base: Base): Promise<Gate> {
   sweepRemoved(parts.core, running.signal);
   sweepOutliers(parts.core, running.signal);
   parts.rates.start(running.signal);
+  sampleBaselines(parts.core, running.signal);
   onFileChange(() => void reloadChanged(control, log));
   const startMs = systemClock.wallMs() - startedAt;
   log.info({ event: 'listening', ...addressesOf(parts, server.address), startMs }, 'listening');

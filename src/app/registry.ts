@@ -38,9 +38,17 @@ export interface UpstreamEntry {
   readonly targets: Map<string, TargetEntry>;
   /** Counts of guards that count by rules of their own; null until there is one. */
   slots: SharedArrayBuffer | null;
+  /** What applications reported to the admin API since the process began, by event. */
+  readonly reported: Map<string, Reported>;
   /** Since this process first saw it drain; null while enabled. */
   drainingSinceMs: number | null;
   removedSinceMs: number | null;
+}
+
+/** `count` events in `of` occasions that no request stands for. */
+export interface Reported {
+  readonly count: number;
+  readonly of: number;
 }
 
 export interface TargetEntry {
@@ -102,6 +110,7 @@ export function createRegistry(workers: number): Registry {
     name,
     targets: new Map(),
     slots: null,
+    reported: new Map(),
     drainingSinceMs: null,
     removedSinceMs: null,
   });

@@ -2,7 +2,6 @@ import type { Config, PreviewConfig, ServiceConfig } from '../config/config.ts';
 import { DEFAULT_MIRROR } from '../config/mirror-schema.ts';
 import { parseTargetUrl } from '../config/target-url.ts';
 import { TRUST_SYSTEM } from '../platform/tls.ts';
-import { countingRules } from '../rollout/guards/counting.ts';
 import type { Rollout } from '../rollout/rollout.ts';
 import { eligibleTargets, type Standing } from '../traffic/outliers.ts';
 import type {
@@ -15,8 +14,9 @@ import type {
   TargetRoute,
   UpstreamRoute,
 } from '../traffic/snapshot.ts';
+import { rulesInForce } from './counting.ts';
 import { desiredService, type EffectiveService, type EffectiveUpstream } from './desired/effective.ts';
-import { runningRollout } from './desired/rollouts.ts';
+import { judgedRollout, runningRollout } from './desired/rollouts.ts';
 import type { DesiredState } from './desired.ts';
 import type { Registry, ServiceEntry, TargetEntry, UpstreamEntry } from './registry.ts';
 
@@ -74,10 +74,9 @@ function print(route: object): string {
 function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: ServiceEntry): ServiceRoute {
   const effective = input.effective.get(config.name);
   const rollout = runningRollout(desiredService(input.desired, config.name));
-  // Once the candidate is promoted and the old side drains, there is nothing left to judge.
-  const judged = rollout !== null && rollout.position.phase !== 'draining';
+  const judged = judgedRollout(desiredService(input.desired, config.name));
   const mirror = rollout === null ? null : mirrorRoute(rollout);
-  const counting = judged ? countingRules(rollout.plan) : [];
+  const counting = rulesInForce(config, judged);
   return {
     id: entry.id,
     name: config.name,
@@ -90,7 +89,7 @@ function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: Servic
         : [upstreamRoute(input, { config, service: entry, entry: known, counts: counting.length > 0 }, upstream)];
     }),
     stable: effective?.stable ?? config.stable,
-    candidate: judged ? rollout.to : null,
+    candidate: judged?.to ?? null,
     salt: rollout === null ? config.name : `${config.name}/${rollout.id}`,
     pins: pinPolicy(config, input.desired),
     timeouts: config.timeouts,
@@ -102,8 +101,9 @@ function serviceRoute(input: SnapshotInput, config: ServiceConfig, entry: Servic
     expose: config.expose,
     ...(mirror === null ? {} : { mirror }),
     ...(config.preview === null ? {} : { preview: previewRoute(config.preview, effective, rollout) }),
-    fuse: judged ? input.fuse(rollout) : null,
+    fuse: judged === null ? null : input.fuse(judged),
     ...(counting.length === 0 ? {} : { counting }),
+    ...(config.business === null ? {} : { business: config.business }),
     ledger: entry.ledger,
   };
 }

@@ -101,6 +101,7 @@ function toService(service: ServiceSettings, name: string, tls: TargetTls): Serv
     tls,
     expose: service.expose,
     preview: service.preview,
+    business: service.business === 'none' ? null : service.business,
     rollout: mergePlan(service.rollout, DEFAULT_PLAN),
   };
 }

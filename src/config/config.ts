@@ -146,6 +146,8 @@ export interface ServiceConfig {
   readonly expose: boolean;
   /** How a request asks for an upstream by itself; null: it cannot. */
   readonly preview: PreviewConfig | null;
+  /** In which response field (lower case) targets report business events, and whether clients see it; null: in none. */
+  readonly business: { readonly header: string; readonly forward: boolean } | null;
   /** The default plan; a started rollout may override any key of it. */
   readonly rollout: RolloutPlan;
 }

@@ -96,6 +96,7 @@ function serviceLines(before: ServiceConfig, after: ServiceConfig): string[] {
     ...changed('slow start', ...durations(before.slowStartMs, after.slowStartMs)),
     ...targetTlsLines(before.tls, after.tls).map((line) => `tls: ${line}`),
     ...changed('expose', onOff(before.expose), onOff(after.expose)),
+    ...changed('business', businessText(before.business), businessText(after.business)),
     ...previewLines(before.preview, after.preview),
     ...planLines(before.rollout, after.rollout).map((line) => `rollout: ${line}`),
   ];
@@ -283,6 +284,10 @@ function outliersText(outliers: OutliersConfig | null): string {
     `panic below ${formatPercent(panic)}`,
     ...(dryRun ? ['dry run'] : []),
   ].join(', ');
+}
+
+function businessText(business: ServiceConfig['business']): string {
+  return business === null ? 'none' : `${business.header}${business.forward ? ' (forwarded)' : ''}`;
 }
 
 function pinsText(pins: PinsConfig): string {

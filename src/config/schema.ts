@@ -9,7 +9,7 @@ import { planSchema } from './plan-schema.ts';
 import { previewSchema } from './preview-schema.ts';
 import { normaliseTarget } from './target-url.ts';
 import { targetTlsSchema, tlsSchema } from './tls-schema.ts';
-import { count, duration, name, object, pathPrefix, percent, requestPath, size, text } from './values.ts';
+import { count, duration, headerName, name, object, pathPrefix, percent, requestPath, size, text } from './values.ts';
 
 const listenerSchema = object({
   address: text(parseAddress, { example: '127.0.0.1:8080' }).describe(
@@ -166,6 +166,19 @@ const serviceSchema = object({
     .describe(
       'How a request reaches the candidate, or any upstream, past pins and weights; such requests judge nobody.',
     ),
+  business: z
+    .union(
+      [
+        z.literal('none'),
+        object({
+          header: headerName.prefault('tealgate-business').describe('The response field, such as `order=1`.'),
+          forward: z.boolean().prefault(false).describe('`true` lets clients see it.'),
+        }),
+      ],
+      { error: 'give none, or a map of `header` and `forward`' },
+    )
+    .prefault('none')
+    .describe('Where targets report what happened in the business, for guards of that kind; `none` reads nothing.'),
   rollout: planSchema.prefault({}).describe('The default plan of a rollout; starting one may override any key.'),
 });
 

@@ -25,6 +25,8 @@ export class Attempt {
 
   /** Of the final response head; 0 before it came. */
   status = 0;
+  /** What the response reported of the business. */
+  report = '';
 
   #judged = false;
   /** Something of it is counted by rules, for which it is timed. */
@@ -43,6 +45,7 @@ export class Attempt {
     this.count = 0;
     this.forced = false;
     this.status = 0;
+    this.report = '';
     this.#judged = false;
     this.#timed = false;
     this.#fuse = null;
@@ -52,6 +55,7 @@ export class Attempt {
     this.upstream = upstream;
     this.onTrial = !this.forced && service.candidate?.route.id === upstream.route.id;
     this.status = 0;
+    this.report = '';
     this.#judged = this.forced;
     this.#timed = false;
   }

@@ -1,3 +1,4 @@
+import { reportsEvent } from '../traffic/business.ts';
 import { ClientWindow } from '../traffic/client-window.ts';
 import { latencyBucket } from '../traffic/latency.ts';
 import { METHODS, SLOT } from '../traffic/ledger.ts';
@@ -12,6 +13,8 @@ export interface CountedAttempt {
   readonly status: number;
   /** From the pick of a target to the response head, or to the failure. */
   readonly tookMs: number;
+  /** What the response reported; empty for nothing. */
+  readonly report: string;
 }
 
 /** Where an upstream's attempts are counted. */
@@ -86,7 +89,7 @@ class Counter {
     slots: Float64Array,
     upstream: number,
     { client }: RequestFacts,
-    { status, tookMs }: CountedAttempt,
+    { status, tookMs, report }: CountedAttempt,
     isFailure: boolean,
   ): void {
     const meaning = this.#statuses[status] as number;
@@ -98,6 +101,9 @@ class Counter {
     // A failure below 500 is one without an answer, or with one that broke off.
     if (meaning === ERROR || (isFailure && status < 500)) add(slots, at + SLOT.errors, 1);
     if (this.#rule.slowMs > 0 && tookMs > this.#rule.slowMs) add(slots, at + SLOT.slow, 1);
+    if (report !== '' && this.#rule.event !== null && reportsEvent(report, this.#rule.event)) {
+      add(slots, at + SLOT.events, 1);
+    }
     if (this.#rule.timed) add(slots, at + SLOT.buckets + latencyBucket(tookMs * 1000), 1);
   }
 

@@ -18,6 +18,7 @@ import { sendCopies } from './mirror-copy.ts';
 import { isBusy, pickPinned, pickTarget, pickUnpinned, stillTakes, usableStable } from './pick.ts';
 import { previewedBy } from './preview.ts';
 import { PROXY_ERRORS, type ProxyError, renderReply } from './replies.ts';
+import { takeReport } from './reports.ts';
 import { describeRequest, localAnswer, type RequestFacts, rewriteOf } from './request-policy.ts';
 import { type BodyRefusal, isRefusal, RequestRelay } from './request-relay.ts';
 import { ResponseRelay } from './response-relay.ts';
@@ -321,6 +322,8 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     if (this.#halfClosedAtMs !== NEVER) this.#awaitMoreForHalfClosed();
     this.#rearm();
     this.#attempt.headCame(head.status);
+    const { reportField } = this.#service as Service; // a response comes from a matched service's target
+    if (reportField !== null) this.#attempt.report = takeReport(head, reportField);
     const isFailure = head.status >= 500 || isGrpcFault(this.#attempt.connection?.grpcStatus ?? NO_GRPC);
     if (isFailure && this.#shieldFromAnswer()) return;
     if (!isFailure) this.#attempt.answered();

@@ -13,6 +13,7 @@ import { type Weighted, WeightedPicker } from '../traffic/weighted-picker.ts';
 import { type Counters, keepCounters } from './counters.ts';
 import { Mirror } from './mirror.ts';
 import { hasPlace } from './pick.ts';
+import type { ReportField } from './reports.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
 /** A target as this worker knows it: lives as long as its id stands in a snapshot or a request is on it. */
@@ -59,6 +60,8 @@ export interface Service {
   readonly fuse: FuseState | null;
   /** Null while nothing is counted but all attempts. */
   readonly counters: Counters | null;
+  /** Null: targets report nothing. */
+  readonly reportField: ReportField | null;
   /** Null: nothing is copied. */
   readonly mirror: Mirror | null;
   /** Of the upstreams that may be chosen by weight. Candidates first, so that `at` moves keys only towards them. */
@@ -186,6 +189,7 @@ function installService(
     tls,
     budget: before?.budget ?? new RetryBudget(route.retries.budget),
     fuse: keepFuse(route, before),
+    reportField: reportFieldOf(route),
     counters: keepCounters(route.counting, before?.counters ?? null),
     mirror: keepMirror(route, before),
     picker: new WeightedPicker<Upstream>([]),
@@ -204,6 +208,10 @@ function installRoom(ledger: Float64Array, before: Upstream | undefined): Waitin
       ledger[UPSTREAM.queued] = waiting;
     })
   );
+}
+
+function reportFieldOf({ business }: ServiceRoute): ReportField | null {
+  return business === undefined ? null : { name: Buffer.from(business.header, 'latin1'), forward: business.forward };
 }
 
 function keepTls({ tls = TRUST_SYSTEM }: ServiceRoute, before: Service | undefined): TargetTls {

@@ -1,5 +1,5 @@
 import { goTo } from './progress.ts';
-import type { Rollout, SmokeResult } from './rollout.ts';
+import type { Baseline, Rollout, SmokeResult } from './rollout.ts';
 import { ITSELF, move, type Step, stableWeights, unchanged } from './step.ts';
 
 /** pending → checking: from here on weights are the rollout's, and the candidate has none yet. */
@@ -10,10 +10,16 @@ export function start(rollout: Rollout, at: number): Step {
   ]);
 }
 
+interface Passed {
+  readonly results: readonly SmokeResult[];
+  readonly baseline?: Baseline;
+}
+
 /** checking → progressing: every target answered as it should, so the first stage begins, or paused at its gate. */
-export function smokePassed(rollout: Rollout, results: readonly SmokeResult[], at: number): Step {
+export function smokePassed(rollout: Rollout, { results, baseline }: Passed, at: number): Step {
   if (rollout.position.phase !== 'checking') return unchanged(rollout);
-  return goTo({ ...rollout, smoke: results }, 0, { reason: 'smoke_passed', actor: ITSELF, at });
+  const begun = { ...rollout, smoke: results, ...(baseline === undefined ? {} : { baseline }) };
+  return goTo(begun, 0, { reason: 'smoke_passed', actor: ITSELF, at });
 }
 
 /** checking → failed: the candidate never had any traffic, so there is nothing to take back. */

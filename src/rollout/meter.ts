@@ -59,9 +59,9 @@ export class Meter {
   }
 
   #ledger({ service, from, to, plan }: Rollout): Reading {
-    const rules = countingRules(plan).length;
+    const rules = countingRules(plan);
     const all = { candidate: this.#ports.counts(service, to), stable: this.#ports.counts(service, from) };
-    if (rules === 0) return { all, slots: [] };
+    if (rules.length === 0) return { all, slots: [] };
     const [candidate, stable] = [this.#ports.slots(service, to, rules), this.#ports.slots(service, from, rules)];
     const slots = candidate.map((counts, i) => ({ candidate: counts, stable: stable[i] ?? NO_COUNTS }));
     return { all, slots };

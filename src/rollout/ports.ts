@@ -1,7 +1,8 @@
 import type { TargetTls } from '../platform/tls.ts';
 import type { NewEvent } from '../store/store.ts';
+import type { CountingRule } from '../traffic/snapshot.ts';
 import type { Connections } from './ask.ts';
-import type { Counts, Rollout } from './rollout.ts';
+import type { Baseline, Counts, Rollout } from './rollout.ts';
 
 /** What the runner needs from the control plane; nothing in `rollout/` knows how it is done. */
 export interface RolloutPorts {
@@ -25,8 +26,10 @@ export interface RolloutPorts {
   ): Promise<void>;
   /** Attempts on an upstream since the process started, all workers together; they never decrease. */
   counts(service: string, upstream: string): Counts;
-  /** The same of the first `slots` slots of an upstream, which count by rules of their own. */
-  slots(service: string, upstream: string, slots: number): readonly Counts[];
+  /** The same of the slots that count by these rules. */
+  slots(service: string, upstream: string, rules: readonly CountingRule[]): readonly Counts[];
+  /** What the stable side of a rollout has done in the last minutes, before the candidate gets traffic. */
+  baseline(rollout: Rollout): Baseline;
   /** No request and no upgraded connection left on an upstream that drains. */
   drained(service: string, upstream: string): boolean;
   /** Target URLs of an upstream. */

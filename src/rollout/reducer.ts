@@ -3,12 +3,17 @@ import { type Followed, follow } from './follow.ts';
 import { type Call, operator } from './operator.ts';
 import { type Tick, tick } from './progress.ts';
 import { drained, switched } from './promotion.ts';
-import type { Rollout, SmokeResult } from './rollout.ts';
+import type { Baseline, Rollout, SmokeResult } from './rollout.ts';
 import { ITSELF, type Step, unchanged } from './step.ts';
 
 export type RolloutEvent =
   | { readonly type: 'start' }
-  | { readonly type: 'smoke_passed' | 'smoke_failed'; readonly results: readonly SmokeResult[] }
+  | {
+      readonly type: 'smoke_passed' | 'smoke_failed';
+      readonly results: readonly SmokeResult[];
+      /** What stable did before; where a guard of the plan compares with it. */
+      readonly baseline?: Baseline;
+    }
   | ({ readonly type: 'tick' } & Tick)
   /** Every worker serves the promoted weights. */
   | { readonly type: 'switched' }
@@ -29,7 +34,7 @@ export function transition(rollout: Rollout, event: RolloutEvent, at: number): S
     case 'start':
       return start(rollout, at);
     case 'smoke_passed':
-      return smokePassed(rollout, event.results, at);
+      return smokePassed(rollout, event, at);
     case 'smoke_failed':
       return smokeFailed(rollout, event.results, at);
     case 'tick':

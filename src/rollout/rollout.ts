@@ -32,6 +32,13 @@ export interface Counts {
   readonly buckets?: Readonly<Record<string, number>>;
 }
 
+/** Stable's attempts in a stretch of time before the rollout, all of them and by slot (see guards/counting.ts). */
+export interface Baseline {
+  readonly all: Counts;
+  /** Empty where the same rules have not counted all the time. */
+  readonly slots: readonly Counts[];
+}
+
 /** What both sides did in the same time. */
 export interface Sides {
   readonly candidate: Counts;
@@ -44,6 +51,8 @@ export type GuardEvidence =
   | RelativeErrorRateEvidence
   | LatencyEvidence
   | RelativeLatencyEvidence
+  | CollateralEvidence
+  | BusinessEvidence
   | CompareEvidence
   | MetricEvidence
   | WebhookEvidence;
@@ -81,8 +90,8 @@ export interface VersusEvidence {
   /** What is allowed: so many times stable's share, and so much more (0 to 1). */
   readonly ratio: number;
   readonly margin: number;
-  readonly candidate: { readonly trials: number; readonly hits: number };
-  readonly stable: { readonly trials: number; readonly hits: number };
+  readonly candidate: SeenShare;
+  readonly stable: SeenShare;
 }
 
 export interface RelativeErrorRateEvidence extends EvidenceBase, VersusEvidence, Judgement {
@@ -123,6 +132,31 @@ export interface PolledJudgement {
   readonly needed: number;
   /** Of the last question, ms since the Unix epoch; null before the first. */
   readonly askedAt: number | null;
+}
+
+/** Attempts of one side, and those of them that a guard looks for. */
+export interface SeenShare {
+  readonly trials: number;
+  readonly hits: number;
+}
+
+export interface CollateralEvidence extends EvidenceBase, Judgement {
+  readonly kind: 'collateral';
+  readonly ratio: number;
+  readonly margin: number;
+  /** Stable's attempts before the rollout; null when nothing is known of them. */
+  readonly before: SeenShare | null;
+  readonly stable: SeenShare;
+  /** The rate that stable is held against, 0 to 1. */
+  readonly allowed: number;
+}
+
+export interface BusinessEvidence extends EvidenceBase, Judgement {
+  readonly kind: 'business';
+  readonly event: string;
+  readonly minRatio: number;
+  readonly candidate: SeenShare;
+  readonly stable: SeenShare;
 }
 
 /** What guards have that test a rate. */
@@ -178,6 +212,8 @@ export interface Rollout {
   readonly counts: Sides;
   /** The same as far as the rules of single guards count it, by slot (see guards/counting.ts); absent: nothing yet. */
   readonly slots?: readonly Sides[];
+  /** What stable did before; present where a guard compares with it. */
+  readonly baseline?: Baseline;
   /** Evidence as last computed, of the guards in force. */
   readonly guards: readonly GuardEvidence[];
   /**

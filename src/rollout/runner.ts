@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../platform/clock.ts';
 import { ask } from './ask.ts';
+import { needsBaseline } from './guards/counting.ts';
 import { Meter } from './meter.ts';
 import { Poller } from './poller.ts';
 import type { RolloutPorts, RolloutUpdate } from './ports.ts';
 import { type RolloutEvent, transition } from './reducer.ts';
-import type { Rollout, SmokeResult } from './rollout.ts';
+import type { Baseline, Rollout, SmokeResult } from './rollout.ts';
 import { runSmoke } from './smoke.ts';
 import { effectsOf } from './step.ts';
 import { transitionTogether } from './together.ts';
@@ -210,9 +211,17 @@ class RolloutRunner implements Runner {
     if (results === null) return false;
     const passed = results.every((result) => result.ok);
     return this.#update(rollout, (current) => {
-      this.#meter.begin(current);
-      return { type: passed ? 'smoke_passed' : 'smoke_failed', results };
+      return { type: passed ? 'smoke_passed' : 'smoke_failed', results, ...this.#measureFrom(current) };
     });
+  }
+
+  /** From here on what is counted is the rollout's; what stable did before, where a guard wants to know. */
+  #measureFrom(rollout: Rollout): { readonly baseline?: Baseline } {
+    this.#meter.begin(rollout);
+    const { plan } = rollout;
+    const guards = [...plan.guards, ...plan.stages.flatMap((stage) => stage.guards ?? [])];
+    const isAsked = guards.some((guard) => guard.kind !== 'none' && needsBaseline(guard));
+    return isAsked ? { baseline: this.#ports.baseline(rollout) } : {};
   }
 
   /** The same for rollouts that go together: what each is owed, and what all of them become by it. */
@@ -237,8 +246,11 @@ class RolloutRunner implements Runner {
         return { type: 'start' };
       case 'smoke':
         if (smoke === null) return this.#tick(rollout, isDue);
-        this.#meter.begin(rollout);
-        return { type: smoke.every(({ ok }) => ok) ? 'smoke_passed' : 'smoke_failed', results: smoke };
+        return {
+          type: smoke.every(({ ok }) => ok) ? 'smoke_passed' : 'smoke_failed',
+          results: smoke,
+          ...this.#measureFrom(rollout),
+        };
       case 'watch':
         return this.#tick(rollout, isDue);
       case 'confirm_switch':

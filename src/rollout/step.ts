@@ -31,6 +31,8 @@ export type Reason =
   | 'gate'
   | 'error_rate'
   | 'latency'
+  | 'collateral'
+  | 'business'
   | 'compare'
   | 'metric'
   | 'webhook'

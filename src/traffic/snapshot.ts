@@ -47,6 +47,8 @@ export interface ServiceRoute {
   readonly fuse: Fuse | null;
   /** What guards count besides all attempts, each rule in the slot of its place; absent: nothing. */
   readonly counting?: readonly CountingRule[];
+  /** In which response field targets report what happened in the business; absent: in none. */
+  readonly business?: { readonly header: string; readonly forward: boolean };
   /** Ledger block, see ledger.ts `SERVICE`. */
   readonly ledger: SharedArrayBuffer;
 }
@@ -128,6 +130,8 @@ export interface CountingRule {
   readonly timed: boolean;
   /** Compared copies count, and no attempt; those that differed are errors. */
   readonly copies?: true;
+  /** What a response may report (see business.ts), and is counted; null: nothing. */
+  readonly event: string | null;
 }
 
 export interface TargetRoute {

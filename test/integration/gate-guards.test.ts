@@ -55,7 +55,7 @@ describe('a guard that compares with stable', () => {
     expect(meanwhile).toMatchObject({ kind: 'errorRate', versus: 'stable' });
     expect(meanwhile?.verdict).not.toBe('fail');
     blueShare.every = 0;
-    await until(() => phaseOf(test) === 'rolled_back', 'the rollback');
+    await until(() => phaseOf(test) === 'rolled_back', 'the rollback', 15_000);
     await load.stop();
     const last = rolloutOf(test)?.transitions.at(-1);
     expect(last).toMatchObject({ reason: 'error_rate', evidence: [{ guard: 'worse', verdict: 'fail', ratio: 1.5 }] });
@@ -66,7 +66,7 @@ describe('a guard that compares with stable', () => {
     await using blue = await openTarget((_, response) => void setTimeout(() => response.end('blue'), 2));
     await using green = await openTarget((_, response) => void setTimeout(() => response.end('green'), 2 + lateMs));
     await using test = await openShop(blue, green);
-    const slower = { kind: 'latency', versus: 'stable', quantile: '80%', ratio: 3 };
+    const slower = { kind: 'latency', versus: 'stable', quantile: '80%', ratio: 2 };
     await start(test, { guards: { errorRate: 'none', slower } });
     const load = startLoad(test.url, 8);
     const bound = () => {
@@ -75,8 +75,8 @@ describe('a guard that compares with stable', () => {
     };
     await until(() => bound() !== null, 'stable\u2019s quantile');
     expect(phaseOf(test)).toBe('progressing');
-    lateMs = 300;
-    await until(() => phaseOf(test) === 'rolled_back', 'the rollback');
+    lateMs = 100;
+    await until(() => phaseOf(test) === 'rolled_back', 'the rollback', 15_000);
     await load.stop();
     expect(rolloutOf(test)?.transitions.at(-1)).toMatchObject({
       reason: 'latency',
@@ -118,7 +118,7 @@ describe('a guard on errors', () => {
     }, 'the one that counts');
     expect(phaseOf(test)).toBe('progressing');
     await post(test, '/pay', '192.0.2.1', 5);
-    await until(() => phaseOf(test) === 'rolled_back', 'the rollback');
+    await until(() => phaseOf(test) === 'rolled_back', 'the rollback', 15_000);
   });
 
   it('by client, does not take one client\u2019s retry storm for evidence, and many clients\u2019 errors for it', async () => {
@@ -132,7 +132,7 @@ describe('a guard on errors', () => {
     expect(evidenceOf(test, 'errorRate')).toMatchObject({ trials: 1, errors: 1, verdict: 'inconclusive' });
     expect(phaseOf(test)).toBe('progressing');
     for (let n = 1; n <= 5; n++) await post(test, '/', `192.0.2.${100 + n}`, 1);
-    await until(() => phaseOf(test) === 'rolled_back', 'the rollback');
+    await until(() => phaseOf(test) === 'rolled_back', 'the rollback', 15_000);
   });
 
   it('of one stage, is in force in that stage only', async () => {
@@ -146,9 +146,108 @@ describe('a guard on errors', () => {
     ];
     await start(test, { stages });
     const load = startLoad(test.url, 4);
-    await until(() => phaseOf(test) === 'rolled_back', 'the rollback');
+    await until(() => phaseOf(test) === 'rolled_back', 'the rollback', 15_000);
     await load.stop();
     expect(rolloutOf(test)?.position).toMatchObject({ stage: 1, reason: 'error_rate' });
     expect(rolloutOf(test)?.counts.candidate.trials).toBeGreaterThanOrEqual(30);
+  });
+});
+
+describe('a guard on collateral damage', () => {
+  it('rolls back a candidate that makes stable fail, though it never fails itself', async () => {
+    let harm = false;
+    await using blue = await openTarget((_, response) => response.writeHead(harm ? 500 : 200).end('blue'));
+    await using green = await openTarget((_, response) => {
+      harm = true; // it locks what both use
+      response.end('green');
+    });
+    await using test = await openShop(blue, green);
+    const before = startLoad(test.url, 8);
+    await until(() => before.sent > 400, 'what stable is like before');
+    await before.stop();
+    await start(test, { stages: [{ weight: 10, hold: '1h' }], guards: { collateral: {} } });
+    const load = startLoad(test.url, 4);
+    await until(() => phaseOf(test) === 'rolled_back', 'the rollback', 15_000);
+    await load.stop();
+    const { position, transitions } = rolloutOf(test) ?? {};
+    expect(position).toMatchObject({ reason: 'collateral' });
+    const evidence = transitions?.at(-1)?.evidence.find(({ kind }) => kind === 'collateral');
+    expect(evidence).toMatchObject({ guard: 'collateral', verdict: 'fail', before: { hits: 0 } });
+    expect(rolloutOf(test)?.counts.candidate.errors).toBe(0);
+  });
+
+  it('lets stable be as bad as it was, also in the part of it that counts', async () => {
+    const answer: RequestListener = ({ url }, response) => response.writeHead(url === '/pay' ? 503 : 200).end();
+    await using blue = await openTarget(answer);
+    await using green = await openTarget('green');
+    const guards = { errorRate: 'none', collateral: { match: { paths: ['/pay'] } } };
+    await using test = await openShop(blue, green, { rollout: { guards } });
+    await post(test, '/pay', '192.0.2.1', 50);
+    await post(test, '/', '192.0.2.1', 50);
+    await start(test, {});
+    await post(test, '/pay', '192.0.2.1', 60);
+    const counted = () => rolloutOf(test)?.slots?.[0]?.stable.trials;
+    await until(() => counted() === 30, 'what stable did since');
+    expect(evidenceOf(test, 'collateral')).toMatchObject({
+      before: { trials: 50, hits: 50 },
+      stable: { trials: 30, hits: 30 },
+      verdict: 'inconclusive',
+    });
+    expect(phaseOf(test)).toBe('progressing');
+  });
+});
+
+describe('a guard on what happens in the business', () => {
+  const orders = { kind: 'business', event: 'order', minRatio: '80%' };
+  const guards = { errorRate: 'none', orders };
+  const selling = (field: () => string): RequestListener => {
+    return (_, response) => void response.writeHead(200, { 'tealgate-business': field() }).end('page');
+  };
+
+  it('rolls back a candidate that takes no orders, and keeps the reports from clients', async () => {
+    let isBroken = false;
+    await using blue = await openTarget(selling(() => 'view, order=2'));
+    await using green = await openTarget(selling(() => (isBroken ? 'view, order=0' : 'view,order')));
+    await using test = await openShop(blue, green, { business: {} });
+    await start(test, { guards });
+    const load = startLoad(test.url, 4);
+    const trials = () => rolloutOf(test)?.slots?.[0]?.candidate.trials ?? 0;
+    await until(() => trials() > 200, 'orders on both sides');
+    expect(phaseOf(test)).toBe('progressing');
+    isBroken = true;
+    await until(() => phaseOf(test) === 'rolled_back', 'the rollback', 15_000);
+    await load.stop();
+    expect(rolloutOf(test)?.transitions.at(-1)).toMatchObject({ reason: 'business', evidence: [{ guard: 'orders' }] });
+    const response = await fetch(test.url);
+    expect(response.headers.get('tealgate-business')).toBeNull();
+  });
+
+  it('lets clients see the reports where it is told to', async () => {
+    await using blue = await openTarget(selling(() => 'order'));
+    await using green = await openTarget('green');
+    await using test = await openShop(blue, green, { business: { forward: true } });
+    expect((await fetch(test.url)).headers.get('tealgate-business')).toBe('order');
+  });
+
+  it('counts what is reported to the admin API', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openShop(blue, green);
+    await start(test, { guards });
+    const report = async (upstream: string, count: number, of: number): Promise<unknown> => {
+      const body = JSON.stringify({ upstream, event: 'order', count, of });
+      const headers = { 'content-type': 'application/json' };
+      const response = await fetch(`${test.adminUrl}/v1/services/shop/business`, { method: 'POST', body, headers });
+      return response.json();
+    };
+    expect(await report('blue', 90, 100)).toEqual({ upstream: 'blue', event: 'order', count: 90, of: 100 });
+    await until(() => rolloutOf(test)?.slots?.[0]?.stable.events === 90, 'the first report');
+    for (let n = 1; n <= 10 && phaseOf(test) === 'progressing'; n++) {
+      await report('blue', 90, 100);
+      await report('green', 5, 100);
+      await until(() => (rolloutOf(test)?.slots?.[0]?.candidate.trials ?? 0) >= n * 100, 'the look at it');
+    }
+    await until(() => phaseOf(test) === 'rolled_back', 'the rollback', 15_000);
+    expect(await report('nowhere', 1, 1)).toMatchObject({ status: 404 });
   });
 });

@@ -15,6 +15,7 @@ const RULE: CountingRule = {
   client: null,
   slowMs: 0,
   timed: false,
+  event: null,
 };
 
 /** Takes `ms` at least before it goes on. */

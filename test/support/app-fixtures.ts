@@ -40,6 +40,7 @@ export function serviceConfig(given: Partial<ServiceConfig> = {}): ServiceConfig
     tls: TRUST_SYSTEM,
     expose: false,
     preview: null,
+    business: null,
     rollout: {
       strategy: 'canary',
       smoke: [],

@@ -1,5 +1,6 @@
 import type {
   Applied,
+  BusinessReport,
   Command,
   ConfigStatus,
   ControlPlane,
@@ -280,6 +281,11 @@ export class FakeControlPlane implements ControlPlane, MetricsSource {
     return this.apply(service, by, 'targets.changed', (of) => {
       this.upstream(of, upstream).targets = targets;
     });
+  }
+
+  reportBusiness(service: string, report: BusinessReport): BusinessReport {
+    this.upstream(this.find(service), report.upstream);
+    return report;
   }
 
   waitDrained(service: string, upstream: string, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { Baselines } from '../../src/app/baselines.ts';
 import { Core, type CoreParts } from '../../src/app/core.ts';
 import type { DesiredState } from '../../src/app/desired.ts';
 import { createFuses } from '../../src/app/fuses.ts';
@@ -64,7 +65,19 @@ export class MortalGate {
     // Nothing else of the workers is asked for here.
     const pool = { publish, status: () => [] } as unknown as WorkerPool;
     const log = pino({ level: 'silent' });
-    const parts = { store, publisher, registry, health, outliers, pool, clock, log, onEvents: () => undefined };
+    const baselines = new Baselines(registry);
+    const parts = {
+      store,
+      publisher,
+      registry,
+      health,
+      outliers,
+      baselines,
+      pool,
+      clock,
+      log,
+      onEvents: () => undefined,
+    };
     this.core = new Core(parts, { config, desired: state.desired }, state.revision);
     const snapshot = publisher.build(config, state.desired);
     if (snapshot !== null) this.#serve(snapshot);

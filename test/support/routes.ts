@@ -51,6 +51,7 @@ export interface ServiceSpec {
   readonly mirror?: MirrorRoute;
   readonly fuse?: Fuse | null;
   readonly counting?: readonly CountingRule[];
+  readonly business?: ServiceRoute['business'];
 }
 
 /** Short, so that a test of a timeout takes about as long as that. */
@@ -108,6 +109,7 @@ export class Routes {
       ...(spec.mirror === undefined ? {} : { mirror: spec.mirror }),
       fuse: spec.fuse ?? null,
       ...(spec.counting === undefined ? {} : { counting: spec.counting }),
+      ...(spec.business === undefined ? {} : { business: spec.business }),
     };
   }
 

@@ -61,6 +61,7 @@ describe('what a configuration becomes', () => {
           limits: { inFlightPerTarget: null, queue: 100, queueTimeoutMs: 1_000 },
           tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
           expose: false,
+          business: null,
           preview: null,
           rollout: {
             strategy: 'canary',

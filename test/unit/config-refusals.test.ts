@@ -3,7 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { GUARD_KINDS } from '../../src/config/guards/guard.ts';
 import { refused, service, top, upstreams } from '../support/config-text.ts';
+
+const KINDS = GUARD_KINDS.join(', ');
 
 const directory = mkdtempSync(join(tmpdir(), 'tealgate-refusals-'));
 const file = join(directory, 'f.yaml');
@@ -583,8 +586,8 @@ describe('what is refused, where and with what mend', () => {
       'a guard without a kind, which may be a typo, and one with another kind than its name',
       service('rollout: {guards: {errorate: {max: 1%}, slow: {kind: Latency}, errorRate: {kind: latency}}}'),
       [
-        '5:24 services.shop.rollout.guards.errorate.kind: is missing; give one of errorRate, latency, compare, metric, webhook',
-        '5:58 services.shop.rollout.guards.slow.kind: "Latency" is not one of errorRate, latency, compare, metric, webhook; did you mean latency?',
+        `5:24 services.shop.rollout.guards.errorate.kind: is missing; give one of ${KINDS}`,
+        `5:58 services.shop.rollout.guards.slow.kind: "Latency" is not one of ${KINDS}; did you mean latency?`,
         '5:86 services.shop.rollout.guards.errorRate.kind: "latency" is not one of errorRate',
       ],
     ],

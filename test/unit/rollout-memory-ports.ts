@@ -2,7 +2,7 @@ import type { RolloutPlan } from '../../src/config/config.ts';
 import { TRUST_SYSTEM } from '../../src/platform/tls.ts';
 import { created, createRollout } from '../../src/rollout/create.ts';
 import type { RolloutPorts, RolloutUpdate, RoutingChange } from '../../src/rollout/ports.ts';
-import { type Counts, ENDED, type Rollout } from '../../src/rollout/rollout.ts';
+import { type Baseline, type Counts, ENDED, type Rollout } from '../../src/rollout/rollout.ts';
 
 /** What a store would hold for the one service of these tests. */
 export interface Stored {
@@ -103,6 +103,10 @@ export class MemoryPorts implements RolloutPorts {
 
   slots(): readonly Counts[] {
     return [];
+  }
+
+  baseline(): Baseline {
+    return { all: { trials: 0, errors: 0 }, slots: [] };
   }
 
   drained(_service: string, upstream: string): boolean {

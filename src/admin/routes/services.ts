@@ -3,6 +3,7 @@ import { TealgateError } from '../../platform/errors.ts';
 import { etagOf } from '../precondition.ts';
 import { type Answer, json, type Route, type RouteDeps, route } from '../route.ts';
 import {
+  businessBody,
   emptyBody,
   serviceParams,
   switchBody,
@@ -11,7 +12,7 @@ import {
   waitQuery,
   weightsBody,
 } from '../schemas/requests.ts';
-import { appliedAnswer, overviewSchema, serviceSchema } from '../schemas/service.ts';
+import { appliedAnswer, businessAnswer, overviewSchema, serviceSchema } from '../schemas/service.ts';
 import { appliedView, weightsOf } from '../views.ts';
 
 const IF_MATCH = { name: 'If-Match', description: 'ETag of the service as last seen; 412 when it has changed since.' };
@@ -147,6 +148,19 @@ export const serviceRoutes: readonly Route[] = [
     async handle({ control, params, command }) {
       return applied(await control.undo(params.service, command(params.service)));
     },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/services/{service}/business',
+    operationId: 'reportBusiness',
+    tag: 'services',
+    summary: 'Report what happened in the business, for guards of that kind.',
+    access: 'operator',
+    params: serviceParams,
+    body: businessBody,
+    success: { status: 200, description: 'The totals since the gate started.', schema: businessAnswer },
+    errors: [404],
+    handle: ({ control, params, body }) => json(control.reportBusiness(params.service, body)),
   }),
 ];
 

@@ -58,6 +58,20 @@ export const switchBody = z
   })
   .meta({ id: 'Switch', examples: [{ to: 'green' }] });
 
+const total = (what: string) => z.int().min(0).max(1_000_000_000).describe(what);
+
+export const businessBody = z
+  .strictObject({
+    upstream: upstreamName('Where it happened.'),
+    event: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be the name of an event, such as order')
+      .describe('As in the business guard.'),
+    count: total('How often it happened since the last report.'),
+    of: total('Occasions for it that no request through the gate stands for; default 0.').prefault(0),
+  })
+  .meta({ id: 'BusinessReport', examples: [{ upstream: 'green', event: 'order', count: 3 }] });
+
 const urls = z.array(z.string().min(1).max(2048)).max(1000);
 
 export const targetsBody = z

@@ -103,7 +103,15 @@ const position = z
   ])
   .meta({ id: 'RolloutPosition', description: 'Where the rollout is; what only some phases have is only there.' });
 
-const counts = z.strictObject({ trials: count, errors: count, slow: count.exactOptional() });
+const counts = z
+  .strictObject({
+    trials: count,
+    errors: count,
+    slow: count.exactOptional(),
+    events: count.exactOptional().describe('Attempts that reported the event of a business guard.'),
+    buckets: z.record(z.string(), count).exactOptional().describe('By latency, 8 buckets per power of two of 1 µs.'),
+  })
+  .meta({ id: 'Counts' });
 const sides = z.strictObject({ candidate: counts, stable: counts });
 
 const transition = z
@@ -142,6 +150,14 @@ const rolloutObject = z.strictObject({
   startedAt: at,
   position,
   counts: sides,
+  slots: z
+    .array(sides)
+    .exactOptional()
+    .describe('The same for guards that count by rules of their own; guards that count alike share a slot.'),
+  baseline: z
+    .strictObject({ all: counts, slots: z.array(counts) })
+    .exactOptional()
+    .describe('What stable did before the rollout, where a guard compares with it.'),
   guards: z.array(evidence).describe('Of the guards in force, as last judged.'),
   guardStates: z.record(z.string(), z.unknown()).describe('What each guard keeps between looks, by name.'),
   transitions: z.array(transition),

@@ -113,3 +113,7 @@ export const appliedAnswer = z
     service: serviceSchema,
   })
   .meta({ id: 'Applied' });
+
+export const businessAnswer = z
+  .strictObject({ upstream: z.string(), event: z.string(), count: z.int().min(0), of: z.int().min(0) })
+  .meta({ id: 'BusinessTotals' });

@@ -14,6 +14,12 @@ export function runningRollout(desired: DesiredService): Rollout | null {
   return newest === null || ENDED.has(newest.position.phase) ? null : newest;
 }
 
+/** The rollout that is judged; once its candidate is promoted and the old side drains, nothing is. */
+export function judgedRollout(desired: DesiredService): Rollout | null {
+  const running = runningRollout(desired);
+  return running?.position.phase === 'draining' ? null : running;
+}
+
 /** Replaces the rollout with the same id, or puts a new one in front. */
 export function withRollout(desired: DesiredService, rollout: Rollout): DesiredService {
   const newest = newestRollout(desired);

@@ -11,7 +11,13 @@ const ms = z.number().min(0);
 const share = z.number().min(0).max(1);
 const weights = z.record(z.string(), count);
 const phase = z.enum(PHASES);
-const counts = z.object({ trials: count, errors: count, slow: count.exactOptional() });
+const counts = z.object({
+  trials: count,
+  errors: count,
+  slow: count.exactOptional(),
+  events: count.exactOptional(),
+  buckets: z.record(z.string(), count).exactOptional(),
+});
 
 const override = <T extends z.ZodType>(value: T) => z.object({ value, base: value });
 
@@ -109,6 +115,8 @@ const rollout = z.object({
   startedAt: ms,
   position,
   counts: z.object({ candidate: counts, stable: counts }),
+  slots: z.array(z.object({ candidate: counts, stable: counts })).exactOptional(),
+  baseline: z.object({ all: counts, slots: z.array(counts) }).exactOptional(),
   guards: z.array(storedEvidenceSchema),
   guardStates: z.record(z.string(), z.unknown()),
   transitions: z.array(

@@ -1,12 +1,13 @@
 import { TRUST_SYSTEM } from '../../platform/tls.ts';
 import { NO_COUNTS } from '../../rollout/counts.ts';
+import { countingRules } from '../../rollout/guards/counting.ts';
 import type { RolloutPorts } from '../../rollout/ports.ts';
 import type { Core } from '../core.ts';
 import { desiredService, own } from '../desired/effective.ts';
 import { newestRollout, runningRollout } from '../desired/rollouts.ts';
 import { upstreamIsEmpty } from '../registry.ts';
 import { proposeUpdate } from '../rollout-proposal.ts';
-import { slotCounts, upstreamCounts } from '../views/counts.ts';
+import { countsByRules, upstreamCounts } from '../views/counts.ts';
 
 /** Who a transition is by, unless it says so itself. */
 const BY_ITSELF = { actor: 'tealgate' };
@@ -42,10 +43,11 @@ export function rolloutPorts(core: Core): RolloutPorts {
       const entry = upstreamEntry(service, upstream);
       return entry === undefined ? NO_COUNTS : upstreamCounts(entry.ledger);
     },
-    slots(service, upstream, slots) {
-      const block = upstreamEntry(service, upstream)?.slots ?? null;
-      return block === null ? new Array(slots).fill(NO_COUNTS) : slotCounts(block).slice(0, slots);
+    slots(service, upstream, rules) {
+      const entry = upstreamEntry(service, upstream);
+      return entry === undefined ? rules.map(() => NO_COUNTS) : countsByRules(entry, rules);
     },
+    baseline: ({ service, from, plan }) => core.parts.baselines.of(service, from, countingRules(plan)),
     drained(service, upstream) {
       const entry = upstreamEntry(service, upstream);
       return entry === undefined || upstreamIsEmpty(entry);

@@ -1,11 +1,18 @@
 import type { RolloutPlan } from '../config.ts';
 
 /** What a guard can judge by; the word in `kind`, and the default name of a guard of that kind. */
-export const GUARD_KINDS = ['errorRate', 'latency', 'compare', 'metric', 'webhook'] as const;
+export const GUARD_KINDS = ['errorRate', 'latency', 'collateral', 'business', 'compare', 'metric', 'webhook'] as const;
 export type GuardKind = (typeof GUARD_KINDS)[number];
 
 /** A rule that must hold during a rollout, complete: as the plan of a rollout stores it. */
-export type Guard = ErrorRateGuard | LatencyGuard | CompareGuard | MetricGuard | WebhookGuard;
+export type Guard =
+  | ErrorRateGuard
+  | LatencyGuard
+  | CollateralGuard
+  | BusinessGuard
+  | CompareGuard
+  | MetricGuard
+  | WebhookGuard;
 /** Those that ask somebody else, from time to time. */
 export type PolledGuard = MetricGuard | WebhookGuard;
 export type GuardOf<Kind extends GuardKind> = Extract<Guard, { readonly kind: Kind }>;
@@ -131,6 +138,28 @@ export interface WebhookGuard extends GuardBase {
 
 export function isPolled(guard: Guard): guard is PolledGuard {
   return guard.kind === 'metric' || guard.kind === 'webhook';
+}
+
+/**
+ * Trips when the evidence that stable itself fails more than `ratio` times its error rate before the rollout and `margin`
+ * (0 to 1) more reaches `confidence`: the candidate harms what both use.
+ */
+export interface CollateralGuard extends GuardBase, Selection {
+  readonly kind: 'collateral';
+  readonly ratio: number;
+  readonly margin: number;
+  readonly confidence: number;
+}
+
+/**
+ * Trips when the evidence that fewer of the candidate's attempts report `event` than `minRatio` times stable's share in
+ * the same time reaches `confidence`.
+ */
+export interface BusinessGuard extends GuardBase, Selection {
+  readonly kind: 'business';
+  readonly event: string;
+  readonly minRatio: number;
+  readonly confidence: number;
 }
 
 /** The guards that are in force in a stage (from 0): the plan's, with what the stage adds, replaces or turns off. */

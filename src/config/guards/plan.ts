@@ -1,6 +1,8 @@
 import type { z } from 'zod';
 import type { Finding } from '../problem.ts';
 import { suggest } from '../suggest.ts';
+import { business } from './business.ts';
+import { collateral } from './collateral.ts';
 import { compare } from './compare.ts';
 import { errorRate } from './error-rate.ts';
 import { GUARD_KINDS, type Guard, type GuardKind, type GuardOf, type NoGuard } from './guard.ts';
@@ -15,7 +17,7 @@ type GuardMap = Exclude<GuardsSettings, 'none'>;
 type Entry = NonNullable<GuardMap[string] | GuardMap[GuardKind]>;
 type GuardSettings = Exclude<Entry, 'none'>;
 
-const KINDS = { errorRate, latency, compare, metric, webhook } as const;
+const KINDS = { errorRate, latency, collateral, business, compare, metric, webhook } as const;
 /** As names of services are: it becomes a metric label. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { quote } from '../parsed.ts';
 import { suggest } from '../suggest.ts';
 import { object } from '../values.ts';
+import { businessKeys } from './business.ts';
+import { collateralKeys } from './collateral.ts';
 import { compareKeys } from './compare.ts';
 import { errorRateKeys } from './error-rate.ts';
 import { GUARD_KINDS } from './guard.ts';
@@ -34,6 +36,8 @@ const otherGuard = z
         [
           kindOf('errorRate', errorRateKeys),
           kindOf('latency', latencyKeys),
+          kindOf('collateral', collateralKeys),
+          kindOf('business', businessKeys),
           kindOf('compare', compareKeys),
           kindOf('metric', metricKeys),
           kindOf('webhook', webhookKeys),
@@ -59,6 +63,12 @@ export const guardsSchema = z.union(
         latency: named('latency', latencyKeys, 'give none, or a map with at least `max`')
           .optional()
           .describe('Rolls back when more than the rest of `quantile` take longer than `max`; default `none`.'),
+        collateral: named('collateral', collateralKeys, 'give none, or a map')
+          .optional()
+          .describe('Rolls back when stable itself fails more than before the rollout; default `none`.'),
+        business: named('business', businessKeys, 'give none, or a map with at least `event`')
+          .optional()
+          .describe('Rolls back when the candidate reports an event less often than stable; default `none`.'),
         compare: named('compare', compareKeys, 'give none, or a map')
           .optional()
           .describe('Rolls back when copies differ on the candidate more often than on stable itself; default `none`.'),

@@ -106,8 +106,19 @@ export function checkCounters(guards: readonly (Guard | NoGuard)[]): Finding[] {
 function counterOf(guard: Guard | NoGuard): string | null {
   if (guard.kind === 'none' || isPolled(guard)) return null;
   if (guard.kind === 'compare') return 'copies';
+  const besides = besidesOf(guard);
   const { match, by } = guard;
-  if (match === undefined && by === undefined && guard.kind !== 'latency') return null;
-  const bound = guard.kind !== 'latency' ? 'all' : guard.versus === undefined ? guard.maxMs : 'buckets';
-  return JSON.stringify([bound, match, by]);
+  return besides === null && match === undefined && by === undefined ? null : JSON.stringify([besides, match, by]);
+}
+
+/** What must be counted besides attempts and errors. */
+function besidesOf(guard: Guard): string | null {
+  switch (guard.kind) {
+    case 'latency':
+      return guard.versus === undefined ? `above ${guard.maxMs}` : 'buckets';
+    case 'business':
+      return `event ${guard.event}`;
+    default:
+      return null;
+  }
 }

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { storedBusiness } from './business.ts';
+import { storedCollateral } from './collateral.ts';
 import { storedCompare } from './compare.ts';
 import { storedErrorRates } from './error-rate.ts';
 import { storedLatencies } from './latency.ts';
@@ -15,6 +17,8 @@ export const guardSchema = z
     z.strictObject(relativeErrorRate),
     z.strictObject(latency),
     z.strictObject(relativeLatency),
+    z.strictObject(storedCollateral),
+    z.strictObject(storedBusiness),
     z.strictObject(storedCompare),
     z.strictObject(storedMetric),
     z.strictObject(storedWebhook),
@@ -27,6 +31,8 @@ export const storedGuardSchema = z.union([
   z.object(relativeErrorRate),
   z.object(latency),
   z.object(relativeLatency),
+  z.object(storedCollateral),
+  z.object(storedBusiness),
   z.object(storedCompare),
   z.object(storedMetric),
   z.object(storedWebhook),

@@ -27,6 +27,11 @@ export function slotOf(plan: RolloutPlan, guard: Guard): number | null {
   return slot < 0 ? null : slot;
 }
 
+/** It compares with what stable did before the rollout. */
+export function needsBaseline(guard: Guard): boolean {
+  return ruleOf(guard).needsBaseline === true;
+}
+
 function ruleFor(guard: Guard): CountingRule | null {
   return ruleOf(guard).counts?.(guard) ?? null;
 }

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { businessEvidence } from './business.ts';
+import { collateralEvidence } from './collateral.ts';
 import { compareEvidence } from './compare.ts';
 import { errorRateEvidence } from './error-rate.ts';
 import { errorRateVersusEvidence } from './error-rate-versus.ts';
@@ -14,6 +16,8 @@ export const evidenceSchema = z
     z.strictObject(errorRateVersusEvidence),
     z.strictObject(latencyEvidence),
     z.strictObject(latencyVersusEvidence),
+    z.strictObject(collateralEvidence),
+    z.strictObject(businessEvidence),
     z.strictObject(compareEvidence),
     z.strictObject(metricEvidence),
     z.strictObject(webhookEvidence),
@@ -26,6 +30,8 @@ export const storedEvidenceSchema = z.union([
   z.object(errorRateVersusEvidence),
   z.object(latencyEvidence),
   z.object(latencyVersusEvidence),
+  z.object(collateralEvidence),
+  z.object(businessEvidence),
   z.object(compareEvidence),
   z.object(metricEvidence),
   z.object(webhookEvidence),

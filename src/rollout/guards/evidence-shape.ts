@@ -4,6 +4,9 @@ export const count = z.int().min(0);
 /** 0 to 1. */
 export const share = z.number().min(0).max(1);
 
+/** Attempts of one side, and those of them that the guard looks for. */
+export const shares = z.strictObject({ trials: count, hits: count });
+
 /** Of evidence of every kind. */
 export const base = {
   guard: z.string().describe('Name of the guard.'),

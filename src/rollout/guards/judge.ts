@@ -1,4 +1,3 @@
-import type { RolloutPlan } from '../../config/config.ts';
 import { type Guard, guardsOf } from '../../config/guards/guard.ts';
 import { addSides, isNothing, NO_SIDES } from '../counts.ts';
 import type { RolloutUpdate } from '../ports.ts';
@@ -20,11 +19,7 @@ export function judge(
   const guardStates: Record<string, unknown> = {};
   const guards = inForce.map((guard): GuardEvidence => {
     const { begin, advance, judge: conclude } = ruleOf(guard);
-    const state = advance(
-      own(rollout.guardStates, guard.name) ?? begin(guard),
-      guard,
-      inputOf(rollout.plan, guard, seen),
-    );
+    const state = advance(own(rollout.guardStates, guard.name) ?? begin(guard), guard, inputOf(rollout, guard, seen));
     guardStates[guard.name] = state;
     return conclude(guard, state);
   });
@@ -65,11 +60,18 @@ function isStill({ slots = [], observations, ...all }: Tick): boolean {
   );
 }
 
-function inputOf(plan: RolloutPlan, guard: Guard, { closes, observations, slots, ...all }: Tick): GuardInput {
+function inputOf({ plan, baseline }: Rollout, guard: Guard, { closes, observations, slots, ...all }: Tick): GuardInput {
   const observation = own(observations ?? {}, guard.name);
   const slot = slotOf(plan, guard);
   const { candidate, stable } = slot === null ? all : (slots?.[slot] ?? NO_SIDES);
-  return { candidate, stable, closes: closes === true, ...(observation === undefined ? {} : { observation }) };
+  const before = slot === null ? baseline?.all : baseline?.slots[slot];
+  return {
+    candidate,
+    stable,
+    closes: closes === true,
+    ...(before === undefined ? {} : { baseline: before }),
+    ...(observation === undefined ? {} : { observation }),
+  };
 }
 
 /** Not what an object inherits, for a guard called `constructor`. */

@@ -1,6 +1,6 @@
 import type { Guard } from '../../config/guards/guard.ts';
 import type { CountingRule } from '../../traffic/snapshot.ts';
-import type { GuardEvidence, Sides } from '../rollout.ts';
+import type { Counts, GuardEvidence, Sides } from '../rollout.ts';
 import type { Reason } from '../step.ts';
 
 /** What a guard gets to see of one look: the attempts that count for it since the last look that was stored. */
@@ -10,6 +10,8 @@ export interface GuardInput extends Sides {
    * both sides stretch by stretch may bet on it; between two such looks they must not peek.
    */
   readonly closes: boolean;
+  /** What counts for it of stable's attempts before the rollout; absent: nothing is known of them. */
+  readonly baseline?: Counts;
   /** What was asked elsewhere on behalf of this guard, when there is something new. */
   readonly observation?: unknown;
 }
@@ -25,6 +27,8 @@ export interface GuardRule<G extends Guard, State, Evidence extends GuardEvidenc
   readonly isUrgent: boolean;
   /** It goes by requests that the candidate was given, so it has nothing to say in a stage of weight 0. */
   readonly needsTraffic?: true;
+  /** It compares with what stable did before the rollout. */
+  readonly needsBaseline?: true;
   /** What the workers have to count for it; null, or none of it: all attempts, which are counted anyway. */
   counts?(guard: G): CountingRule | null;
   /** Before anything was seen. */

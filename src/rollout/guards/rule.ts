@@ -4,7 +4,7 @@ import type { CountingRule } from '../../traffic/snapshot.ts';
 /** What a guard that says which attempts count, and how, needs of the workers. */
 export function countingRule(
   { match, by }: Selection,
-  besides: Partial<Pick<CountingRule, 'slowMs' | 'timed'>> = {},
+  besides: Partial<Pick<CountingRule, 'slowMs' | 'timed' | 'event'>> = {},
 ): CountingRule {
   return {
     paths: match?.paths ?? [],
@@ -14,6 +14,7 @@ export function countingRule(
     client: by === undefined ? null : { most: by.client, perMs: by.perMs },
     slowMs: besides.slowMs ?? 0,
     timed: besides.timed ?? false,
+    event: besides.event ?? null,
   };
 }
 

@@ -1,5 +1,7 @@
 import type { Guard, GuardKind } from '../../config/guards/guard.ts';
 import type { GuardEvidence } from '../rollout.ts';
+import { business } from './business.ts';
+import { collateral } from './collateral.ts';
 import { compare } from './compare.ts';
 import { errorRate } from './error-rate.ts';
 import { errorRateVersus } from './error-rate-versus.ts';
@@ -10,7 +12,9 @@ import { metric } from './metric.ts';
 import { webhook } from './webhook.ts';
 
 /** How each kind of guard judges. */
-const RULES = { errorRate, latency, compare, metric, webhook } as const satisfies Readonly<Record<GuardKind, unknown>>;
+const RULES = { errorRate, latency, collateral, business, compare, metric, webhook } as const satisfies Readonly<
+  Record<GuardKind, unknown>
+>;
 /** How those judge that are held against stable. */
 const VERSUS = { errorRate: errorRateVersus, latency: latencyVersus, compare } as const;
 

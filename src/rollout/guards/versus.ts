@@ -4,7 +4,7 @@ import type { Judgement, Verdict, VersusEvidence } from '../rollout.ts';
 import type { Share, Window } from '../statistics/block.ts';
 import { advance, beginTwoRates, judgeTwoRates, type TwoRatesState } from '../statistics/two-rates.ts';
 import { percent } from '../statistics.ts';
-import { count, share } from './evidence-shape.ts';
+import { share, shares } from './evidence-shape.ts';
 
 /** A comparison of both sides as far as it has come. */
 export interface VersusState {
@@ -27,12 +27,18 @@ export function beginVersus({
 /** Takes in what was seen; the test bets only where a stretch ends. */
 export function advanceVersus({ test, open }: VersusState, seen: Window, closes: boolean): VersusState {
   const now = { candidate: add(open.candidate, seen.candidate), stable: add(open.stable, seen.stable) };
-  return closes ? { test: advance(test, now), open: EMPTY } : { test, open: now };
+  return closes ? close({ test, open: now }) : { test, open: now };
 }
 
 /** The split changes: what was seen under the old one is bet on by itself. */
-export function turnVersus({ test, open }: VersusState): VersusState {
-  return { test: advance(test, open), open: EMPTY };
+export function turnVersus(state: VersusState): VersusState {
+  return close(state);
+}
+
+/** Hits that came before their trials, as those that are reported later than their requests do, wait for the next bet. */
+function close({ test, open: { candidate, stable } }: VersusState): VersusState {
+  const seen = { candidate: whole(candidate), stable: whole(stable) };
+  return { test: advance(test, seen), open: { candidate: surplus(candidate), stable: surplus(stable) } };
 }
 
 /** What the evidence of a comparison has. */
@@ -68,8 +74,6 @@ export function shareText({ trials, hits }: Share): string {
   return `${hits} of ${trials} attempts (${percent(hits / trials)})`;
 }
 
-const shares = z.strictObject({ trials: count, hits: count });
-
 export const versusShape = {
   versus: z.literal('stable'),
   ratio: z.number().min(0).describe('So many times stable\u2019s share is allowed,'),
@@ -79,5 +83,13 @@ export const versusShape = {
 } as const;
 
 function add(a: Share, b: Share): Share {
-  return { trials: a.trials + b.trials, hits: a.hits + b.hits };
+  return { trials: a.trials + Math.max(0, b.trials), hits: a.hits + Math.max(0, b.hits) };
+}
+
+function whole({ trials, hits }: Share): Share {
+  return { trials, hits: Math.min(trials, hits) };
+}
+
+function surplus({ trials, hits }: Share): Share {
+  return { trials: 0, hits: Math.max(0, hits - trials) };
 }
