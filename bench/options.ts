@@ -22,6 +22,8 @@ full       every scenario, 7 rounds of two seconds; about forty minutes
 scenarios  ${SCENARIOS.map(({ id }) => id).join(' ')}
 peers      ${PEERS.map(({ id }) => id).join(' ')}`;
 
+const DEFAULT_PEERS = PEERS.filter(({ onlyWhenNamed }) => onlyWhenNamed !== true).map(({ id }) => id);
+
 /** Throws a message for the user. */
 export function readOptions(args: readonly string[]): BenchOptions {
   const { values, positionals } = parseArgs({
@@ -34,7 +36,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
   return {
     name: isFull ? 'full' : isQuick ? 'quick' : 'some',
     scenarios: isFull ? SCENARIOS : isQuick ? SCENARIOS.filter(({ quick }) => quick) : named(positionals),
-    peers: values.peers === undefined ? PEERS.map(({ id }) => id) : known(values.peers.split(',')),
+    peers: values.peers === undefined ? DEFAULT_PEERS : known(values.peers.split(',')),
     rounds: count(values.rounds, isQuick ? 3 : 7, 'rounds'),
     seconds: count(values.seconds, isQuick ? 1 : 2, 'seconds'),
     warmUpSeconds: isQuick ? 1 : 4,

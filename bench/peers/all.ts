@@ -1,7 +1,7 @@
 import { caddy } from './caddy.ts';
 import { haproxy } from './haproxy.ts';
 import { nginx } from './nginx.ts';
-import { fastifyHttpProxy, fastProxy, httpProxy3, nodeUndici } from './node-peers.ts';
+import { fastifyHttpProxy, fastProxy, httpProxy3, nodeUndici, relay } from './node-peers.ts';
 import type { Peer } from './peer.ts';
 import { tealgate } from './tealgate.ts';
 
@@ -14,4 +14,5 @@ export const PEERS: readonly Peer[] = [
   fastProxy,
   fastifyHttpProxy,
   httpProxy3,
+  relay,
 ];

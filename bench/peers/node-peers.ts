@@ -15,6 +15,13 @@ export const fastifyHttpProxy: Peer = nodePeer({
 });
 export const nodeUndici: Peer = nodePeer({ id: 'node-undici', title: 'node:http + undici', upgrades: false });
 
+/** The floor: what is below it, no proxy in Node.js can reach. Looks at nothing, so it serves one service only. */
+export const relay: Peer = {
+  ...nodePeer({ id: 'relay', title: 'bare relay in Node.js', upgrades: true }),
+  version: () => process.version,
+  onlyWhenNamed: true,
+};
+
 /** Options of the scripts under `servers/`, given as JSON. */
 export interface NodeServerOptions {
   readonly port: number;

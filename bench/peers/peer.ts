@@ -6,6 +6,8 @@ export interface Peer {
   readonly title: string;
   /** Runs on a just-in-time compiler: gets a warm-up before it is measured. */
   readonly warmsUp: boolean;
+  /** Left out of runs that name no peers. */
+  readonly onlyWhenNamed?: boolean;
   /** Null when it is not installed. */
   version(): string | null;
   /** Whether it can take this layout as others do. */
