@@ -1,4 +1,5 @@
 import type { TargetTls } from '../platform/tls.ts';
+import type { Gate } from './gate-schema.ts';
 import type { Guard, NoGuard } from './guards/guard.ts';
 
 export type { Guard } from './guards/guard.ts';
@@ -255,8 +256,8 @@ export interface Stage {
   readonly holdMs: number;
   /** Attempts on the candidate that the stage needs besides; absent: none. */
   readonly minRequests?: number;
-  /** `manual`: the rollout pauses before this stage until somebody resumes it; absent: it does not. */
-  readonly gate?: 'manual';
+  /** What must be so before this stage begins; the rollout is paused until then. Absent: nothing. */
+  readonly gate?: Gate;
   /** Instead of that of the plan. */
   readonly extendMs?: number;
   /** What this stage adds to the plan's guards, replaces (by name) or turns off; absent: nothing. */

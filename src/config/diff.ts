@@ -21,6 +21,7 @@ import type {
   UpstreamConfig,
   WebhookConfig,
 } from './config.ts';
+import { gateText } from './gate-schema.ts';
 import { guardText } from './guards/plan.ts';
 import { formatDuration, formatPercent, formatSize } from './units.ts';
 
@@ -301,7 +302,7 @@ function stagesText({ stages }: RolloutPlan): string {
   return stages
     .map(({ weight, holdMs, mirror, minRequests, gate, extendMs, guards }) => {
       const copies = mirror === undefined ? '' : ` and copies of ${formatPercent(mirror)}`;
-      const begun = `${gate === undefined ? '' : 'gate, '}${weight}${copies}`;
+      const begun = `${gate === undefined ? '' : `${gateText(gate)}, `}${weight}${copies}`;
       const most = extendMs === undefined ? '' : ` and up to ${formatDuration(extendMs)}`;
       const held = holdMs === 0 && most === '' ? begun : `${begun} for ${formatDuration(holdMs)}${most}`;
       const needed = minRequests === undefined ? held : `${held} and ${minRequests} requests`;

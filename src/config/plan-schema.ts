@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Guard, MirrorPlan, RolloutPlan, SmokeRequest, Stage } from './config.ts';
+import { gateSchema, toGate } from './gate-schema.ts';
 import { checkGuards, mergeGuards, stageGuards } from './guards/plan.ts';
 import { guardsSchema } from './guards/schema.ts';
 import { checkCounters } from './guards/selection.ts';
@@ -58,10 +59,11 @@ const stageSchema = object({
     .describe(
       'Requests the candidate must have had in this stage before the next, however long that takes; default none.',
     ),
-  gate: z
-    .literal('manual')
+  gate: gateSchema
     .optional()
-    .describe('`manual` pauses the rollout before this stage until it is resumed. Default none.'),
+    .describe(
+      'What must be so before this stage: `manual`, somebody resumes it; or `http`, or `schedule`. Default none.',
+    ),
   extend: duration().optional().describe('Of this stage, instead of the `extend` of the plan.'),
   guards: guardsSchema
     .optional()
@@ -89,10 +91,7 @@ export const planSchema = object({
   mirror: mirrorSchema
     .optional()
     .describe('How requests are copied in stages that say `mirror`, and in a shadow rollout.'),
-  gate: z
-    .literal('manual')
-    .optional()
-    .describe('Of a blue-green rollout: `manual` pauses it before the switch until it is resumed. Default none.'),
+  gate: gateSchema.optional().describe('Of a blue-green rollout: what must be so before the switch. Default none.'),
   ...policyKeys,
   guards: guardsSchema.optional().describe('What must hold during the rollout, by name; `none` turns all off.'),
 });
@@ -229,7 +228,8 @@ function canaryStages(plan: PlanSettings, base: RolloutPlan, guards: readonly Gu
 
 function blueGreenStages(plan: PlanSettings, base: RolloutPlan): readonly Stage[] {
   const under: Stage = { weight: 100, holdMs: 0, ...(base.strategy === 'blue-green' ? base.stages[0] : {}) };
-  const { watch = under.holdMs, gate = under.gate } = plan;
+  const { watch = under.holdMs } = plan;
+  const gate = plan.gate === undefined ? under.gate : toGate(plan.gate);
   return [{ weight: 100, holdMs: watch, ...(gate === undefined ? {} : { gate }) }];
 }
 
@@ -240,7 +240,7 @@ function toStage(stage: StageSettings, planned: readonly Guard[]): Stage {
     holdMs: hold,
     ...(mirror === undefined ? {} : { mirror }),
     ...(minRequests === undefined ? {} : { minRequests }),
-    ...(gate === undefined ? {} : { gate }),
+    ...(gate === undefined ? {} : { gate: toGate(gate) }),
     ...(extend === undefined ? {} : { extendMs: extend }),
     ...(guards === undefined ? {} : { guards: stageGuards(guards, planned) }),
   };

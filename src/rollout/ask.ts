@@ -1,17 +1,16 @@
 import type { Config } from '../config/config.ts';
-import type { MetricGuard, WebhookGuard } from '../config/guards/guard.ts';
+import type { MetricGuard } from '../config/guards/guard.ts';
 import { fillQuery } from '../config/query-template.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { MetricObservation } from './guards/metric.ts';
-import { polledStateOf } from './guards/polled.ts';
 import type { WebhookObservation } from './guards/webhook.ts';
-import type { Poll } from './polls.ts';
+import { answersTo, type Poll } from './polls.ts';
 import { type QueryResult, queryPrometheus } from './prometheus.ts';
 import type { Rollout } from './rollout.ts';
 import { stageOf } from './step.ts';
-import { askWebhook } from './webhook-question.ts';
+import { askWebhook, type Question } from './webhook-question.ts';
 
-/** Whom guards may ask. */
+/** Whom guards and gates may ask. */
 export type Connections = Pick<Config, 'prometheus' | 'webhooks'>;
 
 export interface AskContext {
@@ -21,13 +20,24 @@ export interface AskContext {
   readonly signal: AbortSignal;
 }
 
-/** Asks what a guard wants to know. Rejects only when the signal ends. */
+/** Asks what a guard or a gate wants to know. Rejects only when the signal ends. */
 export function ask(
-  { guard }: Poll,
+  poll: Poll,
   rollout: Rollout,
   context: AskContext,
 ): Promise<MetricObservation | WebhookObservation> {
-  return guard.kind === 'metric' ? askMetric(guard, rollout, context) : askGuard(guard, rollout, context);
+  // The number of the question, so that one that was asked before a crash is asked again under the same id.
+  const number = answersTo(poll, rollout).asked + 1;
+  if (poll.kind === 'gate') {
+    const { stage, gate } = poll;
+    const id = `${rollout.id}.gate.${stage}.${number}`;
+    return askNamed(gate.webhook, { type: 'gate.check', id, rollout, guard: null, stage }, context);
+  }
+  const { guard } = poll;
+  if (guard.kind === 'metric') return askMetric(guard, rollout, context);
+  const id = `${rollout.id}.${guard.name}.${number}`;
+  const question = { type: 'guard.check', id, rollout, guard: guard.name, stage: stageOf(rollout) } as const;
+  return askNamed(guard.webhook, question, context);
 }
 
 async function askMetric(guard: MetricGuard, rollout: Rollout, context: AskContext): Promise<MetricObservation> {
@@ -55,19 +65,13 @@ async function query(guard: MetricGuard, text: string, { connections, signal }: 
   return queryPrometheus(server, text, { timeoutMs: guard.timeoutMs, signal });
 }
 
-async function askGuard(guard: WebhookGuard, rollout: Rollout, context: AskContext): Promise<WebhookObservation> {
+async function askNamed(name: string, question: Question, context: AskContext): Promise<WebhookObservation> {
   const { connections, clock, signal } = context;
   const at = clock.wallMs();
-  const webhook = own(connections.webhooks, guard.webhook);
-  if (webhook === undefined) {
-    const reason = `there is no webhook ${guard.webhook} in the configuration`;
-    return { at, verdict: 'inconclusive', answered: false, reason };
-  }
-  // The number of the question, so that one that was asked before a crash is asked again under the same id.
-  const { asked } = polledStateOf(rollout.guardStates[guard.name]);
-  const id = `${rollout.id}.${guard.name}.${asked + 1}`;
-  const question = { type: 'guard.check', id, rollout, guard: guard.name, stage: stageOf(rollout) } as const;
-  return askWebhook(question, webhook, { at, signal });
+  const webhook = own(connections.webhooks, name);
+  if (webhook !== undefined) return askWebhook(question, webhook, { at, signal });
+  const reason = `there is no webhook ${name} in the configuration`;
+  return { at, verdict: 'inconclusive', answered: false, reason };
 }
 
 /** Not what an object inherits, for a server called `constructor`. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../platform/clock.ts';
 import { type Poll, pollsOf, waitOf } from './polls.ts';
+import type { Tick } from './progress.ts';
 import type { Rollout } from './rollout.ts';
 
 export interface PollerParts {
@@ -13,6 +14,9 @@ export interface PollerParts {
   readonly onObserved: (service: string) => void;
   readonly onError: (service: string, error: unknown) => void;
 }
+
+/** What others said, for a tick. */
+export type Answers = Pick<Tick, 'observations' | 'gate'>;
 
 interface Running {
   readonly poll: Poll;
@@ -29,7 +33,7 @@ interface Running {
 const REST_MS = 1000;
 
 /**
- * Asks whom the guards of rollouts name, each on its own and beside the looks at rollouts, so that nobody who is slow to
+ * Asks whom the guards and gates of rollouts name, each on its own and beside the looks at rollouts, so that nobody who is slow to
  * answer holds up anything else. What it finds waits here until a look has stored it; then the next question may follow.
  */
 export class Poller {
@@ -57,21 +61,27 @@ export class Poller {
     }
   }
 
-  /** Answers that the rollout has not taken in, by the name of the guard; undefined when there are none. */
-  answers(rollout: Rollout): Readonly<Record<string, unknown>> | undefined {
+  /** Answers that the rollout has not taken in, as a tick has them; nothing when there are none. */
+  answers(rollout: Rollout): Answers {
     const running = this.#services.get(rollout.service);
-    if (running === undefined || running.size === 0) return undefined;
-    const answers: [string, unknown][] = [];
-    for (const { identity, guard } of pollsOf(rollout)) {
-      const answer = running.get(identity)?.answer;
-      if (answer !== undefined) answers.push([guard.name, answer]);
+    if (running === undefined || running.size === 0) return {};
+    const observations: [string, unknown][] = [];
+    let gate: unknown;
+    for (const poll of pollsOf(rollout)) {
+      const answer = running.get(poll.identity)?.answer;
+      if (answer === undefined) continue;
+      if (poll.kind === 'gate') gate = answer;
+      else observations.push([poll.guard.name, answer]);
     }
-    return answers.length === 0 ? undefined : Object.fromEntries(answers);
+    return {
+      ...(observations.length === 0 ? {} : { observations: Object.fromEntries(observations) }),
+      ...(gate === undefined ? {} : { gate }),
+    };
   }
 
   /** These were stored with the rollout. */
-  stored(service: string, answers: Readonly<Record<string, unknown>>): void {
-    const given = new Set(Object.values(answers));
+  stored(service: string, { observations = {}, gate }: Answers): void {
+    const given = new Set([...Object.values(observations), gate]);
     for (const running of this.#services.get(service)?.values() ?? []) {
       if (running.answer === undefined || !given.has(running.answer)) continue;
       running.answer = undefined;

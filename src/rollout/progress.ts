@@ -1,3 +1,4 @@
+import { gateStanding, hearGate, isOpen, stageBehind } from './gate.ts';
 import { enterStage, judge } from './guards/judge.ts';
 import { failing, isUrgent, reasonOf } from './guards/verdict.ts';
 import { beginPromotion } from './promotion.ts';
@@ -20,6 +21,8 @@ export interface Tick extends Sides {
   readonly closes?: true;
   /** What was asked elsewhere, by the name of the guard it is for; JSON that its kind reads. Absent: nothing new. */
   readonly observations?: Readonly<Record<string, unknown>>;
+  /** What the gate that it waits at was told; JSON. Absent: nothing new. */
+  readonly gate?: unknown;
   /** Judge and let time pass, but stay: others that go with this rollout are not ready. */
   readonly stay?: true;
 }
@@ -46,7 +49,7 @@ export function tick(rollout: Rollout, seen: Tick, at: number): Step {
  */
 export function goTo(rollout: Rollout, stage: number, cause: Cause): Step {
   if (rollout.plan.strategy === 'shadow' && stage >= rollout.plan.stages.length) return endShadow(rollout, cause.at);
-  return rollout.plan.stages[stage]?.gate === undefined
+  return isOpen(rollout.plan.stages[stage]?.gate, cause.at)
     ? advanceTo(rollout, stage, cause)
     : waitAtGate(rollout, cause.at);
 }
@@ -65,7 +68,9 @@ export function advanceTo(rollout: Rollout, stage: number, cause: Cause): Step {
 }
 
 function judgeAndGoOn(rollout: Rollout, seen: Tick, at: number): Step {
-  const { rollout: judged, events } = judge(rollout, seen);
+  const { rollout: counted, events: verdicts } = judge(rollout, seen);
+  const { rollout: judged, events: answers } = hearGate(counted, seen.gate);
+  const events = [...verdicts, ...answers];
   const against = failing(judged.guards).find((evidence) => speaksAgainst(evidence, rollout));
   const on = seen.stay === true ? letTimePass : goOn;
   const step = against === undefined ? on(judged, seen.elapsedMs, at) : rollBack(judged, against, at);
@@ -137,6 +142,9 @@ function stayPaused(rollout: Rollout, elapsedMs: number, at: number): Step {
   if (position.phase === 'paused' && position.reason === 'inconclusive' && !isInconclusive(rollout)) {
     return goTo(rollout, position.stage + 1, { reason: 'conclusive', actor: ITSELF, at });
   }
+  const gate = gateStanding(rollout, at);
+  if (gate === 'open') return advanceTo(rollout, stageBehind(rollout), { reason: 'gate_open', actor: ITSELF, at });
+  if (gate === 'refused') return takeBack(rollout, 'rolled_back', { reason: 'gate_refused', actor: ITSELF, at });
   return rollout.plan.deadlineMs === undefined ? within(rollout) : waitOn(rollout, elapsedMs, at);
 }
 

@@ -27,7 +27,7 @@ export type RolloutEvent =
  * The rollout engine as a function: what a rollout becomes, what that changes in the routing, what it tells, and what is
  * owed next. Facts that come twice or too late change nothing; an operator's call that makes no sense throws `conflict`.
  *
- * @param at ms since the Unix epoch, for the record only: no decision depends on it
+ * @param at ms since the Unix epoch, for the record; the one decision that depends on it is whether a gate's window is open
  */
 export function transition(rollout: Rollout, event: RolloutEvent, at: number): Step {
   switch (event.type) {

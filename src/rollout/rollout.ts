@@ -1,4 +1,5 @@
 import type { RolloutPlan } from '../config/config.ts';
+import type { PolledState } from './guards/polled.ts';
 
 export const PHASES = [
   'pending',
@@ -249,6 +250,8 @@ export type Position =
       readonly sinceAt: number;
       /** At a gate before the first stage: `stage` has not begun, and the candidate has no weight. */
       readonly unbegun?: true;
+      /** At a gate that asks a webhook: what it answered; absent before the first question. */
+      readonly gate?: PolledState;
     } & Held &
       Waited)
   | ({ readonly phase: 'returning' } & Return)

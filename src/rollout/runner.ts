@@ -308,19 +308,14 @@ class RolloutRunner implements Runner {
     const isDue = this.#isDue(rollout);
     const event = this.#tick(rollout, isDue);
     const seen = transition(rollout, event, this.#clock.wallMs());
-    if (!isWorthStoring(rollout, seen, isDue || answersIn(event) !== null)) return false;
+    if (!isWorthStoring(rollout, seen, isDue || hasAnswers(event))) return false;
     return this.#update(rollout, (current) => this.#tick(current, isDue));
   }
 
   /** What was seen since the last tick; `isDue`: it is stored, whatever it is. */
   #tick(rollout: Rollout, isDue: boolean): RolloutEvent {
-    const observations = this.#poller.answers(rollout);
-    return {
-      type: 'tick',
-      ...this.#meter.read(rollout),
-      ...(isDue ? { closes: true } : {}),
-      ...(observations === undefined ? {} : { observations }),
-    };
+    const answers = this.#poller.answers(rollout);
+    return { type: 'tick', ...this.#meter.read(rollout), ...(isDue ? { closes: true } : {}), ...answers };
   }
 
   #isDue({ service }: Rollout): boolean {
@@ -343,7 +338,7 @@ class RolloutRunner implements Runner {
       );
     };
     const seen = tell(members);
-    const isWorth = isDue || events.some((event) => answersIn(event) !== null);
+    const isWorth = isDue || events.some(hasAnswers);
     if (!seen.some((update, i) => isWorthStoring(members[i], update, isWorth))) return false;
     const outcome = { stored: false, moved: false };
     const services = members.map(({ service }) => service);
@@ -390,8 +385,7 @@ class RolloutRunner implements Runner {
    * have nothing to do with what was seen in them.
    */
   #stored(service: string, event: RolloutEvent | null): void {
-    const answers = answersIn(event);
-    if (answers !== null) this.#poller.stored(service, answers);
+    if (event?.type === 'tick' && hasAnswers(event)) this.#poller.stored(service, event);
     if (event?.type !== 'tick' || event.closes === true) this.#persistedMs.set(service, this.#clock.monotonicMs());
   }
 
@@ -436,9 +430,9 @@ function isWorthStoring(
   return events.length > 0 || changes.length > 0 || (isDue && rollout !== before);
 }
 
-/** What others answered to guards, as far as an event tells it. */
-function answersIn(event: RolloutEvent | null): Readonly<Record<string, unknown>> | null {
-  return event?.type === 'tick' ? (event.observations ?? null) : null;
+/** Whether an event tells what others answered. */
+function hasAnswers(event: RolloutEvent | null): boolean {
+  return event?.type === 'tick' && (event.observations !== undefined || event.gate !== undefined);
 }
 
 function hasMoved(rollout: Rollout, before: Rollout | undefined): boolean {

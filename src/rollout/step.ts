@@ -29,6 +29,8 @@ export type Reason =
   | 'held'
   | 'shadowed'
   | 'gate'
+  | 'gate_open'
+  | 'gate_refused'
   | 'error_rate'
   | 'latency'
   | 'collateral'

@@ -95,3 +95,64 @@ describe('metric and webhook guards', () => {
     ]);
   });
 });
+
+describe('gates', () => {
+  const stage = (gate: string): string =>
+    `${CONNECTIONS}${SERVICE}    rollout: {stages: [{weight: 100, gate: ${gate}}]}\n`;
+  const gateOf = (gate: string) => accepted(stage(gate)).services.shop?.rollout.stages[0]?.gate;
+
+  it('have defaults, and days and times as numbers', () => {
+    expect(gateOf('manual')).toBe('manual');
+    expect(gateOf('{http: {webhook: bot}}')).toEqual({
+      kind: 'http',
+      webhook: 'bot',
+      intervalMs: 30_000,
+      onNo: 'pause',
+    });
+    expect(gateOf('{schedule: {}}')).toEqual({
+      kind: 'schedule',
+      days: [1, 2, 3, 4, 5, 6, 7],
+      fromMinute: 0,
+      toMinute: 1440,
+      timeZone: 'UTC',
+    });
+    expect(gateOf('{schedule: {days: [fri, mon], from: 22:30, to: 00:00, timeZone: europe/berlin}}')).toMatchObject({
+      days: [1, 5],
+      fromMinute: 1350,
+      toMinute: 1440,
+      timeZone: 'Europe/Berlin',
+    });
+  });
+
+  it('of a blue-green plan are before its switch', () => {
+    const text = `${CONNECTIONS}${SERVICE}    rollout: {strategy: blue-green, gate: {http: {webhook: bot, onNo: rollback}}}\n`;
+    expect(accepted(text).services.shop?.rollout.stages).toMatchObject([
+      { weight: 100, gate: { kind: 'http', webhook: 'bot', onNo: 'rollback' } },
+    ]);
+  });
+
+  it.each<[string, string, RegExp]>([
+    ['another word', 'auto', /give manual, or a map of `http` or `schedule`/],
+    ['nothing to ask', '{http: {}}', /webhook/],
+    ['nothing at all', '{}', /needs one of `http` and `schedule`/],
+    ['both', '{http: {webhook: bot}, schedule: {}}', /needs one of `http` and `schedule`, and not both/],
+    ['somebody who is not there', '{http: {webhook: bto}}', /there is no bto under `webhooks`; did you mean bot\?/],
+    ['somebody without a secret', '{http: {webhook: chat}}', /chat has no secret/],
+    ['another day', '{schedule: {days: [monday]}}', /days/],
+    ['no days', '{schedule: {days: []}}', /days/],
+    ['no time of day', '{schedule: {from: "9am"}}', /"9am" is not a time of day; write one such as "09:00"/],
+    ['a time after midnight', '{schedule: {to: "24:01"}}', /is not a time of day/],
+    ['a place without a clock', '{schedule: {timeZone: Europe/Berlln}}', /is not a time zone; write its IANA name/],
+  ])('are refused with %s', (_, gate, message) => {
+    expect(refused(stage(gate))).toEqual([expect.stringMatching(message)]);
+  });
+
+  it('are told of on reload in words', () => {
+    const office = '{schedule: {days: [mon, tue], from: "09:00", to: "17:00", timeZone: Europe/Berlin}}';
+    expect(describeChanges(accepted(stage(office)), accepted(stage('{http: {webhook: bot, onNo: rollback}}')))).toEqual(
+      [
+        'service shop: rollout: stages gate Mon, Tue 09:00-17:00 Europe/Berlin, 100 → gate of bot every 30s, or rollback, 100',
+      ],
+    );
+  });
+});

@@ -165,7 +165,7 @@ describe('questions', () => {
 
   it('are asked for guards in force, while the candidate has weight and is not on its way back', () => {
     const rollout = begun({ guards: [WEBHOOK] });
-    expect(pollsOf(rollout).map(({ guard }) => guard.name)).toEqual(['bot']);
+    expect(pollsOf(rollout).map((poll) => (poll.kind === 'guard' ? poll.guard.name : 'gate'))).toEqual(['bot']);
     const paused = moved(rollout, [{ type: 'pause', actor: 'ci' }]);
     expect(pollsOf(paused)).toHaveLength(1);
     expect(pollsOf(moved(rollout, [{ type: 'abort', actor: 'ci' }]))).toEqual([]);
@@ -184,7 +184,7 @@ describe('questions', () => {
     const second = moved(first, [{ type: 'tick', elapsedMs: 20, candidate: NONE, stable: NONE }]);
     expect(second.position).toMatchObject({ stage: 1 });
     expect(pollsOf(second)[0]?.identity).not.toBe(pollsOf(first)[0]?.identity);
-    expect(pollsOf(second)[0]?.guard).toEqual(other);
+    expect(pollsOf(second)).toMatchObject([{ kind: 'guard', guard: other }]);
   });
 
   it('come an interval after the last answer, also over a restart and with a clock that was set back', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { describeWindow, isWithin, nextOpening, type ScheduleWindow } from '../../src/rollout/schedule-window.ts';
+import { describeWindow, isWithin, nextOpening, type ScheduleWindow } from '../../src/platform/schedule-window.ts';
 
 const WEEKDAYS = [1, 2, 3, 4, 5];
 

@@ -1,4 +1,6 @@
 import type { Stage } from '../../config/config.ts';
+import { describeWindow } from '../../platform/schedule-window.ts';
+import { gateOf } from '../../rollout/gate.ts';
 import {
   ENDED,
   type GuardEvidence,
@@ -29,6 +31,15 @@ const TONES: Readonly<Record<Phase, Tone>> = {
 
 const AT_GATE = 'The next stage has a gate: Resume lets it begin, Abort takes everything back.';
 
+/** What it waits for at its gate. */
+function gateText(rollout: Rollout): string {
+  const gate = gateOf(rollout);
+  if (gate === null || gate === 'manual' || rollout.position.phase !== 'paused') return AT_GATE;
+  if (gate.kind === 'schedule') return `${AT_GATE} It opens by itself: ${describeWindow(gate)}.`;
+  const { last = null } = rollout.position.gate ?? {};
+  return `${AT_GATE} ${gate.webhook} is asked, and ${last === null ? 'has not answered yet' : last.summary}.`;
+}
+
 /** The newest rollout of a service: where it is, what speaks for and against it, what happened. */
 export function rolloutPanel(rollout: Rollout, operator: boolean): Html {
   const { id, from, to, plan, position, actor, service } = rollout;
@@ -36,7 +47,7 @@ export function rolloutPanel(rollout: Rollout, operator: boolean): Html {
   return html`<section class="rollout" aria-label="Rollout of ${service}">
     <h3>Rollout <code>${id}</code> <span class="route">${from} → ${to}</span> ${badge(words(position.phase), TONES[position.phase])}
       <span class="faint">${plan.strategy}, started ${time(rollout.startedAt)} by ${actor}</span></h3>
-    ${reason !== null && html`<p class="reason">${reason === 'gate' ? AT_GATE : words(reason)}</p>`}
+    ${reason !== null && html`<p class="reason">${reason === 'gate' ? gateText(rollout) : words(reason)}</p>`}
     ${stageList(rollout)}
     ${rollout.guards.map(guard)}
     ${candidateCounts(rollout)}

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { storedGate } from '../../config/gate-schema.ts';
 import { guardSchema, stageGuardSchema } from '../../config/guards/stored.ts';
 import { evidenceSchema as evidence } from '../../rollout/guards/evidence-schema.ts';
+import { polledState } from '../../rollout/guards/polled.ts';
 import { PHASES, type Rollout } from '../../rollout/rollout.ts';
 
 const share = z.number().min(0).max(1);
@@ -44,7 +46,7 @@ const plan = z
         holdMs: z.number(),
         mirror: z.number().min(0).max(1).exactOptional().describe('Share of stable’s requests that are copied.'),
         minRequests: count.exactOptional(),
-        gate: z.literal('manual').exactOptional(),
+        gate: storedGate.exactOptional(),
         extendMs: ms.exactOptional(),
         guards: z
           .array(stageGuardSchema)
@@ -80,6 +82,7 @@ const position = z
       reason: z.string(),
       sinceAt: at,
       unbegun: z.literal(true).exactOptional().describe('At a gate before the first stage: it has no weight yet.'),
+      gate: polledState.exactOptional().describe('At a gate that asks a webhook: what it answered.'),
     }),
     z.strictObject({
       phase: z.literal('returning'),

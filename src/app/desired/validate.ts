@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { storedGate } from '../../config/gate-schema.ts';
 import { storedGuardSchema, storedStageGuardSchema } from '../../config/guards/stored.ts';
 import { TealgateError } from '../../platform/errors.ts';
 import { storedEvidenceSchema } from '../../rollout/guards/evidence-schema.ts';
+import { polledState } from '../../rollout/guards/polled.ts';
 import { PHASES } from '../../rollout/rollout.ts';
 import type { DesiredState } from '../desired.ts';
 import { upgrade } from './upgrade.ts';
@@ -56,7 +58,7 @@ const plan = z.object({
       holdMs: ms,
       mirror: share.exactOptional(),
       minRequests: count.exactOptional(),
-      gate: z.literal('manual').exactOptional(),
+      gate: storedGate.exactOptional(),
       extendMs: ms.exactOptional(),
       guards: z.array(storedStageGuardSchema).exactOptional(),
     }),
@@ -83,6 +85,7 @@ const position = z.discriminatedUnion('phase', [
     reason: z.string(),
     sinceAt: ms,
     unbegun: z.literal(true).exactOptional(),
+    gate: polledState.exactOptional(),
   }),
   z.object({
     phase: z.literal('returning'),

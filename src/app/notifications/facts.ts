@@ -12,6 +12,8 @@ export interface RolloutFacts {
   /** From 1. */
   readonly stage: number | null;
   readonly stages: number | null;
+  /** What a gate said. */
+  readonly said: string | null;
   readonly weight: number | null;
   /** How many transitions the rollout had made by then: a moment that never comes again. */
   readonly transition: number | null;
@@ -31,6 +33,7 @@ export function factsOf({ service, data }: StoredEvent): RolloutFacts {
     reason: textOf(data.reason),
     stage: stage === null ? null : stage + 1,
     stages: numberOf(data.stages),
+    said: textOf(data.said),
     weight: numberOf(data.weight),
     transition: numberOf(data.transition),
     evidence: sentences(data.evidence),

@@ -16,6 +16,8 @@ const TELL: Readonly<Record<string, (facts: RolloutFacts) => string>> = {
   'rollout.stage': (facts) => `${facts.to} enters ${place(facts)}`,
   'rollout.resumed': (facts) => `${facts.to} goes on at ${place(facts)}`,
   'rollout.paused': (facts) => `${facts.to} is paused at ${place(facts)}${because(facts)}`,
+  'rollout.gate_refused': ({ to, said }) => `the gate before the next stage of ${to} said no: ${said}`,
+  'rollout.returning': (facts) => `${facts.to} is being taken back at ${place(facts)}${because(facts)}`,
   'rollout.promoting': ({ from, to }) => `${to} takes over from ${from}`,
   'rollout.draining': ({ from }) => `${from} is being drained`,
   'rollout.promoted': ({ to }) => `${to} is promoted`,

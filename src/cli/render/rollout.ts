@@ -1,4 +1,6 @@
 import { printable } from '../../config/problem.ts';
+import { describeWindow } from '../../platform/schedule-window.ts';
+import { gateOf } from '../../rollout/gate.ts';
 import {
   type GuardEvidence,
   type Position,
@@ -46,7 +48,19 @@ export function reasonOf(rollout: Rollout): string | null {
   const { position } = rollout;
   if (!('reason' in position)) return null;
   const failed = rollout.transitions.at(-1)?.evidence.find(({ verdict }) => verdict === 'fail');
-  return printable(failed?.summary ?? REASONS[position.reason] ?? position.reason);
+  const gate = position.phase === 'paused' ? gateReason(rollout) : null;
+  return printable(failed?.summary ?? gate ?? REASONS[position.reason] ?? position.reason);
+}
+
+/** What the gate at which it waits opens for; null for one that only somebody opens. */
+function gateReason(rollout: Rollout): string | null {
+  const gate = gateOf(rollout);
+  if (gate === null || gate === 'manual' || rollout.position.phase !== 'paused') return null;
+  const meanwhile = '`tealgate resume` lets the stage begin all the same';
+  if (gate.kind === 'schedule') return `the next stage waits for its window, ${describeWindow(gate)}; ${meanwhile}`;
+  const { last = null } = rollout.position.gate ?? {};
+  const said = last === null ? 'which has not answered yet' : `which ${last.summary}`;
+  return `the next stage waits for ${gate.webhook}, ${said}; ${meanwhile}`;
 }
 
 const REASONS: Readonly<Record<string, string>> = {

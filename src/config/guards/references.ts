@@ -12,13 +12,24 @@ export interface KnownConnections {
 }
 
 /** What is wrong with the names of others in a complete plan, paths from the plan. */
-export function checkReferences({ guards, stages }: RolloutPlan, known: KnownConnections): Finding[] {
+export function checkReferences({ strategy, guards, stages }: RolloutPlan, known: KnownConnections): Finding[] {
+  const gates = stages.flatMap(({ gate }, i) =>
+    gate === undefined || gate === 'manual' || gate.kind !== 'http'
+      ? []
+      : checkWebhook(gate.webhook, gatePath(strategy, i), known),
+  );
   const inStages = stages.flatMap((stage, i) =>
     (stage.guards ?? []).flatMap((guard) =>
       guard.kind === 'none' ? [] : checkGuard(guard, ['stages', i, 'guards', guard.name], known),
     ),
   );
-  return [...guards.flatMap((guard) => checkGuard(guard, ['guards', guard.name], known)), ...inStages];
+  return [...gates, ...guards.flatMap((guard) => checkGuard(guard, ['guards', guard.name], known)), ...inStages];
+}
+
+/** A plan without stages of its own has its gate at the top. */
+function gatePath(strategy: RolloutPlan['strategy'], stage: number): Path {
+  const under: Path = strategy === 'canary' ? ['stages', stage] : [];
+  return [...under, 'gate', 'http', 'webhook'];
 }
 
 function checkGuard(guard: Guard, path: Path, known: KnownConnections): Finding[] {
@@ -29,7 +40,7 @@ function checkGuard(guard: Guard, path: Path, known: KnownConnections): Finding[
 }
 
 /** A webhook that is asked for a verdict: there, and with a secret. */
-export function checkWebhook(name: string, path: Path, { webhooks, signed }: KnownConnections): Finding[] {
+function checkWebhook(name: string, path: Path, { webhooks, signed }: KnownConnections): Finding[] {
   const missing = checkName('webhooks', name, { path, names: webhooks });
   if (missing.length > 0 || signed.includes(name)) return missing;
   const message = `${name} has no secret, and questions are asked signed; give webhooks.${name}.secret`;

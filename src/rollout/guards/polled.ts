@@ -67,11 +67,12 @@ export function nextAskMs(intervalMs: number, unanswered: number): number {
 
 /** The state of a guard that a rollout carries, or that of one that has not asked. */
 export function polledStateOf(state: unknown): PolledState {
-  const parsed = stateSchema.safeParse(state);
+  const parsed = polledState.safeParse(state);
   return parsed.success ? parsed.data : NOT_ASKED;
 }
 
-const stateSchema = z.object({
+/** As it is stored, and as the admin API shows it. */
+export const polledState = z.object({
   asked: count,
   failures: count,
   unanswered: count,

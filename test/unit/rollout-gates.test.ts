@@ -1,0 +1,134 @@
+import { describe, expect, it } from 'vitest';
+import type { RolloutPlan } from '../../src/config/config.ts';
+import type { Gate } from '../../src/config/gate-schema.ts';
+import { createRollout } from '../../src/rollout/create.ts';
+import { pollsOf, waitOf } from '../../src/rollout/polls.ts';
+import { type RolloutEvent, transition } from '../../src/rollout/reducer.ts';
+import type { Rollout } from '../../src/rollout/rollout.ts';
+
+/** Wednesday, 25 November 2026, 08:59:59 in Berlin. */
+const EARLY = Date.parse('2026-11-25T07:59:59Z');
+const OPEN = EARLY + 1000;
+const NONE = { trials: 0, errors: 0, slow: 0 };
+const OFFICE: Gate = {
+  kind: 'schedule',
+  days: [1, 2, 3, 4, 5],
+  fromMinute: 540,
+  toMinute: 1020,
+  timeZone: 'Europe/Berlin',
+};
+const HTTP: Gate = { kind: 'http', webhook: 'bot', intervalMs: 1000, onNo: 'pause' };
+
+function begun(gate: Gate, at = EARLY): Rollout {
+  const stages = [
+    { weight: 20, holdMs: 10 },
+    { weight: 50, holdMs: 1000, gate },
+  ];
+  return withStages(stages, at);
+}
+
+function withStages(stages: RolloutPlan['stages'], at = EARLY): Rollout {
+  const plan: RolloutPlan = { strategy: 'canary', smoke: [], stages, guards: [] };
+  const rollout = createRollout({ service: 'shop', from: 'blue', to: 'green', plan, actor: 'ci', at, taken: [] });
+  return run(rollout, [{ type: 'start' }, { type: 'smoke_passed', results: [] }], at);
+}
+
+const run = (rollout: Rollout, events: readonly RolloutEvent[], at = EARLY): Rollout =>
+  events.reduce((state, event) => transition(state, event, at).rollout, rollout);
+
+const tick = (gate?: unknown): RolloutEvent => ({
+  type: 'tick',
+  elapsedMs: 20,
+  candidate: NONE,
+  stable: NONE,
+  ...(gate === undefined ? {} : { gate }),
+});
+const said = (verdict: string, answered = true) => ({ at: EARLY, verdict, answered, reason: `answered ${verdict}` });
+
+describe('a gate with a window', () => {
+  it('is waited at until the window opens, and then goes by itself', () => {
+    const waiting = run(begun(OFFICE), [tick(), tick()]);
+    expect(waiting.position).toMatchObject({ phase: 'paused', reason: 'gate', stage: 0 });
+    const step = transition(waiting, tick(), OPEN);
+    expect(step.rollout.position).toMatchObject({ phase: 'progressing', stage: 1 });
+    expect(step.rollout.transitions.at(-1)).toMatchObject({ reason: 'gate_open', actor: 'tealgate' });
+    expect(step.changes).toContainEqual({ kind: 'weights', weights: { blue: 50, green: 50 } });
+  });
+
+  it('is not noticed while the window is open', () => {
+    const rollout = run(begun(OFFICE, OPEN), [tick()], OPEN);
+    expect(rollout.position).toMatchObject({ phase: 'progressing', stage: 1 });
+    expect(rollout.transitions.map(({ to }) => to)).not.toContain('paused');
+  });
+
+  it('lets a stage go on that was begun inside', () => {
+    const inside = run(begun(OFFICE, OPEN), [tick()], OPEN);
+    const later = run(inside, [tick()], Date.parse('2026-11-25T20:00:00Z'));
+    expect(later.position).toMatchObject({ phase: 'progressing', stage: 1 });
+  });
+
+  it('is waited at before the first stage, too, with no traffic on the candidate', () => {
+    const waiting = withStages([{ weight: 20, holdMs: 1000, gate: OFFICE }]);
+    expect(waiting.position).toMatchObject({ phase: 'paused', reason: 'gate', unbegun: true });
+    expect(run(waiting, [tick()], OPEN).position).toMatchObject({ phase: 'progressing', stage: 0 });
+  });
+
+  it('gives way to somebody who resumes', () => {
+    const waiting = run(begun(OFFICE), [tick()]);
+    expect(run(waiting, [{ type: 'resume', actor: 'ci' }]).position).toMatchObject({ phase: 'progressing', stage: 1 });
+  });
+});
+
+describe('a gate that asks', () => {
+  const waiting = run(begun(HTTP), [tick()]);
+
+  it('is waited at until the answer is yes', () => {
+    expect(waiting.position).toMatchObject({ phase: 'paused', reason: 'gate' });
+    const later = run(waiting, [tick(said('inconclusive')), tick(said('inconclusive', false)), tick()]);
+    expect(later.position).toMatchObject({
+      phase: 'paused',
+      gate: { asked: 2, unanswered: 1, last: { verdict: 'inconclusive', summary: 'answered inconclusive' } },
+    });
+    const open = run(later, [tick(said('pass'))]);
+    expect(open.position).toMatchObject({ phase: 'progressing', stage: 1 });
+    expect(open.position).not.toHaveProperty('gate');
+    expect(open.transitions.at(-1)).toMatchObject({ reason: 'gate_open' });
+  });
+
+  it('leaves a no to somebody, tells of it, and asks no more', () => {
+    const step = transition(waiting, tick(said('fail')), EARLY);
+    expect(step.rollout.position).toMatchObject({
+      phase: 'paused',
+      reason: 'gate',
+      gate: { last: { verdict: 'fail' } },
+    });
+    expect(step.events).toMatchObject([{ type: 'rollout.gate_refused', data: { stage: 1, said: 'answered fail' } }]);
+    expect(pollsOf(step.rollout)).toEqual([]);
+    expect(transition(step.rollout, tick(), EARLY).events).toEqual([]);
+    expect(run(step.rollout, [{ type: 'resume', actor: 'ci' }]).position).toMatchObject({
+      phase: 'progressing',
+      stage: 1,
+    });
+  });
+
+  it('takes the candidate back on a no where it is told to', () => {
+    const strict = run(begun({ ...HTTP, onNo: 'rollback' }), [tick(), tick(said('fail'))]);
+    expect(strict.position).toMatchObject({ phase: 'rolled_back', reason: 'gate_refused' });
+  });
+
+  it('is asked at once, then from time to time, less often without an answer, and only while it is waited at', () => {
+    const wait = (rollout: Rollout, nowAt = EARLY) => pollsOf(rollout).map((poll) => waitOf(poll, rollout, nowAt));
+    expect(wait(begun(HTTP))).toEqual([]);
+    expect(wait(waiting)).toEqual([0]);
+    expect(wait(run(waiting, [tick(said('inconclusive'))]))).toEqual([1000]);
+    expect(wait(run(waiting, [tick(said('inconclusive', false))]), EARLY + 500)).toEqual([1500]);
+    expect(wait(run(waiting, [tick(said('pass'))]))).toEqual([]);
+    expect(wait(run(begun('manual'), [tick()]))).toEqual([]);
+  });
+
+  it('keeps what it was told while the rollout has to stay for others', () => {
+    const stayed = run(waiting, [{ ...(tick(said('pass')) as RolloutEvent & { type: 'tick' }), stay: true }]);
+    expect(stayed.position).toMatchObject({ phase: 'paused', gate: { last: { verdict: 'pass' } } });
+    expect(run(stayed, [tick()]).position).toMatchObject({ phase: 'progressing', stage: 1 });
+  });
+});
