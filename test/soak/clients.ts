@@ -34,7 +34,7 @@ interface Asked {
   readonly patienceMs?: number;
 }
 
-function ask(field: Field, { method, host, path, body, chunked, patienceMs = 20_000 }: Asked): Promise<Seen> {
+function ask(field: Field, { method, host, path, body, chunked, patienceMs = 60_000 }: Asked): Promise<Seen> {
   return new Promise((resolve) => {
     const length = body === undefined || chunked === true ? {} : { 'content-length': body.length };
     const options = { method, path, port: field.port, host: '127.0.0.1', agent: field.agent, timeout: patienceMs };
@@ -71,11 +71,17 @@ const FAULT_NAMES = Object.keys(FAULTS);
 const unruly: Action = async (field) => {
   const name = FAULT_NAMES[below(field, FAULT_NAMES.length)] ?? '';
   const method = field.random() < 0.5 ? 'GET' : 'POST';
-  const patienceMs = name === 'stall' ? 200 : 20_000;
+  const patienceMs = name === 'stall' ? 200 : 60_000;
   const { status, body } = await ask(field, { method, host: 'unruly.test', path: `/${name}`, patienceMs });
   const allowed = [...(FAULTS[name] ?? []), 503]; // all targets may be ejected
   if (!allowed.includes(status)) field.onViolation(`${method} ${name} ended with ${status}`);
   if (body.includes('poison')) field.onViolation('octets that nobody asked for were taken for an answer');
+};
+
+/** To targets that never answer: the only ones whose time is short, so that a slow machine is taken for no fault. */
+const silent: Action = async (field) => {
+  const { status } = await ask(field, { method: 'GET', host: 'silent.test', path: '/' });
+  if (status !== 504) field.onViolation(`a request to a silent target ended with ${status}`);
 };
 
 const refused: Action = async (field) => {
@@ -141,6 +147,7 @@ const tunnel: Action = async (field) => {
 export const ACTIONS: Readonly<Record<string, readonly [Action, number]>> = {
   soundly: [soundly, 8],
   unruly: [unruly, 6],
+  silent: [silent, 1],
   refused: [refused, 1],
   unrouted: [unrouted, 1],
   leaving: [leaving, 4],

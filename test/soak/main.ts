@@ -12,7 +12,7 @@ import type { Overview } from '../../src/app/control-plane.ts';
 import { type GateFile, until, writeGateFile } from '../support/gate.ts';
 import { type Holdings, holdings, startProbed } from '../support/probed-gate.ts';
 import { ACTIONS, type Field } from './clients.ts';
-import { openTunnels, openUnruly } from './targets.ts';
+import { openSilent, openTunnels, openUnruly } from './targets.ts';
 
 const WORKERS = 2;
 const CLIENTS = 24;
@@ -64,6 +64,7 @@ function fileOf(urls: {
   blue: string;
   green: string;
   unruly: readonly string[];
+  silent: string;
   gone: string;
   tunnels: string;
 }): GateFile {
@@ -75,10 +76,11 @@ function fileOf(urls: {
   const upstreams = { blue: { weight: 50, targets: [blue] }, green: { weight: 50, targets: [green] } };
   return {
     workers: WORKERS,
-    listeners: [{ address: '127.0.0.1:0', timeouts: { head: '2s', body: '2s' } }],
+    listeners: [{ address: '127.0.0.1:0', timeouts: { head: '5s', body: '5s' } }],
     services: {
       sound: { hosts: ['sound.test'], upstreams, stable: 'blue' },
-      unruly: { ...only('unruly.test', ...urls.unruly), timeouts: { response: '2s' } },
+      unruly: only('unruly.test', ...urls.unruly),
+      silent: { ...only('silent.test', urls.silent), timeouts: { response: '500ms' } },
       gone: only('gone.test', urls.gone),
       tunnel: only('tunnel.test', urls.tunnels),
     },
@@ -103,11 +105,13 @@ async function main(): Promise<void> {
   await using green = await openUnruly();
   await using first = await openUnruly();
   await using second = await openUnruly();
+  await using silent = await openSilent();
   await using tunnels = await openTunnels();
   const urls = {
     blue: blue.url,
     green: green.url,
     unruly: [first.url, second.url],
+    silent: silent.url,
     gone: 'http://127.0.0.1:9', // nothing listens there, and nothing is given that port by chance
 
     tunnels: tunnels.url,
@@ -137,7 +141,7 @@ async function main(): Promise<void> {
       const busy = services.some(({ ledger }) => ledger.inFlight > 0);
       return !busy && targets.every(({ connections, upgrades }) => connections === 0 && upgrades === 0);
     };
-    await until(isQuiet, 'the gate to be at rest', 30_000);
+    await until(isQuiet, 'the gate to be at rest', 90_000);
     await sleep(2_500); // closed client connections linger for a moment
     return holdings(gate, WORKERS);
   };

@@ -36,7 +36,6 @@ const trickle: Fate = (request, response) => {
 
 /** Statuses that a client may see; 0 for an answer whose end is missing, -1 for none at all. */
 export const FAULTS: Readonly<Record<string, readonly number[]>> = {
-  hang: [504],
   'reset-before': [502],
   'close-before': [502],
   'reset-in-head': [502],
@@ -55,7 +54,6 @@ export const FAULTS: Readonly<Record<string, readonly number[]>> = {
 };
 
 const FATES: Readonly<Record<string, Fate>> = {
-  hang: () => {},
   'reset-before': ({ socket }) => void socket.resetAndDestroy(),
   'close-before': ({ socket }) => void socket.end(),
   'reset-in-head': raw('HTTP/1.1 200 OK\r\nCont', 'reset'),
@@ -83,6 +81,11 @@ const answer: RequestListener = (request, response) => {
 /** A target that misbehaves as it is asked to, and echoes everything else. */
 export function openUnruly(): Promise<Target> {
   return openTarget(answer);
+}
+
+/** A target that takes requests and never answers. */
+export function openSilent(): Promise<Target> {
+  return openTarget(() => undefined);
 }
 
 /** Echoes octets behind a WebSocket handshake. */

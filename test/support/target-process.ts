@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const CHILD = fileURLToPath(new URL('./target-child.ts', import.meta.url));
+const scriptOf = (name: string): string => fileURLToPath(new URL(`./${name}`, import.meta.url));
 
 /** A target in a process of its own, to be killed: answers with its name, and never to `/hold`. */
 export class TargetProcess implements AsyncDisposable {
@@ -15,8 +15,9 @@ export class TargetProcess implements AsyncDisposable {
     this.port = port;
   }
 
-  static async start(name: string, port = 0): Promise<TargetProcess> {
-    const child = spawn(process.execPath, [CHILD, name, String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  /** `script`: what it runs in place of that. */
+  static async start(name: string, { script = 'target-child.ts' } = {}): Promise<TargetProcess> {
+    const child = spawn(process.execPath, [scriptOf(script), name], { stdio: ['ignore', 'pipe', 'inherit'] });
     const lines = createInterface({ input: child.stdout });
     const [line] = await once(lines, 'line');
     return new TargetProcess(child, Number(line));
