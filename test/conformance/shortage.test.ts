@@ -55,7 +55,9 @@ row(
     // More than half is taken by clients: there cannot be a connection to the target for each.
     execFileSync('prlimit', [`--pid=${gate.pid}`, `--nofile=${readVitals(gate.pid).descriptors + 10}`]);
     const answers = await Promise.all(clients.map(ask));
-    expect(new Set(answers)).toEqual(new Set([...answers.filter((answer) => answer === 'none'), '200', '503 close']));
+    // How many there is a descriptor left for depends on how soon others close.
+    expect(answers).toContain('503 close');
+    expect(answers.filter((answer) => !['none', '200', '503 close'].includes(answer))).toEqual([]);
     const knocking = await connect(gate, CLIENTS);
     await comesToRest(gate);
     await recovers(gate, [...clients, ...knocking]);

@@ -112,6 +112,7 @@ describe('a reload', () => {
     await using test = await openGate(file({ blue }));
     const port = Number(new URL(test.url).port);
     const early = await RawClient.connect(port);
+    expect(await ask(early)).toMatch(/^200 /); // accepted before the reload
     const next = {
       address: '127.0.0.1:0',
       trustedProxies: ['127.0.0.1'],
