@@ -6,6 +6,7 @@ import { EDGES } from '../../src/rollout/edges.ts';
 import { operate, undoTarget } from '../../src/rollout/operate.ts';
 import { ROLLOUT_ACTIONS } from '../../src/rollout/operator.ts';
 import { transition } from '../../src/rollout/reducer.ts';
+import { replay } from '../../src/rollout/replay.ts';
 import { ENDED, type Rollout } from '../../src/rollout/rollout.ts';
 import { createRunner, type Runner } from '../../src/rollout/runner.ts';
 import { errorRateVerdict } from '../../src/rollout/statistics.ts';
@@ -253,6 +254,14 @@ function expectEvidence(rollout: Rollout): void {
   expect(last?.evidence).toMatchObject([{ verdict: 'fail' }]);
 }
 
+/** Every rollout can be computed again from its journal, over all crashes, to the digit. */
+function expectReplays({ ports }: Gate): void {
+  for (const rollout of ports.stored().rollouts) {
+    const entries = ports.entries.filter((entry) => entry.rollout === rollout.id);
+    expect(replay(entries, rollout)).toMatchObject({ result: 'same', whole: true, difference: null });
+  }
+}
+
 describe('whatever happens, in whatever order', () => {
   it('phases move along documented edges, weights are the plan’s, and repeating changes nothing', async () => {
     await fc.assert(
@@ -274,6 +283,7 @@ describe('whatever happens, in whatever order', () => {
         }
         const ids = gate.ports.stored().rollouts.map((rollout) => rollout.id);
         expect(new Set(ids).size).toBe(ids.length);
+        expectReplays(gate);
       }),
       { numRuns: 600, seed: 20261122 },
     );
@@ -296,6 +306,7 @@ describe('whatever happens, in whatever order', () => {
         const stages = rollout.transitions.filter(({ to }) => to === 'progressing').map(({ stage }) => stage);
         expect(stages).toEqual(rules.stages.map((_, i) => i));
         expect(undoTarget(gate.ports.stored().rollouts)).toBe('blue');
+        expectReplays(gate);
       }),
       { numRuns: 100, seed: 20261122 },
     );

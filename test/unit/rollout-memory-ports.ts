@@ -1,8 +1,10 @@
 import type { RolloutPlan } from '../../src/config/config.ts';
 import { TRUST_SYSTEM } from '../../src/platform/tls.ts';
 import { created, createRollout } from '../../src/rollout/create.ts';
+import { Journal } from '../../src/rollout/journal.ts';
 import type { RolloutPorts, RolloutUpdate, RoutingChange } from '../../src/rollout/ports.ts';
 import { type Baseline, type Counts, ENDED, type Rollout } from '../../src/rollout/rollout.ts';
+import type { JournalEntry } from '../../src/store/store.ts';
 
 /** What a store would hold for the one service of these tests. */
 export interface Stored {
@@ -38,6 +40,9 @@ export class MemoryPorts implements RolloutPorts {
   /** The next update fails there. */
   fault: 'before_commit' | 'after_commit' | null = null;
   commits = 0;
+  /** What a store would hold of the journal. */
+  readonly entries: JournalEntry[] = [];
+  #journal = new Journal();
 
   stored(): Stored {
     return JSON.parse(this.#json);
@@ -57,6 +62,7 @@ export class MemoryPorts implements RolloutPorts {
   /** The process starts again: it serves what was stored, and counts from zero. */
   restart(): void {
     this.fault = null;
+    this.#journal = new Journal();
     this.ledger.clear();
     this.#served = this.stored();
   }
@@ -131,12 +137,21 @@ export class MemoryPorts implements RolloutPorts {
     if (update === null) return before.rollouts[0] ?? null;
     this.#fail('before_commit');
     this.#json = JSON.stringify(applied(before, update));
+    this.#note(before.rollouts[0] ?? null, update);
     this.commits++;
     this.#fail('after_commit');
     // Publishing takes its time.
     await Promise.resolve();
     this.#served = this.stored();
     return this.rollout();
+  }
+
+  #note(before: Rollout | null, { rollout, input }: RolloutUpdate): void {
+    const written = this.#journal.entries([{ before, after: rollout, input: input ?? null }], 0);
+    this.#journal.written(written);
+    for (const entry of written) {
+      this.entries.push({ ...JSON.parse(JSON.stringify(entry)), id: this.entries.length + 1 });
+    }
   }
 
   #fail(where: 'before_commit' | 'after_commit'): void {
