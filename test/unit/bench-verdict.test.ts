@@ -75,6 +75,22 @@ describe('the results that are kept', () => {
     for (const { shares } of alarms) expect(shares.tealgate).toBeLessThan(0.014);
   });
 
+  it('are those that the documentation shows', () => {
+    const page = readFileSync(new URL('../../docs/verdicts.md', import.meta.url), 'utf8');
+    const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`;
+    const shown = kept.detections.filter(({ max, rate, wald, mean }) =>
+      page.includes(`| ${percent(max)} | ${percent(rate)} | ${wald.toFixed(1)} | ${mean.toFixed(1)} |`),
+    );
+    expect(shown).toHaveLength(5);
+    for (const { length, byRequest, byClient } of kept.bursts.filter((burst) => burst.length !== 5)) {
+      expect(page).toContain(`| ${length} | ${percent(byRequest)} | ${percent(byClient)} |`);
+    }
+    for (const { ever, shares } of kept.falseAlarms.filter(({ max, traffic }) => max === 0.01 && traffic === 40)) {
+      const others = ['tealgate', 'threshold', 'flagger', 'argo'].map((id) => percent(shares[id] ?? 0));
+      expect(page).toContain(`| ${[percent(ever), ...others].join(' | ')} |`);
+    }
+  });
+
   it('are what this program computes', () => {
     const [alarm] = falseAlarms({ rollouts: 1, seed: 1, confidence: kept.confidence });
     expect(alarm?.ever).toBe(kept.falseAlarms[0]?.ever);
