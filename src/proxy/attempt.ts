@@ -1,5 +1,6 @@
 import type { UpstreamLink } from '../http1/upstream-link.ts';
 import type { FuseState } from '../traffic/fuse-state.ts';
+import { NO_GRPC } from '../traffic/grpc.ts';
 import { TARGET, UPSTREAM } from '../traffic/ledger.ts';
 import { add } from './accounting.ts';
 import type { Dial } from './dial.ts';
@@ -25,6 +26,8 @@ export class Attempt {
 
   /** Of the final response head; 0 before it came. */
   status = 0;
+  /** Of its gRPC call, as far as it is known; NO_GRPC for what is none. */
+  grpcStatus = NO_GRPC;
   /** What the response reported of the business. */
   report = '';
 
@@ -45,6 +48,7 @@ export class Attempt {
     this.count = 0;
     this.forced = false;
     this.status = 0;
+    this.grpcStatus = NO_GRPC;
     this.report = '';
     this.#judged = false;
     this.#timed = false;
@@ -55,6 +59,7 @@ export class Attempt {
     this.upstream = upstream;
     this.onTrial = !this.forced && service.candidate?.route.id === upstream.route.id;
     this.status = 0;
+    this.grpcStatus = NO_GRPC;
     this.report = '';
     this.#judged = this.forced;
     this.#timed = false;

@@ -1,5 +1,6 @@
 import { reportsEvent } from '../traffic/business.ts';
 import { ClientWindow } from '../traffic/client-window.ts';
+import { NO_GRPC } from '../traffic/grpc.ts';
 import { latencyBucket } from '../traffic/latency.ts';
 import { METHODS, SLOT } from '../traffic/ledger.ts';
 import { hasPrefix } from '../traffic/service-matcher.ts';
@@ -11,6 +12,8 @@ import type { RequestFacts } from './request-policy.ts';
 export interface CountedAttempt {
   /** Of the response head; 0 when there was none. */
   readonly status: number;
+  /** Of a gRPC call; NO_GRPC for what is none. */
+  readonly grpcStatus: number;
   /** From the pick of a target to the response head, or to the failure. */
   readonly tookMs: number;
   /** What the response reported; empty for nothing. */
@@ -89,22 +92,29 @@ class Counter {
     slots: Float64Array,
     upstream: number,
     { client }: RequestFacts,
-    { status, tookMs, report }: CountedAttempt,
+    attempt: CountedAttempt,
     isFailure: boolean,
   ): void {
+    const { status, tookMs, report } = attempt;
     const meaning = this.#statuses[status] as number;
     if (meaning === IGNORED) return;
     if (this.#rule.client !== null && !this.#clientCounts(this.#rule.client, upstream, client)) return;
     const at = this.#at;
     // Trials first, and read last: what is counted meanwhile may add a trial, but nothing without its trial.
     add(slots, at + SLOT.trials, 1);
-    // A failure below 500 is one without an answer, or with one that broke off.
-    if (meaning === ERROR || (isFailure && status < 500)) add(slots, at + SLOT.errors, 1);
+    if (this.#isError(meaning, attempt, isFailure)) add(slots, at + SLOT.errors, 1);
     if (this.#rule.slowMs > 0 && tookMs > this.#rule.slowMs) add(slots, at + SLOT.slow, 1);
     if (report !== '' && this.#rule.event !== null && reportsEvent(report, this.#rule.event)) {
       add(slots, at + SLOT.events, 1);
     }
     if (this.#rule.timed) add(slots, at + SLOT.buckets + latencyBucket(tookMs * 1000), 1);
+  }
+
+  #isError(meaning: number, { status, grpcStatus }: CountedAttempt, isFailure: boolean): boolean {
+    if (meaning === ERROR) return true;
+    if (grpcStatus !== NO_GRPC && this.#rule.grpc !== null) return this.#rule.grpc.includes(grpcStatus);
+    // A failure below 500 is one without an answer, with one that broke off, or of gRPC.
+    return isFailure && status < 500;
   }
 
   #clientCounts({ most, perMs }: NonNullable<CountingRule['client']>, upstream: number, client: string): boolean {

@@ -324,7 +324,8 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     this.#attempt.headCame(head.status);
     const { reportField } = this.#service as Service; // a response comes from a matched service's target
     if (reportField !== null) this.#attempt.report = takeReport(head, reportField);
-    const isFailure = head.status >= 500 || isGrpcFault(this.#attempt.connection?.grpcStatus ?? NO_GRPC);
+    this.#attempt.grpcStatus = this.#attempt.connection?.grpcStatus ?? NO_GRPC;
+    const isFailure = head.status >= 500 || isGrpcFault(this.#attempt.grpcStatus);
     if (isFailure && this.#shieldFromAnswer()) return;
     if (!isFailure) this.#attempt.answered();
     const request = this.#request as RequestFacts; // set by start()
@@ -391,7 +392,8 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
 
   #finish(): void {
     const { connection } = this.#attempt;
-    const outcome = outcomeOf(this.#status, connection?.grpcStatus ?? NO_GRPC);
+    this.#attempt.grpcStatus = connection?.grpcStatus ?? NO_GRPC;
+    const outcome = outcomeOf(this.#status, this.#attempt.grpcStatus);
     const nowMs = readClockMs();
     this.#attempt.connection = null;
     this.#judge(outcome === 'server_error');

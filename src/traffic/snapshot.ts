@@ -122,6 +122,8 @@ export interface CountingRule {
   readonly errors: readonly StatusRange[];
   /** Answers that do not count at all. */
   readonly ignored: readonly StatusRange[];
+  /** Statuses of gRPC calls that are errors; null: the usual ones (see grpc.ts). */
+  readonly grpc: readonly number[] | null;
   /** At most so many outcomes of a client in so much time, on each upstream and in each worker; null: all. */
   readonly client: { readonly most: number; readonly perMs: number } | null;
   /** An attempt whose response head, or failure, comes later than this is slow; 0: none is. */

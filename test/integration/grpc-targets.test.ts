@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
+import { slotCounts } from '../../src/app/views/counts.ts';
 import { readCell, TARGET } from '../../src/traffic/ledger.ts';
 import { useBench } from '../support/bench.ts';
 import { openGate, type TestGate, until } from '../support/gate.ts';
@@ -143,6 +144,35 @@ describe('a gRPC target', () => {
     expect(statusOf(idempotent)).not.toBe('14');
     expect(statusOf(await ask('One', 'hello'))).toBe('14');
     expect(bench.trials('green')).toMatchObject({ trials: 2, errors: 2, shielded: 1 });
+  });
+});
+
+describe('a counting rule', () => {
+  it('has its own opinion of which gRPC statuses are errors', async () => {
+    const target = await grpcTarget('blue');
+    const rule = {
+      paths: [],
+      methods: [],
+      errors: [],
+      ignored: [],
+      client: null,
+      slowMs: 0,
+      timed: false,
+      event: null,
+    };
+    const counting = [
+      { ...rule, grpc: null },
+      { ...rule, grpc: [status.NOT_FOUND] },
+    ];
+    await bench.serve({ upstreams: { blue: { targets: [target.port], http2: true } }, counting });
+    for (const code of [status.NOT_FOUND, status.INTERNAL, status.UNAVAILABLE]) await ask('One', `fail ${code}`);
+    await ask('One', 'hello');
+    await bench.account();
+    const { slots } = bench.gate.upstream(bench.service, 'blue');
+    expect(slotCounts(slots ?? new SharedArrayBuffer(0)).slice(0, 2)).toMatchObject([
+      { trials: 4, errors: 2 },
+      { trials: 4, errors: 1 },
+    ]);
   });
 });
 

@@ -12,6 +12,7 @@ const RULE: CountingRule = {
   methods: [],
   errors: [[500, 599]],
   ignored: [],
+  grpc: null,
   client: null,
   slowMs: 0,
   timed: false,

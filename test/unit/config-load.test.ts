@@ -155,6 +155,46 @@ describe('what a configuration becomes', () => {
     ['{errorRate: {kind: errorRate, max: 2%}}', [{ ...ERROR_RATE, max: 0.02 }]],
     ['{checkout: {kind: errorRate, max: 2%}}', [ERROR_RATE, { ...ERROR_RATE, name: 'checkout', max: 0.02 }]],
     ['{errorRate: none, constructor: {kind: latency, max: 500ms}}', [{ ...LATENCY, name: 'constructor' }]],
+    [
+      '{errorRate: {versus: stable, ratio: 3, by: client}}',
+      [
+        {
+          name: 'errorRate',
+          kind: 'errorRate',
+          versus: 'stable',
+          ratio: 3,
+          margin: 0.001,
+          confidence: 0.99,
+          by: { client: 1, perMs: 60_000 },
+        },
+      ],
+    ],
+    [
+      '{errorRate: {match: {paths: [/pay/], methods: [POST], errors: [5xx, 429, 400-403], ignore: [404], grpc: [UNAVAILABLE, 8]}}}',
+      [
+        {
+          ...ERROR_RATE,
+          match: {
+            paths: ['/pay'],
+            methods: ['POST'],
+            errors: [
+              [500, 599],
+              [429, 429],
+              [400, 403],
+            ],
+            ignore: [[404, 404]],
+            grpc: [14, 8],
+          },
+        },
+      ],
+    ],
+    [
+      '{errorRate: none, collateral: {margin: 1%}, orders: {kind: business, event: order}}',
+      [
+        { name: 'collateral', kind: 'collateral', ratio: 2, margin: 0.01, confidence: 0.99 },
+        { name: 'orders', kind: 'business', event: 'order', minRatio: 0.9, confidence: 0.99 },
+      ],
+    ],
   ])('reads guards: %s', (text, guards) => {
     expect(accepted(service(`rollout: {guards: ${text}}`)).services.shop?.rollout.guards).toEqual(guards);
   });

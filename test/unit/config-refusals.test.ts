@@ -600,6 +600,42 @@ describe('what is refused, where and with what mend', () => {
       ],
     ],
     [
+      'a guard with two bounds, and keys that belong to another',
+      service(
+        'rollout: {guards: {errorRate: {max: 1%, versus: stable}, strict: {kind: errorRate, ratio: 2}, blue: {kind: errorRate, versus: blue}}}',
+      ),
+      [
+        '5:36 services.shop.rollout.guards.errorRate.max: stands beside `versus`, and a guard has one bound; make two guards of it',
+        '5:88 services.shop.rollout.guards.strict.ratio: needs `versus: stable`',
+        '5:131 services.shop.rollout.guards.blue.versus: "blue" is not one of stable',
+      ],
+    ],
+    [
+      'what a guard cannot match',
+      service(
+        'rollout: {guards: {errorRate: {match: {paths: [pay], methods: [get], errors: [600, 5x, 599-500], grpc: [OK]}, by: {client: 0}}, business: {minRatio: 0%}}}',
+      ),
+      [
+        '5:52 services.shop.rollout.guards.errorRate.match.paths[0]: "pay" is not a path prefix; it begins with /',
+        '5:68 services.shop.rollout.guards.errorRate.match.methods[0]: "get" is not a method; write one such as POST',
+        '5:83 services.shop.rollout.guards.errorRate.match.errors[0]: 600 is too large; at most 599',
+        '5:88 services.shop.rollout.guards.errorRate.match.errors[1]: "5x" is not a status; write 404, 5xx or 500-599',
+        '5:92 services.shop.rollout.guards.errorRate.match.errors[2]: "599-500" is not a status; write 404, 5xx or 500-599',
+        '5:109 services.shop.rollout.guards.errorRate.match.grpc[0]: give the name or number of a gRPC status other than OK, such as UNAVAILABLE',
+        '5:128 services.shop.rollout.guards.errorRate.by.client: 0 is too small; at least 1',
+        '5:154 services.shop.rollout.guards.business.minRatio: 0% is out of range; above 0% and up to 100%',
+      ],
+    ],
+    [
+      'more counters than there are',
+      service(
+        `rollout: {guards: {${Array.from({ length: 17 }, (_, n) => `g${n}: {kind: latency, max: ${n + 1}ms}`).join(', ')}}}`,
+      ),
+      [
+        '5:15 services.shop.rollout.guards: need 17 counters of their own, and there are 16; leave out some, or let them count alike',
+      ],
+    ],
+    [
       'guards off',
       service('rollout: {guards: off}'),
       ['5:23 services.shop.rollout.guards: give none, or a map of guards'],

@@ -46,6 +46,8 @@ export interface Match {
   readonly errors: readonly (readonly [number, number])[];
   /** Ranges of status codes that do not count at all. */
   readonly ignore: readonly (readonly [number, number])[];
+  /** gRPC statuses that are errors; absent: those that say that the server failed. */
+  readonly grpc?: readonly number[];
 }
 
 /** At most `client` outcomes of a client in `perMs`, on each side and in each worker. */

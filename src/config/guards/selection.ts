@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { mistake, quote, value } from '../parsed.ts';
 import type { Finding } from '../problem.ts';
 import { count, duration, object, pathPrefix, text } from '../values.ts';
-import { type Guard, isPolled, type NoGuard, type Selection } from './guard.ts';
+import { type Guard, isPolled, type Match, type NoGuard, type Selection } from './guard.ts';
 
 const METHOD = /^[A-Z-]{1,20}$/;
 
@@ -24,6 +24,39 @@ function parseStatuses(raw: string) {
   return value([Number(first), Number(last)] as const);
 }
 
+/** By number, 0 to 16. */
+const GRPC_STATUSES = [
+  'OK',
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
+] as const;
+const LAST_GRPC_STATUS = GRPC_STATUSES.length - 1;
+
+const grpcStatus = z.union(
+  [
+    count(1, LAST_GRPC_STATUS),
+    z
+      .enum(GRPC_STATUSES)
+      .exclude(['OK'])
+      .transform((name) => GRPC_STATUSES.indexOf(name)),
+  ],
+  { error: 'give the name or number of a gRPC status other than OK, such as UNAVAILABLE' },
+);
+
 /** Keys that say which attempts a guard counts. */
 export const selectionKeys = {
   match: object({
@@ -35,6 +68,13 @@ export const selectionKeys = {
       .prefault(['500-599'])
       .describe('Statuses that are errors, such as `[5xx, 429]`; failures without an answer always are.'),
     ignore: z.array(statuses).max(20).prefault([]).describe('Statuses that do not count at all.'),
+    grpc: z
+      .array(grpcStatus)
+      .max(LAST_GRPC_STATUS)
+      .optional()
+      .describe(
+        'gRPC statuses that are errors, such as `[UNAVAILABLE, 13]`; default those that are the server\u2019s fault.',
+      ),
   })
     .optional()
     .describe('Which attempts count, and as what; default all, with 5xx as errors.'),
@@ -57,18 +97,28 @@ const keys = object(selectionKeys);
 
 /** What the settings give replaces what is beneath, whole. */
 export function mergeSelection(settings: z.output<typeof keys>, base: Selection | undefined): Selection {
-  const { match = base?.match } = settings;
+  const match = settings.match === undefined ? base?.match : toMatch(settings.match);
   const by = settings.by === undefined ? base?.by : { client: settings.by.client, perMs: settings.by.per };
   return { ...(match === undefined ? {} : { match }), ...(by === undefined ? {} : { by }) };
+}
+
+function toMatch({ grpc, ...match }: NonNullable<z.output<typeof keys>['match']>): Match {
+  return grpc === undefined ? match : { ...match, grpc };
 }
 
 /** `, of POST /checkout, by client`; empty where all attempts count. */
 export function selectionText({ match, by }: Selection): string {
   const paths = match === undefined ? '' : [...match.methods, ...match.paths].join(' ');
   const statuses =
-    match === undefined ? '' : `${rangesText('errors', match.errors)}${rangesText('without', match.ignore)}`;
+    match === undefined
+      ? ''
+      : `${rangesText('errors', match.errors)}${grpcText(match.grpc)}${rangesText('without', match.ignore)}`;
   const of = paths === '' ? '' : ` of ${paths}`;
   return `${of}${statuses}${by === undefined ? '' : ` by client (${by.client} in ${by.perMs / 1000} s)`}`;
+}
+
+function grpcText(grpc: Match['grpc']): string {
+  return grpc === undefined ? '' : ` gRPC ${grpc.map((status) => GRPC_STATUSES[status]).join(', ')}`;
 }
 
 function rangesText(what: string, ranges: readonly (readonly [number, number])[]): string {
@@ -85,6 +135,7 @@ export const storedSelection = {
       methods: z.array(z.string()),
       errors: z.array(range),
       ignore: z.array(range),
+      grpc: z.array(z.int()).exactOptional(),
     })
     .exactOptional()
     .describe('Which attempts count, and as what.'),

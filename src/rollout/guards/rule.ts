@@ -11,6 +11,7 @@ export function countingRule(
     methods: match?.methods ?? [],
     errors: match?.errors ?? [[500, 599]],
     ignored: match?.ignore ?? [],
+    grpc: match?.grpc ?? null,
     client: by === undefined ? null : { most: by.client, perMs: by.perMs },
     slowMs: besides.slowMs ?? 0,
     timed: besides.timed ?? false,
