@@ -88,9 +88,9 @@ export class ByteWriter {
     this.#at += count;
   }
 
-  /** A copy at the start of `to`, which has room for it. */
-  copyTo(to: Buffer): void {
-    this.#scratch.copy(to, 0, 0, this.#at);
+  /** A copy in `to`, which has room for it, from `start` on. */
+  copyTo(to: Buffer, start = 0): void {
+    this.#scratch.copy(to, start, 0, this.#at);
   }
 
   /** What was written, in a buffer of its own. */

@@ -65,6 +65,7 @@ export class UpstreamConnection implements UpstreamLink, Timed {
   reused = false;
   /** Octets of the current response were received. */
   answered = false;
+  readonly mayRefuse = false;
   readonly grpcStatus = NO_GRPC;
   /** How long the target says it keeps an idle connection, less a margin; Infinity when it does not say. */
   keepAliveMs = Number.POSITIVE_INFINITY;

@@ -12,6 +12,8 @@ export interface UpstreamLink {
   readonly reused: boolean;
   /** Octets of the current response were received. */
   readonly answered: boolean;
+  /** May end a request as `unprocessed` after it was sent: a small body is kept, so that it can be sent again. */
+  readonly mayRefuse: boolean;
   /** Of a gRPC response, once it is known; NO_GRPC for any other. */
   readonly grpcStatus: number;
   /** Begins the request that `writer` holds. False when its octets are queued: wait for `onUpstreamDrain`. */

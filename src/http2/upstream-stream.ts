@@ -40,6 +40,7 @@ export class UpstreamStream implements UpstreamLink, Timed {
   deadlineIndex = -1;
   readonly reused: boolean;
   answered = false;
+  readonly mayRefuse = true;
   grpcStatus = NO_GRPC;
   /** Frames are made of what was written when there is room for them. */
   readonly isWriting = true;

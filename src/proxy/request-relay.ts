@@ -17,18 +17,21 @@ export interface BodyRefusal {
 const TOO_LARGE: BodyRefusal = { status: 413, detail: 'the request body is too large' };
 const BAD_TRAILERS: BodyRefusal = { status: 400, detail: 'malformed trailer section' };
 
+/** A request is kept for being sent again while it is not longer than this: it then fits memory that is used again. */
+const KEPT_BYTES = 32 * 1024;
+
 /** A request on its way from the client to a target. One object serves the requests of a connection in turn. */
 export class RequestRelay {
   /** All of the request has come from the client. */
   done = true;
-  /** Nothing but its first part has gone out: the request can be sent again. */
+  /** Nothing but what is kept of it has gone out: the request can be sent again. */
   replayable = true;
 
   readonly #writer: ByteWriter;
   readonly #reader: BodyReader;
   readonly #maxBodyBytes: number;
   #chunked = false;
-  /** The first part: the head and what came with it of the body. Null when there is none to send. */
+  /** What is kept: the head and what came with it of the body, at least. Null when there is none to send. */
   #slot: Buffer | null = null;
   #length = 0;
   /** When the writer held it. */
@@ -45,7 +48,7 @@ export class RequestRelay {
     this.replayable = true;
   }
 
-  /** Octets of the first part; 0 when there is none. */
+  /** Octets of what is kept; 0 when there is nothing. */
   get firstBytes(): number {
     return this.#slot === null ? 0 : this.#length;
   }
@@ -71,7 +74,7 @@ export class RequestRelay {
     return null;
   }
 
-  /** Sends the first part. False: the connection is full for now. */
+  /** Sends what is kept. False: the connection is full for now. */
   begin(connection: UpstreamLink, request: SentRequest): boolean {
     if (this.#slot === null) return true;
     if (this.#turn !== this.#writer.turn) {
@@ -81,26 +84,43 @@ export class RequestRelay {
     return connection.begin(this.#writer, request);
   }
 
-  /** The first part, in a buffer of its own. */
+  /** What is kept, in a buffer of its own. */
   copyFirst(): Buffer {
     return Buffer.from(this.#slot?.subarray(0, this.#length) ?? []);
   }
 
   /** Goes on with the body data in the runs of the reader. False: the connection is full for now. */
   forward(buf: Buffer, from: DownstreamConnection, connection: UpstreamLink): boolean | BodyRefusal {
+    const keeps = this.replayable && connection.mayRefuse;
     this.replayable = false;
     this.done = this.#reader.done;
     const trailers = this.#admit();
     if (isRefusal(trailers)) return trailers;
-    const run = from.sharesBuffer ? null : singleRun(buf, this.#reader, this.#chunked ? 'chunked' : 'raw');
+    const run = keeps || from.sharesBuffer ? null : singleRun(buf, this.#reader, this.#chunked ? 'chunked' : 'raw');
     if (run === null) {
       this.#writer.begin();
       this.#writeBody(buf, trailers);
+      if (keeps) this.replayable = this.#keep();
       return this.#writer.length === 0 || connection.send(this.#writer);
     }
     const flushed = connection.write(run);
     if (connection.isWriting) from.lend();
     return flushed;
+  }
+
+  /** What the writer holds is kept behind the rest, if all of it is short enough. */
+  #keep(): boolean {
+    const length = this.#length + this.#writer.length;
+    if (this.#slot === null || length > KEPT_BYTES) return false;
+    if (length > this.#slot.length) {
+      const larger = takeSlot(length);
+      this.#slot.copy(larger, 0, 0, this.#length);
+      giveSlot(this.#slot);
+      this.#slot = larger;
+    }
+    this.#writer.copyTo(this.#slot, this.#length);
+    this.#length = length;
+    return true;
   }
 
   /** Checks what has come of the body; its trailers, once it is done. */

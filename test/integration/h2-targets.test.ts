@@ -342,6 +342,30 @@ describe('an HTTP/2 target that fails', () => {
     expect(bench.trials()).toMatchObject({ errors: 0, retries: 1 });
   });
 
+  it('is asked again for a request whose body came later, as long as it is short', async () => {
+    for (const [size, expected] of [
+      [5, 201],
+      [30_000, 201],
+      [40_000, 502],
+    ] as const) {
+      const leaving = await frames({
+        takesBodies: true,
+        onRequest: (connection, stream, count) => {
+          if (count === 1) connection.send(headers(stream, OK, END_STREAM));
+          else if (count > 2) connection.send(headers(stream, [[':status', '201']], END_STREAM));
+        },
+        onFrame: ({ type, flags, stream }, connection) => {
+          if (type === FRAME.data && flags === END_STREAM && stream === 3) connection.send(goaway(1));
+        },
+      });
+      expect((await ask(GET)).status).toBe(200);
+      const client = await bench.send(head('POST /x HTTP/1.1', 'Host: gate.test', `Content-Length: ${size}`));
+      await leaving.seen(FRAME.headers, 2);
+      client.write(Buffer.alloc(size, 'x'));
+      expect((await client.readFinal()).status).toBe(expected);
+    }
+  });
+
   it('finishes what it had begun before its GOAWAY, and gets no more on that connection', async () => {
     const leaving = await frames({
       onRequest: (connection, stream, count) => {
