@@ -51,7 +51,7 @@ export function renderLinkProblem(message: string, nonce: string): string {
 function document(body: Html, nonce: string): string {
   return html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Tealgate</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex">
+<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex"><link rel="icon" href="data:,">
 <style nonce="${nonce}">${raw(STYLES)}</style></head><body>${body}</body></html>
 `.text;
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openAdmin, type TestAdmin, until } from '../support/admin.ts';
+import { FAKE_LINK } from '../support/fake-control-plane.ts';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--no-first-run'];
@@ -50,6 +51,21 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
     await page.getByText('green 100 %').waitFor();
     await page.getByText('Done.').waitFor();
     expect(admin.gate.events(0)).toMatchObject([{ type: 'traffic.switched', actor: 'loopback' }]);
+  });
+
+  it('does what a signed link is for when its button is pressed, and nothing before', async () => {
+    const page = await open();
+    await admin.gate.startRollout('shop', 'green', {}, { actor: 'ops' });
+    const before = admin.gate.events(0);
+    await page.goto(`http://127.0.0.1:${admin.port}/v1/links/promote?signature=${FAKE_LINK}`);
+    await page.getByRole('heading', { name: 'Promote green of shop?' }).waitFor();
+    expect(admin.gate.events(0)).toEqual(before);
+    await page.getByRole('button', { name: 'Promote' }).click();
+    await page.getByText('Done: the rollout is').waitFor();
+    expect(admin.gate.events(0).at(-1)).toMatchObject({ type: 'rollout.promote', actor: 'link:chat' });
+    await page.goto(`http://127.0.0.1:${admin.port}/v1/links/promote?signature=another`);
+    await page.getByRole('heading', { name: 'Nothing was done' }).waitFor();
+    expect(complaints.splice(0)).toEqual([expect.stringContaining('403')]);
   });
 
   it('shows why a command was refused', async () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Rollout } from '../../src/rollout/rollout.ts';
+import { cli } from '../support/cli.ts';
 import {
   type GateFile,
   openGate,
@@ -111,6 +112,28 @@ describe('a gate that asks a webhook', () => {
     }, 'the stage');
     expect(bot.received.map(({ headers }) => headers['webhook-id'])).toEqual([`${id}.gate.1.1`, `${id}.gate.1.1`]);
     await second.kill('SIGKILL');
+    await rm(directory, { recursive: true, force: true });
+  });
+});
+
+describe('the journal', () => {
+  it('has what gates and guards were answered, so that every verdict comes out again offline', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'tealgate-'));
+    const answers = ['inconclusive', 'pass', 'pass', 'inconclusive', 'pass', 'fail'];
+    await using bot = await openReceiver((_, count) => verdict(answers[count - 1] ?? 'fail'));
+    const configPath = await writeGateFile(directory, file(bot.url));
+    await using gate = await spawnGate(configPath);
+    const guards = { errorRate: 'none', webhook: { webhook: 'bot', interval: '100ms', failures: 2 } };
+    await gate.command('POST', '/v1/services/shop/rollouts', { to: 'green', ...plan(), guards });
+    await until(async () => {
+      const current = (await gate.ask('/v1/services/shop/rollouts/current')) as Rollout;
+      return current.position.phase === 'rolled_back';
+    }, 'the rollback');
+    await gate.kill('SIGKILL');
+    const { code, stdout } = await cli(['replay', '--store', join(directory, 'state.db'), '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ replays: [{ result: 'same', whole: true, difference: null }] });
+    expect(JSON.parse(stdout).replays[0].verdicts).toBeGreaterThan(4);
     await rm(directory, { recursive: true, force: true });
   });
 });

@@ -15,7 +15,13 @@ const env = { ADMIN_TOKEN: 'a-token-of-the-examples' };
 
 describe('the example configurations', () => {
   it('are there', () => {
-    expect(examples.toSorted()).toEqual(['blue-green.yaml', 'canary.yaml', 'full.yaml', 'tealgate.yaml']);
+    expect(examples.toSorted()).toEqual([
+      'blue-green.yaml',
+      'canary.yaml',
+      'full.yaml',
+      'guarded.yaml',
+      'tealgate.yaml',
+    ]);
   });
 
   it.each(examples)('%s is accepted without a warning', (name) => {

@@ -5,6 +5,7 @@ import { createRollout } from '../../src/rollout/create.ts';
 import { pollsOf, waitOf } from '../../src/rollout/polls.ts';
 import { type RolloutEvent, transition } from '../../src/rollout/reducer.ts';
 import type { Rollout } from '../../src/rollout/rollout.ts';
+import { transitionTogether } from '../../src/rollout/together.ts';
 
 /** Wednesday, 25 November 2026, 08:59:59 in Berlin. */
 const EARLY = Date.parse('2026-11-25T07:59:59Z');
@@ -130,5 +131,54 @@ describe('a gate that asks', () => {
     const stayed = run(waiting, [{ ...(tick(said('pass')) as RolloutEvent & { type: 'tick' }), stay: true }]);
     expect(stayed.position).toMatchObject({ phase: 'paused', gate: { last: { verdict: 'pass' } } });
     expect(run(stayed, [tick()]).position).toMatchObject({ phase: 'progressing', stage: 1 });
+  });
+});
+
+describe('a gate of one service in a group', () => {
+  const group = { name: 'release', id: 'g1', services: ['shop', 'cart'] };
+
+  function pair(gate: Gate): readonly Rollout[] {
+    const plans = [{ gate }, {}].map((own): RolloutPlan => {
+      const stages = [
+        { weight: 20, holdMs: 10 },
+        { weight: 50, holdMs: 1000, ...own },
+      ];
+      return { strategy: 'canary', smoke: [], stages, guards: [] };
+    });
+    const begin = { from: 'blue', to: 'green', actor: 'ci', at: EARLY, taken: [], group };
+    const rollouts = group.services.map((service, i) =>
+      createRollout({ ...begin, service, plan: plans[i] ?? { strategy: 'canary', smoke: [], stages: [], guards: [] } }),
+    );
+    const passed: RolloutEvent = { type: 'smoke_passed', results: [] };
+    return together(together(together(rollouts, { type: 'start' }), passed), tick(), tick());
+  }
+
+  function together(rollouts: readonly Rollout[], ...events: readonly RolloutEvent[]): readonly Rollout[] {
+    const members = rollouts.map((rollout, i) => ({ rollout, event: events[i] ?? events[0] ?? null }));
+    return transitionTogether(members, EARLY).map(({ rollout }) => rollout);
+  }
+  const places = (rollouts: readonly Rollout[]) =>
+    rollouts.map(({ position }) => [position.phase, 'stage' in position ? position.stage : null]);
+
+  it('holds up the others, and lets all of them go on when it opens', () => {
+    const waiting = pair(HTTP);
+    expect(places(waiting)).toEqual([
+      ['paused', 0],
+      ['paused', 0],
+    ]);
+    const still = together(waiting, tick(said('inconclusive')), tick());
+    expect(places(still)).toEqual(places(waiting));
+    expect(still.map(({ transitions }) => transitions.length)).toEqual(
+      waiting.map(({ transitions }) => transitions.length),
+    );
+    expect(places(together(still, tick(said('pass')), tick()))).toEqual([
+      ['progressing', 1],
+      ['progressing', 1],
+    ]);
+  });
+
+  it('takes all of them back on a no that takes back', () => {
+    const refused = together(pair({ ...HTTP, onNo: 'rollback' }), tick(said('fail')), tick());
+    expect(places(refused).map(([phase]) => phase)).toEqual(['rolled_back', 'rolled_back']);
   });
 });

@@ -12,6 +12,9 @@ export interface RolloutFacts {
   /** From 1. */
   readonly stage: number | null;
   readonly stages: number | null;
+  /** The guard that an event is about, and its verdict. */
+  readonly guard: string | null;
+  readonly verdict: string | null;
   /** What a gate said. */
   readonly said: string | null;
   readonly weight: number | null;
@@ -33,6 +36,8 @@ export function factsOf({ service, data }: StoredEvent): RolloutFacts {
     reason: textOf(data.reason),
     stage: stage === null ? null : stage + 1,
     stages: numberOf(data.stages),
+    guard: isObject(data.evidence) ? textOf(data.evidence.guard) : null,
+    verdict: isObject(data.evidence) ? textOf(data.evidence.verdict) : null,
     said: textOf(data.said),
     weight: numberOf(data.weight),
     transition: numberOf(data.transition),
