@@ -1,5 +1,5 @@
 import type { RolloutPlan } from '../config/config.ts';
-import { guardsOf } from '../config/guards/guard.ts';
+import { type ErrorRateGuard, type Guard, guardsOf, type LatencyGuard } from '../config/guards/guard.ts';
 import { trialsToDetect } from './statistics/detection.ts';
 import { logThreshold } from './statistics/one-rate.ts';
 import { duration, figure, percent } from './words.ts';
@@ -85,17 +85,8 @@ function stagePower(plan: RolloutPlan, stage: number, input: PowerInput): StageP
   return { stage, weight, holdMs, requests, guards, summary };
 }
 
-/** What guards may have that test a rate; others have none of it. */
-interface RateGuard {
-  readonly name: string;
-  readonly confidence?: number;
-  readonly max?: number;
-  readonly quantile?: number;
-  readonly maxMs?: number;
-  readonly versus?: string;
-  readonly ratio?: number;
-  readonly margin?: number;
-}
+/** Guards whose outcome can be reckoned beforehand: the others ask elsewhere, or watch what nobody can know yet. */
+type RateGuard = ErrorRateGuard | LatencyGuard;
 
 interface Circumstances {
   readonly weight: number;
@@ -105,18 +96,14 @@ interface Circumstances {
   readonly input: PowerInput;
 }
 
-function guardPower(guard: RateGuard, at: Circumstances): GuardPower {
-  const allowed = allowedRate(guard, at.input);
-  const { confidence } = guard;
-  if (allowed === null || confidence === undefined) {
-    return {
-      guard: guard.name,
-      allowed: null,
-      sees: null,
-      outright: null,
-      summary: `${guard.name} sees what it asks for`,
-    };
+function guardPower(guard: Guard, at: Circumstances): GuardPower {
+  const isRate = guard.kind === 'errorRate' || guard.kind === 'latency';
+  const allowed = isRate ? allowedRate(guard, at.input) : null;
+  if (!isRate || allowed === null) {
+    const summary = `what ${guard.name} sees cannot be reckoned beforehand`;
+    return { guard: guard.name, allowed: null, sees: null, outright: null, summary };
   }
+  const { confidence } = guard;
   const needed = (rate: number): number | null => requestsNeeded(guard, { allowed, confidence, rate }, at);
   const sight = (rate: number): Sight | null => {
     const requests = needed(rate);
@@ -129,16 +116,12 @@ function guardPower(guard: RateGuard, at: Circumstances): GuardPower {
   return { guard: guard.name, allowed, sees, outright, summary: sentence(guard.name, allowed, { sees, outright, at }) };
 }
 
-function allowedRate(
-  { max, quantile, maxMs, ratio, margin = 0 }: RateGuard,
-  { stableErrorRate }: PowerInput,
-): number | null {
-  if (ratio !== undefined) {
-    const stable = quantile === undefined ? stableErrorRate : 1 - quantile;
-    return stable === null ? null : positive(ratio * stable + margin);
-  }
-  if (max !== undefined) return positive(max);
-  return quantile !== undefined && maxMs !== undefined ? Number((1 - quantile).toPrecision(12)) : null;
+function allowedRate(guard: RateGuard, { stableErrorRate }: PowerInput): number | null {
+  // Not 0.010000000000000009 for a quantile of 99 %.
+  const slow = guard.kind === 'latency' ? Number((1 - guard.quantile).toPrecision(12)) : null;
+  if (guard.versus === undefined) return positive(slow ?? (guard.kind === 'errorRate' ? guard.max : 0));
+  const stable = slow ?? stableErrorRate;
+  return stable === null ? null : positive(guard.ratio * stable + guard.margin);
 }
 
 function positive(rate: number): number | null {
@@ -152,13 +135,10 @@ interface Question {
 }
 
 /** Of the candidate; null when the stage has fewer. */
-function requestsNeeded(
-  { ratio, margin = 0 }: RateGuard,
-  { allowed, confidence, rate }: Question,
-  at: Circumstances,
-): number | null {
+function requestsNeeded(guard: RateGuard, { allowed, confidence, rate }: Question, at: Circumstances): number | null {
   const most = at.requests ?? 0;
-  if (ratio === undefined) return trialsToDetect({ max: allowed, confidence }, rate, POWER, most);
+  if (guard.versus === undefined) return trialsToDetect({ max: allowed, confidence }, rate, POWER, most);
+  const { ratio, margin } = guard;
   const stableRate = Math.max(1e-6, ratio === 0 ? 0 : (allowed - margin) / ratio);
   const entropy = entropyPerRequest({ stableRate, rate, ratio, margin }, (100 - at.weight) / Math.max(1, at.weight));
   const requests = Math.ceil((COMPARISON_OVERHEAD * logThreshold(confidence)) / entropy) + 2;
@@ -219,8 +199,8 @@ function times(multiple: number): string {
 
 function warningsOf(plan: RolloutPlan, { stableErrorRate }: PowerInput): string[] {
   if (stableErrorRate === null) return [];
-  return plan.guards.flatMap((guard: RateGuard & { readonly kind: string }) => {
-    if (guard.kind !== 'errorRate' || guard.max === undefined || guard.max >= stableErrorRate) return [];
+  return plan.guards.flatMap((guard) => {
+    if (guard.kind !== 'errorRate' || guard.versus !== undefined || guard.max >= stableErrorRate) return [];
     return [
       `${guard.name} allows ${percent(guard.max)}, and stable itself fails ${percent(stableErrorRate)}: a candidate as good as stable would be rolled back`,
     ];

@@ -98,6 +98,42 @@ describe('a replay', () => {
     expect(shown.stderr).toMatch(/entry \d+ of \S+: tick leads to another state than was recorded/);
   });
 
+  it('of a rollout with guards that compare, count by themselves and look back comes out the same', async () => {
+    const guards = {
+      errorRate: { versus: 'stable', ratio: 1.5, by: { client: 50, per: '1s' } },
+      latency: { versus: 'stable', quantile: '90%', ratio: 2 },
+      collateral: {},
+      business: { event: 'order' },
+      paths: { kind: 'errorRate', max: '5%', match: { paths: ['/'], errors: [404] } },
+    };
+    await using blue = await openTarget('blue');
+    let isGood = true;
+    await using green = await openTarget((_request, response) => response.writeHead(isGood ? 200 : 500).end('green'));
+    const { services } = file(blue, green);
+    const shop = { ...services.shop, business: {} };
+    const configPath = await writeGateFile(directory, { services: { shop } });
+    {
+      await using first = await spawnGate(configPath);
+      const stages = [{ weight: 50, hold: '1h' }];
+      await first.command('POST', '/v1/services/shop/rollouts', { to: 'green', stages, guards });
+      const load = startLoad(first.url, 2);
+      await untilShop(first, ({ rollout }) => (rollout?.counts.candidate.trials ?? 0) > 50, 'requests to be counted');
+      await load.stop();
+      await first.kill('SIGKILL');
+    }
+    await using second = await spawnGate(configPath);
+    isGood = false;
+    const load = startLoad(second.url, 2);
+    await untilShop(second, ({ rollout }) => rollout?.position.phase === 'rolled_back', 'the rollback');
+    await load.stop();
+    await second.kill('SIGKILL');
+    const { code, replays } = await replayed(store);
+    expect(replays).toMatchObject([{ result: 'same', whole: true, passedOver: 0, difference: null }]);
+    expect(code).toBe(0);
+    const { stdout } = await cli(['explain', '--store', store]);
+    expect(stdout).toMatch(/the guard (errorRate|collateral|business|latency) failed: /);
+  });
+
   it('of a store that a gate has open is refused, and says what to do', async () => {
     await using blue = await openTarget('blue');
     await using green = await openTarget('green');

@@ -97,6 +97,32 @@ describe('a power plan', () => {
     expect(stages[0]?.guards[0]).toMatchObject({ guard: 'slow', allowed: 0.05, sees: { rate: 0.075 } });
   });
 
+  it('reckons with what stable fails now where the guard compares with it, and not without knowing that', () => {
+    const versus = {
+      name: 'worse',
+      kind: 'errorRate',
+      versus: 'stable',
+      ratio: 2,
+      margin: 0.001,
+      confidence: 0.99,
+    } as const;
+    const [known] = powerPlan(guarded([versus]), { requestsPerSecond: 400, stableErrorRate: 0.01 }).stages;
+    expect(known?.guards[0]).toMatchObject({ allowed: 0.021, sees: { rate: 0.0315 } });
+    expect(known?.guards[0]?.outright?.requests).toBeLessThan(10);
+    const [unknown] = powerPlan(guarded([versus]), { requestsPerSecond: 400, stableErrorRate: null }).stages;
+    expect(unknown?.guards[0]).toMatchObject({
+      allowed: null,
+      summary: 'what worse sees cannot be reckoned beforehand',
+    });
+    expect(powerPlan(guarded([versus]), { requestsPerSecond: 400, stableErrorRate: 0.1 }).warnings).toEqual([]);
+  });
+
+  it('does not reckon with guards that ask elsewhere', () => {
+    const metric = { name: 'errors', kind: 'webhook', webhook: 'qa', intervalMs: 1000, failures: 1 } as const;
+    const [stage] = powerPlan(guarded([metric]), { requestsPerSecond: 40, stableErrorRate: 0.01 }).stages;
+    expect(stage?.guards).toMatchObject([{ guard: 'errors', allowed: null, sees: null, outright: null }]);
+  });
+
   it('goes by the guards that are in force in the stage', () => {
     const stages = [{ weight: 50, holdMs: 600_000, guards: [{ name: 'errorRate', kind: 'none' as const }] }];
     const { stages: power } = powerPlan(guarded(DEFAULT_PLAN.guards, { stages }), {
