@@ -17,6 +17,11 @@ import type { SwitchOptions } from './verbs/switch.ts';
 import type { UpstreamAction } from './verbs/upstream.ts';
 import type { WaitOptions } from './verbs/wait.ts';
 import type { WeightsOptions } from './verbs/weights.ts';
+import { whose } from './whose.ts';
+
+interface InGroup {
+  readonly group?: string;
+}
 
 type Verb = (ctx: Context) => Promise<ExitCode>;
 
@@ -78,21 +83,26 @@ function readingCommands(program: Command, session: Session): void {
       ),
     );
   program
-    .command('wait <service>')
+    .command('wait [service]')
     .description('block until a rollout is where it should be')
     .addOption(goalOption())
+    .option('--group <name>', 'several services that are released as one, in place of a service')
     .option('--upstream <name>', 'with --for healthy: only the targets of this upstream')
     .option('--timeout <duration>', 'give up with exit code 3, e.g. 10m (default: wait for ever)')
     .addHelpText(
       'before',
       examples(
         'wait shop --for promoted --timeout 1h',
-        'wait shop --for paused',
+        'wait --group release --for paused',
         'wait shop --for healthy --upstream green --timeout 2m',
       ),
     )
-    .action((service: string, options: WaitOptions, command: Command) =>
-      start(session, command, service, async (ctx) => (await import('./verbs/wait.ts')).wait(ctx, service, options)),
+    .action((service: string | undefined, options: WaitOptions & InGroup, command: Command) =>
+      start(session, command, service, async (ctx) => {
+        const { kind, name } = whose(service, options);
+        if (kind === 'group') return (await import('./verbs/group.ts')).groupWait(ctx, name, options);
+        return (await import('./verbs/wait.ts')).wait(ctx, name, options);
+      }),
     );
   program
     .command('events')
@@ -203,9 +213,10 @@ function rolloutCommands(program: Command, session: Session): void {
       examples('rollout start shop --to green --wait', 'rollout status shop', 'rollout abort shop'),
     );
   rollout
-    .command('start <service>')
+    .command('start [service]')
     .description("start a rollout by the service's plan; options replace parts of it")
-    .requiredOption('--to <upstream>', 'the candidate')
+    .requiredOption('--to <upstream>', 'the candidate; with --group also shop=green,cart=v2')
+    .option('--group <name>', 'several services that are released as one, in place of a service')
     .option('--stage <weight:hold>', 'a stage, such as 5:30m; may be repeated', collect)
     .addOption(new Option('--strategy <name>').choices(['canary', 'blue-green', 'shadow']))
     .option('--plan <file>', 'YAML or JSON with keys of "rollout" in the configuration')
@@ -217,13 +228,15 @@ function rolloutCommands(program: Command, session: Session): void {
       examples(
         'rollout start shop --to green',
         'rollout start shop --to green --stage 5:30m --stage 50:10m --stage 100',
-        'rollout start shop --to green --strategy blue-green --wait --timeout 1h',
+        'rollout start --group release --to green --strategy blue-green --wait --timeout 1h',
       ),
     )
-    .action((service: string, options: RolloutStartOptions, command: Command) =>
-      start(session, command, service, async (ctx) =>
-        (await import('./verbs/rollout-start.ts')).rolloutStart(ctx, service, options),
-      ),
+    .action((service: string | undefined, options: RolloutStartOptions & InGroup, command: Command) =>
+      start(session, command, service, async (ctx) => {
+        const { kind, name } = whose(service, options);
+        if (kind === 'group') return (await import('./verbs/group.ts')).groupStart(ctx, name, options);
+        return (await import('./verbs/rollout-start.ts')).rolloutStart(ctx, name, options);
+      }),
     );
   rollout
     .command('plan <service>')
@@ -247,13 +260,16 @@ function rolloutCommands(program: Command, session: Session): void {
       ),
     );
   rollout
-    .command('status <service>')
+    .command('status [service]')
     .description('stages, verdicts, evidence and what happened so far')
-    .addHelpText('before', examples('rollout status shop', 'rollout status shop --json', 'status shop --watch'))
-    .action((service: string, _options: unknown, command: Command) =>
-      start(session, command, service, async (ctx) =>
-        (await import('./verbs/rollout-status.ts')).rolloutStatus(ctx, service),
-      ),
+    .option('--group <name>', 'several services that are released as one, in place of a service')
+    .addHelpText('before', examples('rollout status shop', 'rollout status --group release', 'status shop --watch'))
+    .action((service: string | undefined, options: InGroup, command: Command) =>
+      start(session, command, service, async (ctx) => {
+        const { kind, name } = whose(service, options);
+        if (kind === 'group') return (await import('./verbs/group.ts')).groupStatus(ctx, name);
+        return (await import('./verbs/rollout-status.ts')).rolloutStatus(ctx, name);
+      }),
     );
   explainCommand(program, session);
   replayCommand(program, session);
@@ -291,24 +307,34 @@ function replayCommand(program: Command, session: Session): void {
 }
 
 function rolloutAction(rollout: Command, session: Session, action: RolloutAction): void {
-  rollout
-    .command(`${action} <service>`)
-    .description(ROLLOUT_ACTIONS[action])
-    .addHelpText('before', examples(`rollout ${action} shop`, `rollout ${action} shop --json`, 'rollout status shop'))
-    .action((service: string, _options: unknown, command: Command) =>
-      start(session, command, service, async (ctx) =>
-        (await import('./verbs/rollout-operate.ts')).rolloutOperate(ctx, action, service),
-      ),
+  const command = rollout.command(`${action} [service]`).description(ROLLOUT_ACTIONS[action]);
+  if (action !== 'retry') command.option('--group <name>', 'several services that are released as one');
+  const more = action === 'retry' ? `rollout ${action} shop --quiet` : `rollout ${action} --group release`;
+  command
+    .addHelpText('before', examples(`rollout ${action} shop`, more, `rollout ${action} shop --json`))
+    .action((service: string | undefined, options: InGroup, self: Command) =>
+      start(session, self, service, async (ctx) => {
+        const { kind, name } = whose(service, options);
+        if (kind === 'group' && action !== 'retry') {
+          return (await import('./verbs/group.ts')).groupOperate(ctx, action, name);
+        }
+        return (await import('./verbs/rollout-operate.ts')).rolloutOperate(ctx, action, name);
+      }),
     );
 }
 
 function undoCommand(parent: Command, session: Session): void {
   parent
-    .command('undo <service>')
+    .command('undo [service]')
     .description('go back to the upstream that was stable before the last promoted rollout')
-    .addHelpText('before', examples('undo shop', 'undo shop --json', 'undo shop && tealgate status shop'))
-    .action((service: string, _options: unknown, command: Command) =>
-      start(session, command, service, async (ctx) => (await import('./verbs/undo.ts')).undo(ctx, service)),
+    .option('--group <name>', 'all services of a group, in one step')
+    .addHelpText('before', examples('undo shop', 'undo --group release', 'undo shop && tealgate status shop'))
+    .action((service: string | undefined, options: InGroup, command: Command) =>
+      start(session, command, service, async (ctx) => {
+        const { kind, name } = whose(service, options);
+        if (kind === 'group') return (await import('./verbs/group.ts')).groupUndo(ctx, name);
+        return (await import('./verbs/undo.ts')).undo(ctx, name);
+      }),
     );
 }
 

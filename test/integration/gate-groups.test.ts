@@ -43,6 +43,8 @@ describe('a group', () => {
     await test.control.startGroupRollout('release', 'green', { stages, guards: 'none' }, BY);
     await until(() => all(test, 'promoted'), 'the promotion');
     expect(weights(test)).toEqual([100, 100]);
+    const ids = test.control.group('release').rollouts.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(2);
     const undone = await test.control.undoGroup('release', BY);
     expect(undone.rollouts).toHaveLength(2);
     expect(weights(test)).toEqual([0, 0]);

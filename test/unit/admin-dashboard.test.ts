@@ -72,6 +72,59 @@ describe('the dashboard', () => {
     expect(text).toMatch(/pending → progressing \(stage 1\) started ci/);
   });
 
+  it('says what a rollout waits for and how long, and operates those that go together as one', async () => {
+    const gate = new FakeControlPlane();
+    const { plan } = await gate.startRollout('shop', 'green', {}, { actor: 'ci' });
+    const paused = {
+      phase: 'paused',
+      stage: 1,
+      heldMs: 600_000,
+      reason: 'inconclusive',
+      sinceAt: 1,
+      waitedMs: 60_000,
+    } as const;
+    gate.moveRollout('shop', paused, 'inconclusive', {
+      plan: { ...plan, deadlineMs: 120_000, onDeadline: 'rollback' },
+      group: { name: 'release', id: 'g1', services: ['shop', 'cart'] },
+    });
+    const page = render(gate);
+    const text = visible(page);
+    expect(text).toContain('A guard has no verdict.');
+    expect(text).toContain('1 min to the deadline, then rollback');
+    expect(text).toContain('group release: shop, cart');
+    const calls = [...page.matchAll(/data-call="([^"]*rollouts[^"]*)"/g)].map(([, path]) => path);
+    expect(calls).toEqual(
+      ['promote', 'resume', 'abort'].map((action) => `/v1/groups/release/rollouts/current/${action}`),
+    );
+  });
+
+  it('shows a first stage behind a gate as one that has not begun', async () => {
+    const gate = new FakeControlPlane();
+    await gate.startRollout('shop', 'green', {}, { actor: 'ci' });
+    const waiting = { phase: 'paused', stage: 0, heldMs: 0, reason: 'gate', sinceAt: 1, unbegun: true } as const;
+    gate.moveRollout('shop', waiting, 'gate');
+    const page = render(gate);
+    expect(page).toMatch(/<li class="ahead" aria-current="step"><b>5 %/);
+    expect(visible(page)).toMatch(/5 % 30 min 25 %/);
+  });
+
+  it('offers nothing while traffic returns to stable, and says how much is left', async () => {
+    const gate = new FakeControlPlane();
+    await gate.startRollout('shop', 'green', {}, { actor: 'ci' });
+    const back = {
+      weight: 20,
+      fromWeight: 50,
+      returnedMs: 10,
+      end: 'aborted',
+      reason: 'operator',
+      actor: 'ci',
+    } as const;
+    gate.moveRollout('shop', { phase: 'returning', stage: 2, sinceAt: 1, ...back }, 'operator');
+    const page = render(gate);
+    expect(visible(page)).toContain('20 % of the traffic is still to return');
+    expect(page).not.toContain('/rollouts/current/');
+  });
+
   it('offers what can be done now, to operators only', async () => {
     const gate = new FakeControlPlane();
     const labels = (page: string) =>

@@ -8,9 +8,11 @@ describe('completion', () => {
   });
 
   async function complete(...words: readonly string[]): Promise<string[]> {
-    const server = await adminServer((call, response) =>
-      json(response, call.path === '/v1/services' ? overviewOf(serviceOf()) : serviceOf()),
-    );
+    const answers: Record<string, unknown> = {
+      '/v1/services': overviewOf(serviceOf()),
+      '/v1/groups': { groups: [{ name: 'release', services: ['shop'], rollout: null }] },
+    };
+    const server = await adminServer((call, response) => json(response, answers[call.path] ?? serviceOf()));
     open.push(server);
     const { stdout } = await cli(['__complete', ...words], { env: { TEALGATE_ADMIN: server.url } });
     return stdout.split('\n').filter((line) => line !== '');
@@ -35,9 +37,11 @@ describe('completion', () => {
     [['rollout', 'start', 'shop', '--strategy', 'b'], ['blue-green']],
     [
       ['wait', 'shop', '--for', 'p'],
-      ['paused', 'promoted'],
+      ['paused', 'progressing', 'promoted', 'promoting'],
     ],
     [['wait', '--timeout', '5m', ''], ['shop']],
+    [['rollout', 'promote', '--group', ''], ['release']],
+    [['undo', '--g'], ['--group']],
     [['switch', 'shop', '--f'], ['--force']],
     [['--json', 'drain', 'shop', 'b'], ['blue']],
     [

@@ -155,6 +155,24 @@ describe('status', () => {
     ]);
   });
 
+  test('shows what is left of a stage, evidence against its bound, the deadline and what is kept warm', async () => {
+    const judged = { trials: 12, errors: 1, max: 0.01, confidence: 0.99, logE: 2.3, logThreshold: 4.6 };
+    const verdict = { guard: 'errorRate', kind: 'errorRate', verdict: 'inconclusive', summary: 'too few' } as const;
+    const rollout = rolloutOf(
+      { phase: 'paused', stage: 0, heldMs: 450_000, reason: 'gate', sinceAt: 1, waitedMs: 60_000 },
+      { guards: [{ ...verdict, ...judged }], group: { name: 'release', id: 'g1', services: ['shop', 'cart'] } },
+    );
+    const plan = { ...rollout.plan, deadlineMs: 180_000 };
+    const blue = upstreamOf({ name: 'blue', warm: { sinceAt: 1, leftMs: 90_000 } });
+    const { url } = await gate(serviceOf({ upstreams: { blue }, rollout: { ...rollout, plan } }));
+    const { stdout } = await cli(['status', 'shop', '--admin', url], { tty: true, env: { NO_COLOR: '1' } });
+    expect(stdout).toContain('rollout group release r1 blue → green paused, stage 1 of 2 (5 %)');
+    expect(stdout).toContain('2m to the deadline');
+    expect(stdout).toContain('    █████░░░░░░░░░░░░░░░  22m30s left in the stage');
+    expect(stdout).toContain('    errorRate  inconclusive  ██████████░░░░░░░░░░  evidence 2.30 of 4.60');
+    expect(stdout).toContain('blue is kept warm for 1m30s more');
+  });
+
   test('rollout status exits 1 when there never was one', async () => {
     const { url } = await gate(serviceOf());
     expect((await cli(['rollout', 'status', 'shop', '--admin', url])).code).toBe(1);

@@ -10,10 +10,13 @@ import {
   stageRequests,
   type Transition,
 } from '../../rollout/rollout.ts';
+import { extensionLeftMs } from '../../rollout/stage-end.ts';
+import { deadlineLeftMs } from '../../rollout/waiting.ts';
 import { reasonOf, remainingHoldMs } from '../views.ts';
 import { formatCount, formatDuration, words } from './format.ts';
 import { type Html, html } from './html.ts';
-import { badge, type CallButton, callButton, type Tone, time } from './parts.ts';
+import { badge, callButton, type Tone, time } from './parts.ts';
+import { rolloutButtons } from './rollout-buttons.ts';
 
 const TONES: Readonly<Record<Phase, Tone>> = {
   pending: 'quiet',
@@ -31,6 +34,14 @@ const TONES: Readonly<Record<Phase, Tone>> = {
 
 const AT_GATE = 'The next stage has a gate: Resume lets it begin, Abort takes everything back.';
 
+const REASONS: Readonly<Record<string, string>> = {
+  inconclusive:
+    'A guard has no verdict. One that comes decides; Resume goes on without it, Abort takes everything back.',
+  no_traffic: 'The candidate got no request.',
+  deadline: 'It waited longer than its deadline.',
+  group: 'Because of another service of its group.',
+};
+
 /** What it waits for at its gate. */
 function gateText(rollout: Rollout): string {
   const gate = gateOf(rollout);
@@ -42,18 +53,34 @@ function gateText(rollout: Rollout): string {
 
 /** The newest rollout of a service: where it is, what speaks for and against it, what happened. */
 export function rolloutPanel(rollout: Rollout, operator: boolean): Html {
-  const { id, from, to, plan, position, actor, service } = rollout;
+  const { id, from, to, plan, position, actor, service, group } = rollout;
   const reason = reasonOf(rollout);
   return html`<section class="rollout" aria-label="Rollout of ${service}">
     <h3>Rollout <code>${id}</code> <span class="route">${from} → ${to}</span> ${badge(words(position.phase), TONES[position.phase])}
+      ${group !== undefined && badge(`group ${group.name}: ${group.services.join(', ')}`, 'quiet')}
       <span class="faint">${plan.strategy}, started ${time(rollout.startedAt)} by ${actor}</span></h3>
-    ${reason !== null && html`<p class="reason">${reason === 'gate' ? gateText(rollout) : words(reason)}</p>`}
+    ${reason !== null && html`<p class="reason">${reason === 'gate' ? gateText(rollout) : (REASONS[reason] ?? words(reason))}</p>`}
+    ${timeLeft(rollout)}
     ${stageList(rollout)}
     ${rollout.guards.map(guard)}
     ${candidateCounts(rollout)}
     ${smokeList(rollout)}
-    ${operator && html`<div class="actions">${buttons(rollout).map(callButton)}</div>`}
+    ${operator && html`<div class="actions">${rolloutButtons(rollout).map(callButton)}</div>`}
     ${transitionList(rollout)}</section>`;
+}
+
+/** How long it goes on as it is, where that has an end. */
+function timeLeft(rollout: Rollout): Html | null {
+  const { position } = rollout;
+  const [extension, deadline] = [extensionLeftMs(rollout), deadlineLeftMs(rollout)];
+  const parts = [
+    ...(position.phase === 'returning' ? [`${position.weight} % of the traffic is still to return`] : []),
+    ...(extension === null ? [] : [`${formatDuration(extension)} left for a verdict`]),
+    ...(deadline === null
+      ? []
+      : [`${formatDuration(deadline)} to the deadline, then ${rollout.plan.onDeadline ?? 'abort'}`]),
+  ];
+  return parts.length === 0 ? null : html`<p class="faint">${parts.join('; ')}</p>`;
 }
 
 function stageList(rollout: Rollout): Html {
@@ -84,7 +111,8 @@ function copiesText(share: number): string {
 function currentStageText(rollout: Rollout, stage: Stage): string {
   const remaining = remainingHoldMs(rollout);
   const requests = stageRequests(rollout);
-  if (remaining === null) return stageText(stage);
+  const { position } = rollout;
+  if (remaining === null || (position.phase === 'paused' && position.unbegun === true)) return stageText(stage);
   const hold = formatDuration(stage.holdMs);
   const parts = [stage.holdMs === 0 ? 'no hold' : `${formatDuration(remaining)} left of ${hold}`];
   if (stage.mirror !== undefined) parts.push(copiesText(stage.mirror));
@@ -94,7 +122,7 @@ function currentStageText(rollout: Rollout, stage: Stage): string {
 }
 
 function stageState({ position }: Rollout): string {
-  if (position.phase === 'paused') return 'current held';
+  if (position.phase === 'paused') return position.unbegun === true ? 'ahead' : 'current held';
   return ENDED.has(position.phase) ? 'stopped' : 'current';
 }
 
@@ -141,31 +169,4 @@ function transitionList({ transitions }: Rollout): Html {
 function transition({ at, from, to, stage, reason, actor }: Transition): Html {
   return html`<li>${time(at)} <span>${words(from)} → <b>${words(to)}</b>${to === 'progressing' && ` (stage ${stage + 1})`}</span>
     <span class="why">${words(reason)}</span> <span class="faint">${actor}</span></li>`;
-}
-
-function buttons({ service, position, from, to }: Rollout): readonly CallButton[] {
-  const base = `/v1/services/${encodeURIComponent(service)}`;
-  const path = (action: string) => `${base}/rollouts/current/${action}`;
-  const { phase } = position;
-  if (phase === 'promoted') {
-    return [{ label: 'Undo', path: `${base}/undo`, confirm: `Switch ${service} back to ${from}?`, kind: 'danger' }];
-  }
-  if (ENDED.has(phase)) {
-    return [{ label: 'Retry', path: path('retry'), confirm: `Run the rollout of ${to} again?`, kind: 'primary' }];
-  }
-  if (phase === 'promoting' || phase === 'draining') return [];
-  const hold: CallButton =
-    phase === 'paused'
-      ? { label: 'Resume', path: path('resume'), confirm: `Go on with the rollout of ${to}?` }
-      : { label: 'Pause', path: path('pause'), confirm: `Hold the rollout of ${to} at this stage?` };
-  return [
-    {
-      label: 'Promote',
-      path: path('promote'),
-      confirm: `Make ${to} stable now, whatever stages are left?`,
-      kind: 'primary',
-    },
-    hold,
-    { label: 'Abort', path: path('abort'), confirm: `Send all new traffic back to ${from}?`, kind: 'danger' },
-  ];
 }

@@ -64,7 +64,8 @@ function targetRow(target: TargetView, nowMs: number, operator: boolean): Html {
     <td></td><td></td><td class="probe">${lastProbe(target, nowMs)}</td>${operator && html`<td class="actions"></td>`}</tr>`;
 }
 
-function upstreamState({ admin, drain }: UpstreamView, nowMs: number): Html {
+function upstreamState({ admin, drain, warm }: UpstreamView, nowMs: number): Html {
+  if (warm !== undefined) return badge(`warm, ${formatDuration(warm.leftMs)} left`, 'warn');
   if (admin === 'enabled') return badge('enabled', 'quiet');
   if (drain === null || drain.drained) return badge('drained', 'quiet');
   const leftMs = drain.deadlineAt - nowMs;

@@ -6,6 +6,7 @@ import { operateTogether } from '../../rollout/together.ts';
 import type { Applied, Command, GroupAction } from '../control-plane.ts';
 import type { Core, ServiceProposal, ServiceState } from '../core.ts';
 import { own } from '../desired/effective.ts';
+import { takenIds } from '../desired/rollouts.ts';
 import { switchTo } from '../desired/switch.ts';
 import { proposeUpdate } from '../rollout-proposal.ts';
 import { type GroupRollouts, groupRollouts } from '../views/group-view.ts';
@@ -42,13 +43,15 @@ export async function startGroupRollout(core: Core, group: string, start: GroupS
     const before = states.map((state) =>
       start.replace ? afterStopping(state, by.actor, at) : { state, events: [], journal: [] },
     );
+    const taken = [...takenIds(core.current().desired)];
     const rollouts = before.map(({ state }) => {
       const candidate = to[state.name] ?? '';
       expectStartable(state, candidate);
-      const taken = state.desired.rollouts.map(({ id }) => id);
       const plan = start.plan(state.name);
       const side = { service: state.name, from: state.effective.stable, to: candidate };
-      return createRollout({ ...side, plan, actor: by.actor, at, taken });
+      const rollout = createRollout({ ...side, plan, actor: by.actor, at, taken });
+      taken.push(rollout.id);
+      return rollout;
     });
     expectSameStages(rollouts);
     const common: RolloutGroup = { name: group, id: `g${rollouts[0]?.id ?? ''}`, services };

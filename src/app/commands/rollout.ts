@@ -6,7 +6,7 @@ import type { Rollout } from '../../rollout/rollout.ts';
 import type { Applied, Command, RolloutAction } from '../control-plane.ts';
 import type { Core, ServiceProposal, ServiceState } from '../core.ts';
 import { effectiveService, own } from '../desired/effective.ts';
-import { newestRollout, runningRollout } from '../desired/rollouts.ts';
+import { newestRollout, runningRollout, takenIds } from '../desired/rollouts.ts';
 import { proposeUpdate } from '../rollout-proposal.ts';
 import { expectReachable } from './reachable.ts';
 import { expectUpstream, refuseAlone } from './refuse.ts';
@@ -24,7 +24,7 @@ export async function startRollout(
     const nothing = { state: current, events: [], journal: [] };
     const { state, events, journal } = by.replace === true ? afterStopping(current, by.actor, at) : nothing;
     expectStartable(state, to);
-    const taken = state.desired.rollouts.map(({ id }) => id);
+    const taken = takenIds(core.current().desired);
     const from = state.effective.stable;
     const rollout = createRollout({ service, from, to, plan, actor: by.actor, at, taken });
     const proposal = proposeUpdate(state, created(rollout), at);

@@ -1,5 +1,5 @@
 import { ENDED, type Rollout } from '../../rollout/rollout.ts';
-import type { DesiredService } from '../desired.ts';
+import type { DesiredService, DesiredState } from '../desired.ts';
 
 /** Older ones are forgotten; their events stay in the store. */
 const KEPT = 20;
@@ -25,4 +25,9 @@ export function withRollout(desired: DesiredService, rollout: Rollout): DesiredS
   const newest = newestRollout(desired);
   const older = newest?.id === rollout.id ? desired.rollouts.slice(1) : desired.rollouts;
   return { ...desired, rollouts: [rollout, ...older].slice(0, KEPT) };
+}
+
+/** Ids of all rollouts that are kept, of whatever service: the journal tells them apart by their ids. */
+export function takenIds({ services }: DesiredState): readonly string[] {
+  return Object.values(services).flatMap(({ rollouts }) => rollouts.map(({ id }) => id));
 }

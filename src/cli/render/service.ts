@@ -1,19 +1,35 @@
 import type { ServiceView, TargetView, UpstreamView } from '../../app/control-plane.ts';
 import { printable } from '../../config/problem.ts';
+import { ENDED, type Rollout } from '../../rollout/rollout.ts';
 import { bar, type Cell, type Paint, table } from '../style.ts';
-import { latency, percent } from './numbers.ts';
-import { phaseFormat, rolloutFields, rolloutLine } from './rollout.ts';
+import { latency, percent, shortDuration } from './numbers.ts';
+import { evidenceLines, holdLine, phaseFormat, rolloutFields, rolloutLine } from './rollout.ts';
 
 const BAR_CELLS = 20;
 
-/** Requests per second of each upstream, by name; known only while watching. */
-export type Rates = Readonly<Record<string, number>>;
+/** What each upstream did since the reading before, by name; known only while watching. */
+export type Rates = Readonly<Record<string, Rate>>;
+
+export interface Rate {
+  readonly requestsPerS: number;
+  /** Of its attempts, 0 to 1; null when there was none. */
+  readonly errorShare: number | null;
+}
 
 /** A service as a table with bars, for a terminal. */
 export function serviceTable(service: ServiceView, paint: Paint, rates: Rates | null): string[] {
   const upstreams = Object.values(service.upstreams);
   const total = totalWeight(upstreams);
-  const header = ['', 'UPSTREAM', 'ROLE', '', 'SHARE', ...(rates === null ? [] : ['REQ/S']), ...NUMBERS, 'TARGETS'];
+  const header = [
+    '',
+    'UPSTREAM',
+    'ROLE',
+    '',
+    'SHARE',
+    ...(rates === null ? [] : ['REQ/S', 'ERR NOW']),
+    ...NUMBERS,
+    'TARGETS',
+  ];
   const rows = [
     header.map((text): Cell => ({ text, format: 'dim', ...(RIGHT.has(text) ? { align: 'right' as const } : {}) })),
     ...upstreams.map((upstream) => upstreamRow(upstream, total, rates)),
@@ -23,7 +39,8 @@ export function serviceTable(service: ServiceView, paint: Paint, rates: Rates | 
     ...table(rows, paint),
     ...upstreams.flatMap((upstream) => drainLines(upstream, paint)),
     ...upstreams.flatMap((upstream) => sickTargets(upstream, paint)),
-    ...(service.rollout === null ? [] : [rolloutSummary(service.rollout, paint)]),
+    ...upstreams.flatMap((upstream) => warmLines(upstream, paint)),
+    ...(service.rollout === null ? [] : rolloutSummary(service.rollout, paint)),
     ...overrideLines(service, paint),
   ];
 }
@@ -38,7 +55,8 @@ export function servicePlain(service: ServiceView): string[] {
       `service=${service.name} upstream=${upstream.name} role=${upstream.role} weight=${upstream.weight} ` +
       `share=${share(upstream, total).toFixed(4)} admin=${admin} in_flight=${inFlight} upgrades=${upgrades} ` +
       `pins=${pins} requests=${requests} errors=${errors} p50_ms=${upstream.latencyMs.p50.toFixed(1)} ` +
-      `p99_ms=${upstream.latencyMs.p99.toFixed(1)} targets=${usable(upstream)}/${upstream.targets.length}`
+      `p99_ms=${upstream.latencyMs.p99.toFixed(1)} targets=${usable(upstream)}/${upstream.targets.length}` +
+      (upstream.warm === undefined ? '' : ` warm_ms=${Math.round(upstream.warm.leftMs)}`)
     );
   });
   return service.rollout === null ? lines : [...lines, `service=${service.name} ${rolloutFields(service.rollout)}`];
@@ -52,7 +70,7 @@ export function weightsText(service: ServiceView): string {
 }
 
 const NUMBERS = ['IN FLIGHT', 'REQUESTS', 'ERRORS', 'P50', 'P99'];
-const RIGHT = new Set(['SHARE', 'REQ/S', ...NUMBERS]);
+const RIGHT = new Set(['SHARE', 'REQ/S', 'ERR NOW', ...NUMBERS]);
 
 function upstreamRow(upstream: UpstreamView, total: number, rates: Rates | null): Cell[] {
   const part = share(upstream, total);
@@ -64,7 +82,7 @@ function upstreamRow(upstream: UpstreamView, total: number, rates: Rates | null)
     { text: upstream.admin === 'draining' ? 'draining' : upstream.role },
     { text: bar(part, BAR_CELLS), format: upstream.role === 'candidate' ? 'green' : 'blue' },
     right(percent(part)),
-    ...(rates === null ? [] : [right(String(Math.round(rates[upstream.name] ?? 0)))]),
+    ...(rates === null ? [] : rateCells(rates[upstream.name])),
     right(String(upstream.inFlight + upstream.upgrades)),
     right(String(upstream.requests)),
     { text: errorShare(upstream), align: 'right', ...(upstream.errors > 0 ? { format: 'red' as const } : {}) },
@@ -100,8 +118,36 @@ function targetState(target: TargetView): string {
   return probe === undefined || probe.ok ? facts.join(', ') : `${facts.join(', ')}: ${printable(probe.detail)}`;
 }
 
-function rolloutSummary(rollout: NonNullable<ServiceView['rollout']>, paint: Paint): string {
-  return `  rollout ${paint(phaseFormat(rollout.position.phase), rolloutLine(rollout))}`;
+/** Where the rollout is; while it runs, with what is left of its stage and what speaks against the candidate. */
+function rolloutSummary(rollout: Rollout, paint: Paint): string[] {
+  const group = rollout.group === undefined ? '' : `group ${rollout.group.name} `;
+  const line = `  rollout ${group}${paint(phaseFormat(rollout.position.phase), rolloutLine(rollout))}`;
+  if (ENDED.has(rollout.position.phase)) return [line];
+  const hold = holdLine(rollout);
+  return [line, ...(hold === null ? [] : [hold]), ...evidenceLines(rollout, paint)];
+}
+
+function rateCells(rate: Rate | undefined): Cell[] {
+  const { requestsPerS = 0, errorShare = null } = rate ?? {};
+  const failing = errorShare !== null && errorShare > 0;
+  return [
+    { text: String(Math.round(requestsPerS)), align: 'right' },
+    {
+      text: errorShare === null ? '-' : percent(errorShare),
+      align: 'right',
+      ...(failing ? { format: 'red' as const } : {}),
+    },
+  ];
+}
+
+function warmLines({ name, warm }: UpstreamView, paint: Paint): string[] {
+  if (warm === undefined) return [];
+  return [
+    paint(
+      'yellow',
+      `  ${name} is kept warm for ${shortDuration(warm.leftMs)} more: \`tealgate undo\` goes back at once`,
+    ),
+  ];
 }
 
 function overrideLines(service: ServiceView, paint: Paint): string[] {

@@ -48,6 +48,7 @@ function optionsOf(command: Command): Command['options'] {
 async function candidatesFor(ctx: Context, place: Place, word: string): Promise<readonly string[]> {
   const { command, given, option } = place;
   if (option === '--to' || option === '--upstream') return upstreams(ctx, given[0]);
+  if (option === '--group') return groups(ctx);
   if (option !== null) return optionsOf(command).find(({ long }) => long === option)?.argChoices ?? [];
   if (word.startsWith('-')) return optionsOf(command).flatMap(({ long }) => (long ? [long] : []));
   if (command.commands.length > 0) return command.commands.map((sub) => sub.name());
@@ -74,4 +75,10 @@ async function services(ctx: Context): Promise<string[]> {
 
 async function upstreams(ctx: Context, service: string | undefined): Promise<string[]> {
   return service === undefined ? [] : Object.keys((await (await ctx.client()).service(service)).upstreams);
+}
+
+async function groups(ctx: Context): Promise<string[]> {
+  const client = await ctx.client();
+  const { groups } = await client.send<{ readonly groups: readonly { readonly name: string }[] }>('GET', '/v1/groups');
+  return groups.map(({ name }) => name);
 }

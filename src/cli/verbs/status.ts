@@ -1,11 +1,12 @@
-import type { Overview, ServiceView } from '../../app/control-plane.ts';
+import type { Overview, ServiceView, UpstreamView } from '../../app/control-plane.ts';
 import { monotonicMs } from '../../platform/clock.ts';
+import type { Rollout } from '../../rollout/rollout.ts';
 import type { AdminClient } from '../client.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit.ts';
 import { poll } from '../follow.ts';
 import { LiveArea } from '../live-area.ts';
-import { type Rates, servicePlain, serviceTable } from '../render/service.ts';
+import { type Rate, type Rates, servicePlain, serviceTable } from '../render/service.ts';
 
 const WATCH_MS = 500;
 
@@ -63,15 +64,24 @@ function printChange(ctx: Context, view: ServiceView, printed: Map<string, strin
 }
 
 function changeKey(view: ServiceView): string {
-  const upstreams = Object.values(view.upstreams).map(({ name, weight, admin, targets }) => {
+  const upstreams = Object.values(view.upstreams).map(({ name, weight, admin, targets, warm }) => {
     const states = targets.map((target) => (target.ejection.ejected ? 'ejected' : target.health));
-    return `${name}=${weight}${admin === 'draining' ? ',draining' : ''}(${states.join(',')})`;
+    const kept = warm === undefined ? '' : ',warm';
+    return `${name}=${weight}${admin === 'draining' ? ',draining' : ''}${kept}(${states.join(',')})`;
   });
   const { rollout } = view;
   if (rollout === null) return `service=${view.name} version=${view.version} ${upstreams.join(' ')}`;
   const { position } = rollout;
   const stage = 'stage' in position ? ` stage=${position.stage + 1}/${rollout.plan.stages.length}` : '';
-  return `service=${view.name} version=${view.version} ${upstreams.join(' ')} rollout=${rollout.id} phase=${position.phase}${stage}`;
+  return `service=${view.name} version=${view.version} ${upstreams.join(' ')} rollout=${rollout.id} phase=${position.phase}${stage}${whyText(rollout)}`;
+}
+
+/** The reason of a pause or an end, the group, and verdicts, which are all news. */
+function whyText({ position, group, guards }: Rollout): string {
+  const reason = 'reason' in position ? ` reason=${position.reason}` : '';
+  const together = group === undefined ? '' : ` group=${group.name}`;
+  const verdicts = guards.map(({ guard, verdict }) => `${guard}:${verdict}`).join(',');
+  return `${reason}${together}${verdicts === '' ? '' : ` verdicts=${verdicts}`}`;
 }
 
 function screen(reading: Reading, ctx: Context, rates: ReadonlyMap<string, Rates>): string[] {
@@ -87,22 +97,22 @@ function screen(reading: Reading, ctx: Context, rates: ReadonlyMap<string, Rates
   ];
 }
 
-/** Requests per second of each upstream between two readings. */
+/** What each upstream did between two readings. */
 class RateMeter {
-  private last = new Map<string, number>();
+  private last = new Map<string, Totals>();
   private lastMs = Number.NEGATIVE_INFINITY;
 
   update(services: readonly ServiceView[]): ReadonlyMap<string, Rates> {
     const nowMs = monotonicMs();
     const seconds = (nowMs - this.lastMs) / 1000;
-    const totals = new Map<string, number>();
+    const totals = new Map<string, Totals>();
     const rates = new Map<string, Rates>();
     for (const service of services) {
-      const ofService: Record<string, number> = {};
-      for (const { name, requests } of Object.values(service.upstreams)) {
-        const key = `${service.name}/${name}`;
-        totals.set(key, requests);
-        ofService[name] = Math.max(0, requests - (this.last.get(key) ?? requests)) / seconds;
+      const ofService: Record<string, Rate> = {};
+      for (const upstream of Object.values(service.upstreams)) {
+        const key = `${service.name}/${upstream.name}`;
+        totals.set(key, upstream);
+        ofService[upstream.name] = rateOf(this.last.get(key) ?? upstream, upstream, seconds);
       }
       rates.set(service.name, ofService);
     }
@@ -110,4 +120,14 @@ class RateMeter {
     this.lastMs = nowMs;
     return rates;
   }
+}
+
+type Totals = Pick<UpstreamView, 'requests' | 'trials' | 'errors'>;
+
+function rateOf(before: Totals, now: Totals, seconds: number): Rate {
+  const trials = now.trials - before.trials;
+  return {
+    requestsPerS: Math.max(0, now.requests - before.requests) / seconds,
+    errorShare: trials <= 0 ? null : Math.max(0, now.errors - before.errors) / trials,
+  };
 }
