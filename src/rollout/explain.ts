@@ -59,10 +59,11 @@ function headline(rollout: Rollout): string {
   switch (position.phase) {
     case 'promoted':
       return `${what} was promoted${spent}: ${to} is the stable side`;
+    case 'failed':
+      return `${what} failed${spent}: ${why}`;
     case 'aborted':
     case 'rolled_back':
-    case 'failed':
-      return `${what} was ${position.phase.replace('_', ' ')}${spent}${position.phase === 'failed' ? '' : place}: ${why}`;
+      return `${what} was ${position.phase.replace('_', ' ')}${spent}${place}: ${why}`;
     case 'paused':
       return `${what} is paused${place}: ${why}`;
     case 'pending':
@@ -149,6 +150,12 @@ function because(rollout: Rollout, transition: Transition): string | null {
         : 'the last hold was over';
     case 'gate':
       return 'the next stage has a gate';
+    case 'gate_open':
+      return 'the gate opened';
+    case 'gate_refused':
+      return 'the gate said no';
+    case 'shadowed':
+      return 'the copies had been compared for as long as the plan says';
     case 'inconclusive':
       return `no verdict came in time from ${undecided(evidence)}`;
     case 'conclusive':

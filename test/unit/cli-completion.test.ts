@@ -49,6 +49,7 @@ describe('completion', () => {
       ['bash', 'fish', 'zsh'],
     ],
     [['check', ''], []],
+    [['explain', 's'], ['shop']],
   ])('of %j is %j', async (words, candidates) => {
     expect(await complete(...words)).toEqual(candidates);
   });

@@ -77,7 +77,7 @@ describe('an explanation', () => {
     };
     const rollout = played([{ type: 'start' }, { type: 'smoke_failed', results: [smoke] }]);
     expect(explain(rollout).headline).toBe(
-      'the rollout of green to shop was failed after 2s: GET /healthz on http://127.0.0.1:4001: status 503 and not 200',
+      'the rollout of green to shop failed after 2s: GET /healthz on http://127.0.0.1:4001: status 503 and not 200',
     );
   });
 

@@ -57,6 +57,8 @@ async function candidatesFor(ctx: Context, place: Place, word: string): Promise<
   switch (argument?.name()) {
     case 'service':
       return services(ctx);
+    case 'rollout':
+      return rollouts(ctx);
     case 'upstream':
     case 'to':
       return upstreams(ctx, given[0]);
@@ -71,6 +73,12 @@ async function candidatesFor(ctx: Context, place: Place, word: string): Promise<
 
 async function services(ctx: Context): Promise<string[]> {
   return Object.keys((await (await ctx.client()).overview()).services);
+}
+
+/** Their ids, and the services, which stand for all of theirs. */
+async function rollouts(ctx: Context): Promise<string[]> {
+  const { services: known } = await (await ctx.client()).overview();
+  return Object.values(known).flatMap((service) => [service.name, ...service.rollouts.map(({ id }) => id)]);
 }
 
 async function upstreams(ctx: Context, service: string | undefined): Promise<string[]> {
