@@ -11,9 +11,15 @@ import { countingRule, countsAll } from './rule.ts';
 import { shareText } from './versus.ts';
 
 interface CollateralState {
-  /** Stable's attempts before the rollout; null when nothing is known of them. */
-  readonly before: Counts | null;
+  /** Stable before the rollout; null when nothing is known of it. */
+  readonly before: Before | null;
   readonly now: Counts;
+}
+
+interface Before extends Share {
+  /** The rates that this does not speak against: from `least` to `most`. */
+  readonly least: number;
+  readonly most: number;
 }
 
 /**
@@ -26,25 +32,25 @@ export const collateral: GuardRule<CollateralGuard, CollateralState, CollateralE
   needsBaseline: true,
   counts: (guard) => (countsAll(guard) ? null : countingRule(guard)),
   begin: () => ({ before: null, now: NO_COUNTS }),
-  advance: ({ before, now }, _guard, { stable, baseline = null }) => ({
-    before: before ?? baseline,
+  advance: ({ before, now }, guard, { stable, baseline }) => ({
+    before: before ?? (baseline === undefined || baseline.trials === 0 ? null : beforeOf(baseline, thresholdOf(guard))),
     now: addCounts(now, stable),
   }),
   judge(guard, { before, now }) {
     const { ratio, margin, confidence } = guard;
-    const threshold = logThreshold(1 - (1 - confidence) / 2);
+    const threshold = thresholdOf(guard);
     const stable = shareOf(now);
     const common = { ratio, margin, stable, trials: now.trials, confidence, logThreshold: threshold };
-    if (before === null || before.trials === 0) {
+    if (before === null) {
       const summary = 'stable had no requests before the rollout to compare with';
       return { ...evidenceOf(guard), before: null, allowed: 1, ...common, logE: 0, verdict: 'inconclusive', summary };
     }
-    const { least, most } = ratesOf(before, threshold);
+    const { trials, hits, least, most } = before;
     const allowed = Math.min(1, ratio * most + margin);
     const logE = logEValue(now.trials, now.errors, allowed);
     const isBelow = logEValueBelow(now.trials, now.errors, Math.min(1, ratio * least + margin)) >= threshold;
     const verdict: Verdict = logE >= threshold ? 'fail' : isBelow ? 'pass' : 'inconclusive';
-    const judged = { before: shareOf(before), allowed, ...common, logE, verdict };
+    const judged = { before: { trials, hits }, allowed, ...common, logE, verdict };
     return { ...evidenceOf(guard), ...judged, summary: summarise(judged) };
   },
 };
@@ -67,12 +73,18 @@ function shareOf({ trials, errors }: Counts): Share {
 /** Halvings until a rate has all its digits that matter. */
 const HALVINGS = 40;
 
-/** The rates that what was seen does not speak against at the threshold: from `least` to `most`. */
-function ratesOf({ trials, errors }: Counts, threshold: number): { readonly least: number; readonly most: number } {
+/** Each of the two tests may spend half of the error budget. */
+function thresholdOf({ confidence }: CollateralGuard): number {
+  return logThreshold(1 - (1 - confidence) / 2);
+}
+
+function beforeOf({ trials, errors }: Counts, threshold: number): Before {
   const isTooHigh = (rate: number): boolean => logEValueBelow(trials, errors, rate) >= threshold;
   const isTooLow = (rate: number): boolean => logEValue(trials, errors, rate) >= threshold;
   const observed = errors / trials;
   return {
+    trials,
+    hits: errors,
     least: edge(observed, 0, isTooLow),
     most: edge(observed, 1, isTooHigh),
   };
