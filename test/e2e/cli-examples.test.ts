@@ -31,10 +31,15 @@ describe('the examples', () => {
     return resource;
   }
 
-  test.each(['quickstart/tealgate.yaml', 'docker/tealgate.yaml'])('%s is a valid configuration', async (name) => {
-    const result = await tealgate(['check', `${EXAMPLES}${name}`], { env: { ADMIN_TOKEN: 'a-token-of-the-examples' } });
-    expect(result).toMatchObject({ code: 0, stderr: '' });
-  });
+  test.each(['quickstart/tealgate.yaml', 'grpc/tealgate.yaml', 'docker/tealgate.yaml'])(
+    '%s is a valid configuration',
+    async (name) => {
+      const result = await tealgate(['check', `${EXAMPLES}${name}`], {
+        env: { ADMIN_TOKEN: 'a-token-of-the-examples' },
+      });
+      expect(result).toMatchObject({ code: 0, stderr: '' });
+    },
+  );
 
   test('the ConfigMap for Kubernetes holds a valid configuration', async () => {
     const documents = parseAllDocuments(await readFile(`${EXAMPLES}kubernetes/tealgate.yaml`, 'utf8'));
@@ -45,8 +50,9 @@ describe('the examples', () => {
     expect(result.ok ? result.warnings.map(formatProblem) : result.problems.map(formatProblem)).toEqual([]);
   });
 
-  test('the quick start serves blue, and green after the switch', async () => {
-    const versions = spawn(process.execPath, [`${EXAMPLES}quickstart/versions.js`, '0', '0'], {
+  /** Starts two versions on free ports; their URLs by name. */
+  async function startVersions(script: string): Promise<ReadonlyMap<string, string>> {
+    const versions = spawn(process.execPath, [`${EXAMPLES}${script}`, '0', '0'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     open.push(async () => {
@@ -60,6 +66,35 @@ describe('the examples', () => {
       urls.set(name, url);
       if (urls.size === 2) break;
     }
+    return urls;
+  }
+
+  test('the gRPC service is called through the gate, before and after the switch, and fails as it does', async () => {
+    const urls = await startVersions('grpc/greeter.js');
+    const text = (await readFile(`${EXAMPLES}grpc/tealgate.yaml`, 'utf8'))
+      .replace('h2c://127.0.0.1:50051', urls.get('blue') ?? '')
+      .replace('h2c://127.0.0.1:50052', urls.get('green') ?? '')
+      .replace(/127\.0\.0\.1:(8080|9901)/g, '127.0.0.1:0');
+    const gate = own(await RunningGate.startText(text));
+    const call = async (name: string): Promise<string> => {
+      const child = spawn(process.execPath, [`${EXAMPLES}grpc/greeter.js`, 'call', new URL(gate.url).host, name]);
+      let output = '';
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.on('data', (chunk: Buffer) => {
+          output += chunk.toString();
+        });
+      }
+      const [exit] = await once(child, 'close');
+      return `${exit} ${output.trim()}`;
+    };
+    expect(await call('Ann')).toBe('0 hello Ann, says blue');
+    expect(await call('trouble')).toBe('1 INTERNAL: blue has trouble');
+    expect((await gate.command('switch', 'greeter', 'green', '--wait')).code).toBe(0);
+    expect(await call('Ann')).toBe('0 hello Ann, says green');
+  });
+
+  test('the quick start serves blue, and green after the switch', async () => {
+    const urls = await startVersions('quickstart/versions.js');
     const text = (await readFile(`${EXAMPLES}quickstart/tealgate.yaml`, 'utf8'))
       .replace('http://127.0.0.1:3001', urls.get('blue') ?? '')
       .replace('http://127.0.0.1:4001', urls.get('green') ?? '')

@@ -1,6 +1,7 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { readCell, UPSTREAM } from '../../src/traffic/ledger.ts';
 import { readTarget } from '../support/accounts.ts';
 import { useBench } from '../support/bench.ts';
 import { data, END_STREAM, FRAME, goaway, headers, rst, settings } from '../support/http2-frames.ts';
@@ -569,6 +570,35 @@ function pushHead(length: number, stream: number): Buffer {
   octets.writeUInt32BE(stream, 5);
   return octets;
 }
+
+describe('a candidate that is an HTTP/2 target', () => {
+  it('gets copies of requests, on its own account, and a gRPC failure among them is one', async () => {
+    const seen: (string | undefined)[] = [];
+    const candidate = await targets.node((stream, fields) => {
+      seen.push(fields['x-tealgate-mirror'] as string | undefined);
+      const failing = { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '13' };
+      if (fields[':path'] === '/fail') stream.respond(failing, { endStream: true });
+      else echo(stream, fields);
+    });
+    const stable = await targets.node(echo);
+    await bench.serve({
+      upstreams: {
+        blue: { targets: [stable.port], http2: true },
+        green: { targets: [candidate.port], http2: true, weight: 0 },
+      },
+      candidate: 'green',
+      mirror: { to: 'green', share: 1, methods: ['GET'], requestBytes: 65_536, compare: null },
+    });
+    const cell = (name: 'mirrored' | 'mirrorErrors' | 'inFlight') =>
+      readCell(bench.gate.upstream(bench.service, 'green').ledger, UPSTREAM.size, UPSTREAM[name]);
+    expect(text(await ask())).toBe('GET /x ');
+    expect(text(await ask(head('GET /fail HTTP/1.1', 'Host: gate.test')))).toBe('GET /fail ');
+    await eventually('both copies are answered', () => cell('mirrored') === 2 && cell('inFlight') === 0);
+    expect(seen).toEqual(['candidate', 'candidate']);
+    expect(cell('mirrorErrors')).toBe(1);
+    expect(await bench.account()).toMatchObject({ accepted: 2, outcomes: { ok: 2 } });
+  });
+});
 
 describe('connections to HTTP/2 targets', () => {
   it('are closed when they have been idle', async () => {
