@@ -87,6 +87,9 @@ export class ServerSession implements Timed {
     deadlines.add(this);
     socket.on('error', noop); // the session hears it, too
     socket.allowHalfOpen = false; // half a client can do nothing with a session
+    // Before the listener of Node.js, which closes stream by stream: one whose write fails meanwhile is destroyed without
+    // a reset, and nghttp2 then asks it for data for ever.
+    socket.on('close', () => this.#session.destroy());
     this.#session = performServerHandshake(socket, sessionOptions(options));
     this.#session.on('error', noop); // 'close' follows and says it all
     this.#session.on('close', this.#onClose);

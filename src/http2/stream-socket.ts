@@ -244,8 +244,7 @@ export class StreamSocket extends EventEmitter implements ClientSocket {
   readonly #onClose = (): void => {
     if (this.#over) return;
     this.#over = true;
-    // Where the client has reset it with octets unread, nothing else would. Ours is still to be sent.
-    if (!this.#closedByUs) this.#stream.destroy();
+    this.#stream.resume(); // where the client has reset it with octets unread, it would wait for them to be read
     this.#onEnd(this.#writing === 'done' ? 'answered' : this.#closedByUs ? 'cut' : 'reset');
     this.emit('close');
   };

@@ -282,6 +282,24 @@ describe('the timeouts', () => {
     await servesOthers(target);
   });
 
+  it('are not needed where a client leaves in the middle of many answers', async () => {
+    const target = await serve((request) => {
+      request.send(head('HTTP/1.1 200 OK', 'Content-Length: 10000000'), Buffer.alloc(1_000_000, 'x'));
+    });
+    const all = ids(STREAMS);
+    const windows = all.map((id) => windowUpdate(id, 1 << 30));
+    for (let i = 0; i < 5; i++) {
+      const client = await bench.send(HELLO, windowUpdate(0, 1 << 30), ...all.map(get), ...windows);
+      await client.readBytes(1_000);
+      client.pause();
+      await target.request(STREAMS * (i + 1) - 1);
+      client.reset();
+    }
+    await eventually('the targets are let go', () => target.openConnections === 0);
+    expect(await bench.account()).toMatchObject({ accepted: 100, outcomes: { client_abort: 100 } });
+    await servesOthers(target);
+  });
+
   it('end an answer that is complete and that nobody takes', async () => {
     const target = await serve((request) => void request.send(response('200 OK', [], 'x'.repeat(60_000))));
     const client = await bench.send(Buffer.concat([HELLO, settings([4, 10])]), get(1)); // a window of 10 octets
