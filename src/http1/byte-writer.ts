@@ -3,8 +3,10 @@ import type { ClientSocket } from './client-socket.ts';
 /** Below this many octets a loop beats the call into `Buffer.copy`. */
 const LOOP_LIMIT = 24;
 
-/** Of a safe integer in base 2. */
-const MOST_DIGITS = 53;
+const INT32_MAX = 0x7fffffff;
+/** Of such an integer, in base 10. */
+const MOST_DIGITS = 10;
+const DIGITS = new Uint8Array(MOST_DIGITS);
 
 /** Messages up to this length are given out through views that are made once. */
 const VIEWS = 2048;
@@ -73,19 +75,26 @@ export class ByteWriter {
     return flushed;
   }
 
-  /** A whole number in lower-case digits of this base, at most 36. */
-  digits(value: number, base: number): void {
+  /** A whole number, not negative, in lower-case digits of this base. */
+  digits(value: number, base: 10 | 16 | 36): void {
+    if (value > INT32_MAX) {
+      this.text(value.toString(base));
+      return;
+    }
     this.#reserve(MOST_DIGITS);
     const scratch = this.#scratch;
-    let count = 1;
-    for (let rest = value; rest >= base; rest = Math.floor(rest / base)) count++;
+    let at = MOST_DIGITS;
     let rest = value;
-    for (let at = this.#at + count - 1; at >= this.#at; at--) {
-      const digit = rest % base;
-      scratch[at] = digit < 10 ? 0x30 + digit : 0x57 + digit;
-      rest = (rest - digit) / base;
-    }
-    this.#at += count;
+    do {
+      // Each base by itself: dividing by a constant is a multiplication.
+      const whole = base === 10 ? (rest / 10) | 0 : base === 16 ? rest >> 4 : (rest / 36) | 0;
+      const digit = rest - whole * base;
+      DIGITS[--at] = digit < 10 ? 0x30 + digit : 0x57 + digit;
+      rest = whole;
+    } while (rest > 0);
+    let to = this.#at;
+    while (at < MOST_DIGITS) scratch[to++] = DIGITS[at++] as number;
+    this.#at = to;
   }
 
   /** A copy in `to`, which has room for it, from `start` on. */

@@ -29,20 +29,16 @@ const LINE_BYTES = 4 * 1024;
 
 /**
  * Gathers access lines of a worker and hands them on in batches, since one message per line would cost more than the
- * request. They are octets from the start, so that no thread has to make text into octets: `JSON.stringify` of an entry,
- * and its way to the output, took ten times as long.
+ * request. They are octets from the start, so that no thread has to make text into octets, and the parts that
+ * stay the same from one line to the next are made once.
  */
 export class AccessLog {
   readonly #send: (lines: Uint8Array<ArrayBuffer>) => void;
   readonly #timer: NodeJS.Timeout;
   readonly #writer = new ByteWriter(FLUSH_BYTES + LINE_BYTES);
-  readonly #client = new Memo();
-  readonly #method = new Memo();
-  readonly #host = new Memo();
-  readonly #service = new Memo();
-  readonly #upstream = new Memo();
-  readonly #target = new Memo();
-  readonly #outcome = new Memo();
+  readonly #asked = new Kept(() => new AskedPart());
+  readonly #status = new StatusPart();
+  readonly #answered = new Kept(() => new AnsweredPart());
   readonly #idPrefix: Buffer;
 
   /** `idPrefix`: of the ids that the gate gives; see {@link AccessEntry}. The octets given to `send` are its own. */
@@ -79,35 +75,17 @@ export class AccessLog {
     const upstreamUs = Math.min(Math.max(Math.round(e.upstreamMs * 1000), 0), durationUs);
     w.all(timePart());
     this.#writeId(e);
-    w.all(PART.client);
-    w.all(this.#client.octets(e.client));
-    w.all(PART.method);
-    w.all(this.#method.octets(e.method));
-    w.all(PART.host);
-    w.all(this.#host.octets(e.host));
-    w.all(PART.path);
+    w.all(this.#asked.of(e.client).octets(e));
     w.text(escaped(e.path));
-    w.all(PART.status);
-    w.digits(e.status, 10);
-    w.all(PART.bytes);
+    w.all(this.#status.octets(e.status));
     w.digits(e.bytes, 10);
-    w.all(PART.duration);
+    w.all(DURATION);
     writeMillis(w, durationUs);
-    w.all(PART.upstreamTime);
+    w.all(UPSTREAM_TIME);
     writeMillis(w, upstreamUs);
-    w.all(PART.overhead);
+    w.all(OVERHEAD);
     writeMillis(w, durationUs - upstreamUs);
-    w.all(PART.service);
-    w.all(this.#service.octets(e.service));
-    w.all(PART.upstream);
-    w.all(this.#upstream.octets(e.upstream));
-    w.all(PART.target);
-    w.all(this.#target.octets(e.target));
-    w.all(PART.retries);
-    w.digits(e.retries, 10);
-    w.all(PART.outcome);
-    w.all(this.#outcome.octets(e.outcome));
-    w.all(PART.end);
+    w.all(this.#answered.of(e.target).octets(e));
   }
 
   #writeId({ givenId, number }: AccessEntry): void {
@@ -120,33 +98,88 @@ export class AccessLog {
   }
 }
 
-const PART = {
-  client: octets('","client":"'),
-  method: octets('","method":"'),
-  host: octets('","host":"'),
-  path: octets('","path":"'),
-  status: octets('","status":'),
-  bytes: octets(',"bytes":'),
-  duration: octets(',"durationMs":'),
-  upstreamTime: octets(',"upstreamMs":'),
-  overhead: octets(',"overheadMs":'),
-  service: octets(',"service":"'),
-  upstream: octets('","upstream":"'),
-  target: octets('","target":"'),
-  retries: octets('","retries":'),
-  outcome: octets(',"outcome":"'),
-  end: octets('"}\n'),
-} as const;
+const DURATION = octets(',"durationMs":');
+const UPSTREAM_TIME = octets(',"upstreamMs":');
+const OVERHEAD = octets(',"overheadMs":');
 
-/** A text that is mostly the same from one line to the next, as the octets that stand for it within a JSON string. */
-class Memo {
-  #text = '';
+/** Parts of lines by what they are mostly alike for. */
+class Kept<T> {
+  readonly #parts = new Map<string, T>();
+  readonly #make: () => T;
+
+  constructor(make: () => T) {
+    this.#make = make;
+  }
+
+  of(key: string): T {
+    const found = this.#parts.get(key);
+    if (found !== undefined) return found;
+    if (this.#parts.size >= MOST_KEPT) this.#parts.clear();
+    const made = this.#make();
+    this.#parts.set(key, made);
+    return made;
+  }
+}
+
+const MOST_KEPT = 8192;
+
+/** Who asked for what: for one client mostly the same from one line to the next, and then not made anew. */
+class AskedPart {
+  #method = '';
+  #host = '';
   #octets = octets('');
 
-  octets(text: string): Buffer {
-    if (text !== this.#text) {
-      this.#text = text;
-      this.#octets = octets(JSON.stringify(text).slice(1, -1));
+  octets({ client, method, host }: AccessEntry): Buffer {
+    if (method !== this.#method || host !== this.#host || this.#octets.length === 0) {
+      this.#method = method;
+      this.#host = host;
+      this.#octets = octets(
+        `","client":"${escaped(client)}","method":"${escaped(method)}","host":"${escaped(host)}","path":"`,
+      );
+    }
+    return this.#octets;
+  }
+}
+
+/** By whom and how it was answered, to the end of the line; for one target, as {@link AskedPart}. */
+class AnsweredPart {
+  #service = '';
+  #upstream = '';
+  #retries = -1;
+  #outcome = '';
+  #octets = octets('');
+
+  octets(e: AccessEntry): Buffer {
+    if (
+      e.outcome !== this.#outcome ||
+      e.upstream !== this.#upstream ||
+      e.service !== this.#service ||
+      e.retries !== this.#retries
+    ) {
+      this.#make(e);
+    }
+    return this.#octets;
+  }
+
+  #make({ service, upstream, target, retries, outcome }: AccessEntry): void {
+    this.#service = service;
+    this.#upstream = upstream;
+    this.#retries = retries;
+    this.#outcome = outcome;
+    const by = `"service":"${escaped(service)}","upstream":"${escaped(upstream)}","target":"${escaped(target)}"`;
+    this.#octets = octets(`,${by},"retries":${retries},"outcome":"${outcome}"}\n`);
+  }
+}
+
+/** As {@link AskedPart}. */
+class StatusPart {
+  #status = -1;
+  #octets = octets('');
+
+  octets(status: number): Buffer {
+    if (status !== this.#status) {
+      this.#status = status;
+      this.#octets = octets(`","status":${status},"bytes":`);
     }
     return this.#octets;
   }

@@ -59,6 +59,20 @@ describe('the access log', () => {
     expect(lines().map(({ service }) => service)).toEqual(hosts.map((host) => host.slice(0, 1)));
   });
 
+  it('keeps them apart for any number of clients, targets and outcomes', () => {
+    const entries = Array.from({ length: 5000 }, (_, i): AccessEntry => {
+      const upstream = i % 3 === 0 ? 'green' : 'blue';
+      const outcome = i % 7 === 0 ? 'server_error' : 'ok';
+      return { ...ENTRY, client: `c${i % 1500}`, target: `t${i % 1100}`, upstream, outcome, status: 200 + (i % 5) };
+    });
+    for (const entry of entries) log.write(entry);
+    const told = lines();
+    expect(told).toHaveLength(entries.length);
+    for (const [i, { client, target, upstream, outcome, status }] of entries.entries()) {
+      expect(told[i]).toMatchObject({ client, target, upstream, outcome, status });
+    }
+  });
+
   it('writes what could break a line as JSON has it', () => {
     const odd = '"\\","level":"error';
     log.write({ ...ENTRY, givenId: odd, path: odd, method: odd, host: odd, service: 'größe', client: odd });
