@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startGate } from '../../src/app/gate.ts';
+import { replay } from '../../src/rollout/replay.ts';
 import {
   collect,
   get,
@@ -33,6 +34,14 @@ function file(blue: Target, green: { readonly shop: Target; readonly cart: Targe
 const phases = (test: TestGate) => test.control.group('release').rollouts.map(({ position }) => position.phase);
 const all = (test: TestGate, phase: string) => phases(test).length === 2 && phases(test).every((one) => one === phase);
 const weights = (test: TestGate) => ['shop', 'cart'].map((name) => test.control.service(name).upstreams.green?.weight);
+
+/** What each of them was told is enough to compute it again, without the others. */
+function expectReplayable(test: TestGate): void {
+  for (const rollout of test.control.group('release').rollouts) {
+    const { entries } = test.control.journal(rollout.service, rollout.id, { after: 0, limit: 500 });
+    expect(replay(entries, rollout)).toMatchObject({ result: 'same', whole: true, difference: null });
+  }
+}
 
 describe('a group', () => {
   it('is promoted as one, and undone as one', async () => {
@@ -71,6 +80,7 @@ describe('a group', () => {
     expect(shop?.position).toMatchObject({ reason: 'group' });
     expect(cart?.position).toMatchObject({ reason: 'error_rate' });
     expect(test.control.service('shop').version).toBe(test.control.service('cart').version);
+    expectReplayable(test);
   });
 
   it('waits in a stage for the member that is not ready', async () => {
@@ -85,6 +95,7 @@ describe('a group', () => {
     expect(all(test, 'progressing')).toBe(true);
     for (let n = 0; n < 10; n++) await get(`${test.url}/cart`);
     await until(() => all(test, 'promoted'), 'the promotion');
+    expectReplayable(test);
   });
 
   it('is operated as one, and its members not alone', async () => {
