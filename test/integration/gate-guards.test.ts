@@ -49,7 +49,7 @@ describe('a guard that compares with stable', () => {
     const load = startLoad(test.url, 8);
     blueShare.every = greenShare.every = 4; // the dependency fails
     const trials = () => rolloutOf(test)?.counts.candidate.trials ?? 0;
-    await until(() => trials() > 1500, 'many requests while both sides fail');
+    await until(() => trials() > 600, 'many requests while both sides fail');
     const meanwhile = evidenceOf(test, 'worse');
     expect(phaseOf(test)).toBe('progressing');
     expect(meanwhile).toMatchObject({ kind: 'errorRate', versus: 'stable' });
