@@ -52,6 +52,9 @@ export function hearGate(rollout: Rollout, observation: unknown): Pick<RolloutUp
   const gate = measured(position.gate ?? NOT_ASKED, { ...said, summary });
   const heard: Rollout = { ...rollout, position: { ...position, gate } };
   if (said.verdict !== 'fail') return { rollout: heard, events: [] };
-  const data = { rollout: id, from, to, stage: stageBehind(rollout), said: summary };
+  const { transitions } = rollout;
+  // As with a transition, so that a message about it can carry links that act.
+  const moment = { phase: position.phase, transition: transitions.length };
+  const data = { rollout: id, from, to, ...moment, stage: stageBehind(rollout), said: summary };
   return { rollout: heard, events: [{ type: 'rollout.gate_refused', actor: ITSELF, data }] };
 }
