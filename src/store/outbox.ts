@@ -40,6 +40,8 @@ export interface Outbox {
   postpone(id: string, dueAt: number, error: string): void;
   /** It failed for good. The newest 1,000 of these are kept. */
   bury(id: string, deadAt: number, error: string): void;
+  /** How many wait for each receiver, and how many were given up. */
+  counts(): readonly { readonly to: string; readonly waiting: number; readonly dead: number }[];
   /** Those that were given up, newest first. */
   dead(limit: number): readonly Delivery[];
   /** Queues a dead one again, under the same id and with its attempts forgotten. False when there is none such. */
@@ -81,6 +83,14 @@ export function createOutbox(db: DatabaseSync, use: <T>(work: () => T) => T): Ou
         sql.bury.run(deadAt, error, id);
         sql.prune.run(KEPT_DEAD);
       }),
+    counts: () =>
+      use(() =>
+        sql.counts.all().map(({ recipient, waiting, dead }) => ({
+          to: String(recipient),
+          waiting: Number(waiting),
+          dead: Number(dead),
+        })),
+      ),
     dead: (limit) => use(() => sql.dead.all(limit).flatMap((row) => toDelivery(row) ?? [])),
     revive: (id, dueAt) => use(() => sql.revive.run(dueAt, id).changes === 1),
   };
@@ -96,6 +106,9 @@ function prepare(db: DatabaseSync) {
     insert: db.prepare('INSERT INTO outbox (id, recipient, payload, queued_at, due_at) VALUES (?, ?, ?, ?, ?4)'),
     next: db.prepare('SELECT * FROM outbox WHERE recipient = ? AND due_at IS NOT NULL ORDER BY due_at, rowid LIMIT 1'),
     waiting: db.prepare('SELECT DISTINCT recipient FROM outbox WHERE due_at IS NOT NULL'),
+    counts: db.prepare(
+      'SELECT recipient, count(due_at) AS waiting, count(dead_at) AS dead FROM outbox GROUP BY recipient',
+    ),
     remove: db.prepare('DELETE FROM outbox WHERE id = ?'),
     postpone: db.prepare('UPDATE outbox SET attempts = attempts + 1, due_at = ?, error = ? WHERE id = ?'),
     bury: db.prepare('UPDATE outbox SET attempts = attempts + 1, due_at = NULL, dead_at = ?, error = ? WHERE id = ?'),

@@ -173,6 +173,24 @@ export const FAMILIES: readonly Family[] = [
   },
   {
     kind: 'gauge',
+    name: 'tealgate_notifications_waiting',
+    help: 'Notifications that their receiver has not taken yet.',
+    labelNames: ['webhook'],
+    *read({ notifications }) {
+      for (const { webhook, waiting } of notifications) yield [{ webhook }, waiting];
+    },
+  },
+  {
+    kind: 'gauge',
+    name: 'tealgate_notifications_dead',
+    help: 'Notifications that were given up, at most 1000 in all.',
+    labelNames: ['webhook'],
+    *read({ notifications }) {
+      for (const { webhook, dead } of notifications) yield [{ webhook }, dead];
+    },
+  },
+  {
+    kind: 'gauge',
     name: 'tealgate_certificate_expiry_timestamp_seconds',
     help: 'When a certificate that a listener serves is no longer valid.',
     labelNames: ['listener', 'certificate'],

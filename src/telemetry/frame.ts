@@ -1,6 +1,12 @@
 import type { Overview } from '../app/control-plane.ts';
 import { readBlock, SERVICE, UPSTREAM } from '../traffic/ledger.ts';
-import type { CertificateExpiry, EjectionCount, MetricsSource, TransitionCount } from './metrics-source.ts';
+import type {
+  CertificateExpiry,
+  EjectionCount,
+  MetricsSource,
+  NotificationCount,
+  TransitionCount,
+} from './metrics-source.ts';
 
 /** Everything one scrape reads, read once: each ledger block is added up over its stripes a single time. */
 export interface Frame {
@@ -12,6 +18,7 @@ export interface Frame {
   readonly transitions: readonly TransitionCount[];
   readonly ejections: readonly EjectionCount[];
   readonly certificates: readonly CertificateExpiry[];
+  readonly notifications: readonly NotificationCount[];
 }
 
 export interface UpstreamCells {
@@ -30,6 +37,6 @@ export function readFrame(source: MetricsSource): Frame {
     }
   }
   const [transitions, ejections] = [[...source.transitions()], [...source.ejections()]];
-  const certificates = [...source.certificates()];
-  return { overview: source.overview(), services, upstreams, transitions, ejections, certificates };
+  const [certificates, notifications] = [[...source.certificates()], [...source.notifications()]];
+  return { overview: source.overview(), services, upstreams, transitions, ejections, certificates, notifications };
 }

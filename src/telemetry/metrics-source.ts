@@ -11,6 +11,8 @@ export interface MetricsSource {
   transitions(): Iterable<TransitionCount>;
   /** Ejections of targets since the process started. */
   ejections(): Iterable<EjectionCount>;
+  /** Notifications that have not arrived. */
+  notifications(): Iterable<NotificationCount>;
   /** Certificates that the listeners serve. */
   certificates(): Iterable<CertificateExpiry>;
 }
@@ -29,6 +31,13 @@ export interface TransitionCount {
   readonly to: string;
   readonly reason: string;
   readonly count: number;
+}
+
+export interface NotificationCount {
+  readonly webhook: string;
+  /** Those that are still tried, and those that were given up. */
+  readonly waiting: number;
+  readonly dead: number;
 }
 
 export interface CertificateExpiry {

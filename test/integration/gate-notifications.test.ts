@@ -10,6 +10,8 @@ import { isSignedBy, openReceiver, type Received, type Receiver } from '../suppo
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
 const BY = { actor: 'test' };
 const TOKEN = 'a-token-for-operators';
+/** What happens up to the gate of the plan below, as far as rollouts tell it by transitions. */
+const MOVES = ['rollout.created', 'rollout.checking', 'rollout.stage', 'rollout.paused'];
 const GATED = { stages: [{ weight: 10 }, { weight: 50, hold: '1h', gate: 'manual' }, { weight: 100 }] };
 
 interface Wanted {
@@ -23,7 +25,7 @@ function file(url: string, { webhook = {}, notification = {}, more = {} }: Wante
   const targets = { blue: { weight: 100, targets: [] as string[] }, green: { weight: 0, targets: [] as string[] } };
   return {
     webhooks: { chat: { url, secret: SECRET, backoff: '10ms', timeout: '2s', ...webhook } },
-    notifications: [{ webhook: 'chat', ...notification }],
+    notifications: [{ webhook: 'chat', events: MOVES, ...notification }],
     services: { shop: { upstreams: targets } },
     ...more,
   };
@@ -57,7 +59,7 @@ describe('a notification', () => {
     await using test = await openGate(given.file);
     await started(test);
     await until(() => receiver.received.length === 4, 'the notifications');
-    expect(typesOf(receiver)).toEqual(['rollout.created', 'rollout.checking', 'rollout.stage', 'rollout.paused']);
+    expect(typesOf(receiver)).toEqual(MOVES);
     expect(receiver.received.every((one) => isSignedBy(one, SECRET))).toBe(true);
     expect(new Set(receiver.received.map(({ headers }) => headers['webhook-id'])).size).toBe(4);
     expect(receiver.received[3]?.json).toMatchObject({
@@ -131,7 +133,10 @@ describe('a notification', () => {
     await using receiver = await openReceiver();
     const both = file(receiver.url);
     const webhooks = { ...(both.webhooks as object), silent: { url: silent.url, secret: SECRET, timeout: '60s' } };
-    const notifications = [{ webhook: 'silent' }, { webhook: 'chat' }];
+    const notifications = [
+      { webhook: 'silent', events: MOVES },
+      { webhook: 'chat', events: MOVES },
+    ];
     await using given = await withTargets({ ...both, webhooks, notifications });
     await using test = await openGate(given.file);
     await started(test);
@@ -158,6 +163,8 @@ describe('a notification', () => {
       },
     ]);
     expect(test.log.filter(({ event }) => event === 'notification.dead')).toHaveLength(1);
+    const metrics = await (await fetch(`${test.adminUrl}/metrics`)).text();
+    expect(metrics).toContain('tealgate_notifications_dead{webhook="chat"} 1');
     isBroken = false;
     const id = deadLetters[0]?.id;
     const again = await fetch(`${test.adminUrl}/v1/notifications/dead-letters/${id}/redeliver`, { method: 'POST' });

@@ -27,6 +27,7 @@ import type {
   CertificateExpiry,
   EjectionCount,
   MetricsSource,
+  NotificationCount,
   TransitionCount,
 } from '../../src/telemetry/metrics-source.ts';
 import {
@@ -426,6 +427,10 @@ export class FakeControlPlane implements ControlPlane, MetricsSource {
     for (const { name, block, upstreams } of this.servicesByName.values()) {
       yield { service: name, serviceBlock: block, upstreams: upstreams.values() };
     }
+  }
+
+  notifications(): Iterable<NotificationCount> {
+    return [{ webhook: 'chat', waiting: 0, dead: this.dead.length }];
   }
 
   certificates(): Iterable<CertificateExpiry> {

@@ -24,6 +24,7 @@ const TELL: Readonly<Record<string, (facts: RolloutFacts) => string>> = {
   'rollout.aborted': (facts) => `the rollout of ${facts.to} was aborted at ${place(facts)}`,
   'rollout.rolled_back': (facts) => `${facts.to} was rolled back at ${place(facts)}${because(facts)}`,
   'rollout.failed': (facts) => `the rollout of ${facts.to} failed before it had traffic${because(facts)}`,
+  'rollout.power': () => 'what the stages of the rollout can see has been reckoned',
   'rollout.verdict': ({ guard, verdict }) => `the guard ${guard} says ${verdict}`,
   'rollout.interrupted': () => 'the gate was restarted during a rollout, which goes on',
 };

@@ -60,6 +60,8 @@ export function metricsSource({
     unrouted,
     transitions: () => transitions.all(),
     ejections: () => outliers.ejections(),
+    notifications: () =>
+      core.parts.store.outbox.counts().map(({ to: webhook, waiting, dead }) => ({ webhook, waiting, dead })),
     certificates: () => core.current().config.listeners.flatMap(expiries),
   };
 }
