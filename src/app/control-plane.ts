@@ -49,6 +49,8 @@ export interface ControlPlane {
   ): Promise<RolloutPreview>;
   /** Repeating a call that has already taken effect answers with the rollout as it is. */
   operateRollout(service: string, action: RolloutAction, by: Command): Promise<Rollout>;
+  /** What the stages of a plan can see by the traffic of the last minute. Throws `not_found`. */
+  power(service: string, plan: RolloutPlan): PowerPlan;
   /** One of the rollouts of a service by its id; `current` is the newest. Throws `not_found`. */
   rollout(service: string, id: string): Rollout;
   /** A rollout as it is stored, with the entries of its journal after the given one. Throws `not_found`. */

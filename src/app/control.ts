@@ -1,6 +1,7 @@
 import { parsePlan } from '../config/plan.ts';
 import { parseTargets } from '../config/targets.ts';
 import { TealgateError } from '../platform/errors.ts';
+import { powerPlan } from '../rollout/power.ts';
 import type { Runner } from '../rollout/runner.ts';
 import { followLink, linkedAction } from './commands/action-links.ts';
 import { reportBusiness } from './commands/business.ts';
@@ -84,6 +85,7 @@ export function createControl(parts: ControlParts): ControlPlane {
       const traffic = requestsPerSecond === undefined ? seen : { ...seen, requestsPerSecond };
       return previewRollout(core, service, to, parsed, traffic);
     },
+    power: (service, plan) => powerPlan(plan, parts.rates.of(service)),
     rollout: (service, id) => findRollout(core, service, id),
     journal(service, id, { after, limit }) {
       const rollout = findRollout(core, service, id);

@@ -271,8 +271,10 @@ describe('a rollout', () => {
       headers: { location: current },
       json: { id: 'r1', to: 'green', phase: 'progressing', stage: 0, plan: { strategy: 'blue-green' } },
     });
-    expect((await admin.call('GET', current)).json).toEqual(started.json);
-    expect((await admin.call('GET', `${SHOP}/rollouts`)).json).toEqual({ rollouts: [started.json] });
+    const { power, ...rollout } = started.json;
+    expect(power.stages).toMatchObject([{ stage: 0, weight: 5 }, {}, {}, {}]);
+    expect((await admin.call('GET', current)).json).toEqual(rollout);
+    expect((await admin.call('GET', `${SHOP}/rollouts`)).json).toEqual({ rollouts: [rollout] });
   });
 
   it('is a 404 before the first', async () => {

@@ -52,6 +52,17 @@ describe('tealgate rollout plan', () => {
     expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('--rate many') });
   });
 
+  it('is told with the answer to a start, beside the data', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate({ services: services(blue, green) });
+    const command = ['rollout', 'start', 'shop', '--to', 'green', '--stage', '5:30m', '--admin', test.adminUrl];
+    const { code, stdout, stderr } = await cli(command);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^shop: rollout \S+ blue → green/);
+    expect(stderr).toMatch(/^stage 1: at 5 % of .* errorRate .*; it holds 30m\n$/);
+  });
+
   it('is told of in an event when a rollout is created, and of each stage in the log', async () => {
     await using blue = await openTarget('blue');
     await using green = await openTarget('green');

@@ -20,7 +20,7 @@ import type {
 import type { RolloutPlan } from '../../src/config/config.ts';
 import { TealgateError } from '../../src/platform/errors.ts';
 import { Journal } from '../../src/rollout/journal.ts';
-import { powerPlan } from '../../src/rollout/power.ts';
+import { type PowerPlan, powerPlan } from '../../src/rollout/power.ts';
 import { ENDED, type Phase, type Position, type Rollout } from '../../src/rollout/rollout.ts';
 import type { StoredEvent } from '../../src/store/store.ts';
 import type {
@@ -220,6 +220,11 @@ export class FakeControlPlane implements ControlPlane, MetricsSource {
       ledger: ledgerView(of.block),
       overrides: of.version > 1 ? ['weights'] : [],
     };
+  }
+
+  power(service: string, plan: RolloutPlan): PowerPlan {
+    this.find(service);
+    return powerPlan(plan, { requestsPerSecond: null, stableErrorRate: null });
   }
 
   async previewRollout(

@@ -10,7 +10,14 @@ import {
   serviceParams,
   startRolloutBody,
 } from '../schemas/requests.ts';
-import { explanationAnswer, journalAnswer, previewAnswer, rolloutAnswer, rolloutsAnswer } from '../schemas/rollout.ts';
+import {
+  explanationAnswer,
+  journalAnswer,
+  previewAnswer,
+  rolloutAnswer,
+  rolloutsAnswer,
+  startedAnswer,
+} from '../schemas/rollout.ts';
 import { rolloutView } from '../views.ts';
 
 /** Entries in one answer. */
@@ -34,11 +41,12 @@ export const rolloutRoutes: readonly Route[] = [
     access: 'operator',
     params: serviceParams,
     body: startRolloutBody,
-    success: { status: 201, description: 'It runs.', schema: rolloutAnswer },
+    success: { status: 201, description: 'It runs; `power` says what its stages can see.', schema: startedAnswer },
     errors: [404, 409, 412],
     async handle({ control, params: { service }, body: { to, replace = false, ...plan }, command }) {
       const rollout = await control.startRollout(service, to, plan, { ...command(service), replace });
-      return json(rolloutView(rollout), 201, {
+      const answer = { ...rolloutView(rollout), power: control.power(service, rollout.plan) };
+      return json(answer, 201, {
         location: `/v1/services/${encodeURIComponent(service)}/rollouts/current`,
       });
     },

@@ -267,6 +267,8 @@ const powerPlan = z
   })
   .meta({ id: 'PowerPlan', description: 'What the stages of a rollout can be expected to see.' });
 
+export const startedAnswer = rolloutAnswer.extend({ power: powerPlan }).meta({ id: 'StartedRollout' });
+
 export const previewAnswer = z
   .strictObject({
     service: z.string(),

@@ -1,3 +1,5 @@
+import { printable } from '../../config/problem.ts';
+import type { PowerPlan } from '../../rollout/power.ts';
 import type { Rollout } from '../../rollout/rollout.ts';
 import { durationOption } from '../arguments.ts';
 import { servicePath } from '../client.ts';
@@ -18,12 +20,26 @@ export async function rolloutStart(ctx: Context, service: string, options: Rollo
   const timeoutMs = durationOption('--timeout', options.timeout);
   const plan = { ...(await planBody(options)), ...(options.replace === true ? { replace: true } : {}) };
   const client = await ctx.client();
-  const rollout = await client.send<Rollout>('POST', servicePath(service, '/rollouts'), plan);
+  const rollout = await client.send<StartedRollout>('POST', servicePath(service, '/rollouts'), plan);
   const sentence = `${service}: rollout ${rolloutLine(rollout)}`;
   if (options.wait !== true) {
     ctx.out.result(rollout, sentence);
+    if (!ctx.out.json) tellPower(ctx, rollout);
     return EXIT.ok;
   }
   ctx.out.note(sentence);
+  tellPower(ctx, rollout);
   return waitForEnd(ctx, service, rollout.id, timeoutMs);
+}
+
+/** Absent in the answer of an older gate. */
+interface StartedRollout extends Rollout {
+  readonly power?: PowerPlan;
+}
+
+/** What is to be expected of it, beside the data. */
+function tellPower(ctx: Context, { power }: StartedRollout): void {
+  if (power === undefined) return;
+  for (const { stage, summary } of power.stages) ctx.out.note(`stage ${stage + 1}: ${printable(summary)}`);
+  for (const warning of power.warnings) ctx.out.note(`warning: ${printable(warning)}`);
 }
