@@ -206,6 +206,7 @@ describe('gRPC through the gate', () => {
     expect((await one(client, 'a')).error?.code).toBe(status.NOT_FOUND);
     expect((await one(client, 'b')).error?.code).toBe(status.NOT_FOUND);
     expect(leaving.requests).toBe(3);
+    await bench.account();
     expect(bench.trials()).toMatchObject({ trials: 2, errors: 0, retries: 1 });
   });
 

@@ -3,10 +3,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { slotCounts } from '../../src/app/views/counts.ts';
 import { readCell, TARGET } from '../../src/traffic/ledger.ts';
 import { useBench } from '../support/bench.ts';
-import { openGate, type TestGate, until } from '../support/gate.ts';
+import { get, openGate, openTarget, type TestGate, until } from '../support/gate.ts';
 import { echoService, type GrpcTarget, grpcMessage, openGrpcTarget } from '../support/grpc.ts';
 import { data, END_STREAM, headers } from '../support/http2-frames.ts';
-import { useHttp2Targets } from '../support/http2-targets.ts';
+import { echo, useHttp2Targets } from '../support/http2-targets.ts';
 import { head, type ParsedResponse, value } from '../support/message.ts';
 import { RawClient } from '../support/raw-client.ts';
 
@@ -143,6 +143,7 @@ describe('a gRPC target', () => {
     ).readFinal();
     expect(statusOf(idempotent)).not.toBe('14');
     expect(statusOf(await ask('One', 'hello'))).toBe('14');
+    await bench.account();
     expect(bench.trials('green')).toMatchObject({ trials: 2, errors: 2, shielded: 1 });
   });
 });
@@ -173,6 +174,25 @@ describe('a counting rule', () => {
       { trials: 4, errors: 2 },
       { trials: 4, errors: 1 },
     ]);
+  });
+});
+
+describe('HTTP/2 targets of a whole gate', () => {
+  it('are given at run time, and switched to if they speak HTTP/2', async () => {
+    await using blue = await openTarget('blue');
+    await using http1 = await openTarget('no HTTP/2');
+    const green = await targets.node(echo);
+    const upstreams = { blue: { weight: 1, targets: [blue.url] }, green: { weight: 0, targets: [] } };
+    await using test = await openGate({ services: { shop: { upstreams } } });
+    const { control } = test;
+    await control.setTargets('shop', 'green', [`h2c://127.0.0.1:${http1.port}`], BY);
+    const refusal = await control.switchTo('shop', 'green', BY).catch((error: unknown) => error);
+    expect(refusal).toMatchObject({ code: 'conflict' });
+    expect((await get(test.url)).body).toBe('blue');
+    await control.setTargets('shop', 'green', [`H2C://127.0.0.1:${green.port}/`], BY);
+    await control.switchTo('shop', 'green', BY);
+    expect((await get(`${test.url}/x`)).body).toBe('GET /x ');
+    expect(control.service('shop').upstreams.green?.targets).toMatchObject([{ url: `h2c://127.0.0.1:${green.port}` }]);
   });
 });
 
