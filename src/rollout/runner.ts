@@ -8,6 +8,7 @@ import type { RolloutPorts, RolloutUpdate } from './ports.ts';
 import { type RolloutEvent, transition } from './reducer.ts';
 import type { Baseline, Rollout, SmokeResult } from './rollout.ts';
 import { runSmoke } from './smoke.ts';
+import { SmokeDesk } from './smoke-desk.ts';
 import { effectsOf } from './step.ts';
 import { transitionTogether } from './together.ts';
 import { told } from './told.ts';
@@ -59,12 +60,11 @@ class RolloutRunner implements Runner {
   readonly #ports: RolloutPorts;
   readonly #clock: Clock;
   readonly #log: RunnerLog;
-  readonly #smoke: typeof runSmoke;
+  readonly #smoke: SmokeDesk;
   readonly #meter: Meter;
   readonly #poller: Poller;
   readonly #looks = new Map<string, Look>();
   readonly #persistedMs = new Map<string, number>();
-  readonly #smoked = new Map<string, { readonly rollout: string; readonly results: readonly SmokeResult[] }>();
   readonly #failures = new Map<string, { readonly message: string; readonly atMs: number }>();
   readonly #stop = new AbortController();
 
@@ -72,7 +72,7 @@ class RolloutRunner implements Runner {
     this.#ports = ports;
     this.#clock = clock;
     this.#log = log;
-    this.#smoke = smoke;
+    this.#smoke = new SmokeDesk(ports, { clock, smoke, signal: this.#stop.signal });
     this.#meter = new Meter(ports, clock);
     this.#poller = new Poller({
       clock,
@@ -207,7 +207,7 @@ class RolloutRunner implements Runner {
   }
 
   async #check(rollout: Rollout): Promise<boolean> {
-    const results = await this.#whileWaiting([rollout], this.#smokeResults(rollout));
+    const results = await this.#whileWaiting([rollout], this.#smoke.results(rollout));
     if (results === null) return false;
     const passed = results.every((result) => result.ok);
     return this.#update(rollout, (current) => {
@@ -229,7 +229,7 @@ class RolloutRunner implements Runner {
     const asked = members.filter(({ position }) => position.phase === 'checking');
     const answers = await this.#whileWaiting(
       members,
-      Promise.all(asked.map(async (member) => [member.id, await this.#smokeResults(member)] as const)),
+      Promise.all(asked.map(async (member) => [member.id, await this.#smoke.results(member)] as const)),
     );
     if (answers === null) return false;
     const smoke = new Map(answers);
@@ -288,20 +288,6 @@ class RolloutRunner implements Runner {
     if (rollout.group !== undefined)
       return this.#updateTogether(rollouts, (member, isDue) => this.#happened(member, null, isDue));
     return this.#watch(this.#ports.rollout(rollout.service) ?? rollout);
-  }
-
-  /** Once per rollout and process, so that a store that fails does not make us ask the candidate again and again. */
-  async #smokeResults({ id, service, to, plan }: Rollout): Promise<readonly SmokeResult[]> {
-    const before = this.#smoked.get(service);
-    if (before?.rollout === id) return before.results;
-    const targets = this.#ports.targets(service, to);
-    const { signal } = this.#stop;
-    const results =
-      targets.length === 0
-        ? [withoutTargets(to)]
-        : await this.#smoke(plan.smoke, targets, { signal, clock: this.#clock, tls: this.#ports.tls(service) });
-    this.#smoked.set(service, { rollout: id, results });
-    return results;
   }
 
   async #watch(rollout: Rollout): Promise<boolean> {
@@ -401,7 +387,7 @@ class RolloutRunner implements Runner {
   #forget(service: string): void {
     this.#meter.forget(service);
     this.#poller.forget(service);
-    this.#smoked.delete(service);
+    this.#smoke.forget(service);
     this.#persistedMs.delete(service);
   }
 }
@@ -437,9 +423,4 @@ function hasAnswers(event: RolloutEvent | null): boolean {
 
 function hasMoved(rollout: Rollout, before: Rollout | undefined): boolean {
   return rollout.transitions.length > (before?.transitions.length ?? 0);
-}
-
-function withoutTargets(upstream: string): SmokeResult {
-  const detail = `${upstream} has no targets`;
-  return { target: '', method: '', path: '', ok: false, status: null, durationMs: 0, detail };
 }
