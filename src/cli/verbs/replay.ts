@@ -49,7 +49,7 @@ function outcome({ result, recomputed, verdicts, entries }: Replay): string {
 
 function caveats({ whole, passedOver, result }: Replay): string {
   if (result === 'incomparable') return '';
-  const beginning = whole ? '' : '; its beginning is no longer kept';
+  const beginning = whole ? '' : '; its beginning is not in the journal';
   return passedOver === 0 ? beginning : `${beginning}; ${passedOver} inputs of another version passed over`;
 }
 
