@@ -128,15 +128,31 @@ export class Poller {
   }
 
   async #askOnce(running: Running, service: string, signal: AbortSignal): Promise<void> {
-    const { rollout: stored, ask, clock, onObserved } = this.#parts;
-    const before = stored(service);
-    if (before === null) return end(running);
+    const { ask, clock, onObserved } = this.#parts;
+    const before = this.#wanting(running, service);
+    if (before === null) return this.#drop(running, service);
     await delay(waitOf(running.poll, before, clock.wallMs()), undefined, { signal });
-    const answer = await ask(running.poll, stored(service) ?? before, signal);
+    // The last answer may have been the one that was waited for, and the look that takes note of it yet to come.
+    const rollout = this.#wanting(running, service);
+    if (rollout === null) return this.#drop(running, service);
+    const answer = await ask(running.poll, rollout, signal);
     running.taken = Promise.withResolvers<void>();
     running.answer = answer;
     onObserved(service);
     await running.taken.promise;
+  }
+
+  /** The rollout as it is stored; null when it does not want to know any more. */
+  #wanting({ poll }: Running, service: string): Rollout | null {
+    const rollout = this.#parts.rollout(service);
+    if (rollout === null) return null;
+    return pollsOf(rollout).some(({ identity }) => identity === poll.identity) ? rollout : null;
+  }
+
+  #drop(running: Running, service: string): void {
+    end(running);
+    const known = this.#services.get(service);
+    if (known?.get(running.poll.identity) === running) known.delete(running.poll.identity);
   }
 }
 

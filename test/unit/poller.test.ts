@@ -1,0 +1,103 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { WebhookGuard } from '../../src/config/guards/guard.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import { createRollout } from '../../src/rollout/create.ts';
+import { Poller } from '../../src/rollout/poller.ts';
+import { type RolloutEvent, transition } from '../../src/rollout/reducer.ts';
+import type { Rollout } from '../../src/rollout/rollout.ts';
+
+const AT = 1_700_000_000_000;
+const NONE = { trials: 0, errors: 0, slow: 0 };
+const BOT: WebhookGuard = { name: 'bot', kind: 'webhook', webhook: 'bot', intervalMs: 1, failures: 1 };
+const said = (verdict: string) => ({ at: AT, verdict, answered: true, reason: verdict });
+
+const run = (rollout: Rollout, ...events: readonly RolloutEvent[]): Rollout =>
+  events.reduce((state, event) => transition(state, event, AT).rollout, rollout);
+const tick = (more: object): RolloutEvent => ({ type: 'tick', elapsedMs: 5, candidate: NONE, stable: NONE, ...more });
+
+function begun(more: object = {}): Rollout {
+  const stages = [
+    { weight: 20, holdMs: 1 },
+    { weight: 50, holdMs: 3_600_000, gate: { kind: 'http', webhook: 'bot', intervalMs: 1, onNo: 'pause' } as const },
+  ];
+  const plan = { strategy: 'canary', smoke: [], stages, guards: [], ...more } as const;
+  const side = { service: 'shop', from: 'blue', to: 'green', actor: 'ci', at: AT, taken: [] };
+  return run(createRollout({ ...side, plan }), { type: 'start' }, { type: 'smoke_passed', results: [] });
+}
+
+/** A poller on a rollout that the test keeps; each question waits for the test's answer. */
+function open(rollout: Rollout) {
+  const state = { rollout, observed: 0 };
+  const asked: { answer: (value: unknown) => void; signal: AbortSignal }[] = [];
+  const poller = new Poller({
+    clock: systemClock,
+    rollout: () => state.rollout,
+    ask: (_poll, _rollout, signal) =>
+      new Promise((answer, reject) => {
+        asked.push({ answer, signal });
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      }),
+    onObserved: () => state.observed++,
+    onError: (_service, error) => {
+      throw error;
+    },
+  });
+  onTestFinished(() => poller.close());
+  poller.follow(rollout);
+  return { poller, state, asked };
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+const settle = () => new Promise((resolve) => setTimeout(resolve, 30));
+
+describe('the poller', () => {
+  it('asks one question at a time, and the next when the answer was stored', async () => {
+    const { poller, state, asked } = open(begun({ guards: [BOT] }));
+    await until(() => asked.length === 1);
+    asked[0]?.answer(said('pass'));
+    await until(() => state.observed === 1);
+    await settle();
+    expect(asked).toHaveLength(1);
+    const answers = poller.answers(state.rollout);
+    expect(answers).toEqual({ observations: { bot: said('pass') } });
+    expect(poller.answers(state.rollout)).toEqual(answers);
+    poller.stored('shop', answers);
+    expect(poller.answers(state.rollout)).toEqual({});
+    await until(() => asked.length === 2);
+  });
+
+  it('does not ask once more when the answer was the last that is wanted, however late the next look is', async () => {
+    const waiting = run(begun(), tick({}));
+    expect(waiting.position).toMatchObject({ phase: 'paused', reason: 'gate' });
+    const { poller, state, asked } = open(waiting);
+    await until(() => asked.length === 1);
+    asked[0]?.answer(said('fail'));
+    await until(() => state.observed === 1);
+    const answers = poller.answers(state.rollout);
+    state.rollout = run(state.rollout, tick(answers));
+    poller.stored('shop', answers);
+    await settle();
+    expect(asked).toHaveLength(1);
+  });
+
+  it('ends a question that the rollout does not want answered any more, and hands nothing in', async () => {
+    const { poller, state, asked } = open(begun({ guards: [BOT] }));
+    await until(() => asked.length === 1);
+    state.rollout = run(state.rollout, { type: 'abort', actor: 'ci' });
+    poller.follow(state.rollout);
+    expect(asked[0]?.signal.aborted).toBe(true);
+    await settle();
+    expect(asked).toHaveLength(1);
+    expect(poller.answers(state.rollout)).toEqual({});
+  });
+
+  it('ends all questions when it is closed', async () => {
+    const { poller, asked } = open(begun({ guards: [BOT, { ...BOT, name: 'other' }] }));
+    await until(() => asked.length === 2);
+    await poller.close();
+    expect(asked.every(({ signal }) => signal.aborted)).toBe(true);
+  });
+});
