@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { ServiceView } from '../../src/app/control-plane.ts';
+import { openTunnels } from '../soak/targets.ts';
 import { RunningGate } from '../support/command.ts';
 import { type GateFile, get, openTarget, startLoad, type Target, until } from '../support/gate.ts';
 import { hammer } from '../support/hammer.ts';
@@ -96,6 +97,78 @@ row(
     expect(blue.requests).toBeGreaterThanOrEqual(sent);
   },
   'a whole gate, under load',
+);
+
+row(
+  'S17-sigterm',
+  async () => {
+    await using silent = await openTarget(() => undefined);
+    await using blue = await openTarget((request, response) => {
+      if (request.url === '/events') response.write('data: 1\n\n');
+      else if (request.url !== '/hold') response.end('blue');
+    });
+    await using tunnels = await openTunnels();
+    const only = (url: string) => ({ upstreams: { blue: { weight: 1, targets: [url] } } });
+    await using gate = await RunningGate.start({
+      shutdown: { readinessDelay: '1s', drainTimeout: '4s' },
+      services: {
+        shop: only(blue.url),
+        ws: { hosts: ['ws.test'], ...only(tunnels.url) },
+        silent: { hosts: ['silent.test'], ...only(silent.url) },
+      },
+    });
+    const port = portOf(gate);
+    const send = async (bytes: Buffer): Promise<RawClient> => {
+      const client = await RawClient.connect(port);
+      client.write(bytes);
+      return client;
+    };
+    const idle = await send(GET);
+    await idle.readFinal();
+    const tunnel = await send(
+      head(
+        'GET /ws HTTP/1.1',
+        'Host: ws.test',
+        'Connection: Upgrade',
+        'Upgrade: websocket',
+        'Sec-WebSocket-Version: 13',
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+      ),
+    );
+    expect((await tunnel.readFinal()).status).toBe(101);
+    const events = await send(head('GET /events HTTP/1.1', 'Host: gate.test'));
+    await events.peekHead();
+    const waiting = await send(head('GET / HTTP/1.1', 'Host: silent.test'));
+    await until(() => silent.requests === 1, 'the last request to be in flight');
+
+    const ended = gate.end('SIGTERM');
+    // Readiness fails first, while everything is still served.
+    const ready = async (): Promise<number> => (await fetch(`${gate.admin}/readyz`)).status;
+    await until(async () => (await ready()) === 503, 'readiness to fail');
+    expect((await get(gate.url)).body).toBe('blue');
+    // Then nobody new is let in, and who is idle is let go without a word; the admin endpoint still answers.
+    await until(
+      () =>
+        get(gate.url).then(
+          () => false,
+          () => true,
+        ),
+      'the listener to close',
+    );
+    expect(await ready()).toBe(503);
+    await idle.readUntilClosed();
+    expect(idle.rest).toHaveLength(0);
+    // Streams get notice or are visibly cut, and what never answered is told so.
+    await tunnel.readUntilClosed(10_000);
+    expect(tunnel.rest.toString('latin1')).toBe('\x88\x02\x03\xe9'); // 1001, going away
+    expect((await waiting.readFinal({ deadlineMs: 10_000 })).status).toBe(504);
+    expect((await events.readCut({ deadlineMs: 10_000 }))?.body.complete).toBe(false);
+    expect(await ended).toBe(0);
+    const order = gate.log.map(({ event }) => event).filter((event) => event === 'stopping' || event === 'stopped');
+    expect(order).toEqual(['stopping', 'stopped']);
+  },
+  'the whole order, with tunnels and streams',
+  40_000,
 );
 
 row(

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -133,4 +133,36 @@ async function accepting(port: number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   throw new Error(`nothing accepts on port ${port}`);
+}
+
+/** nginx serving these files, by name. */
+export async function startNginxFiles(
+  files: Readonly<Record<string, string>>,
+): Promise<AsyncDisposable & { readonly port: number }> {
+  const port = await freePort();
+  const directory = await mkdtemp(join(tmpdir(), 'nginx-files-'));
+  await chmod(directory, 0o755); // nginx may serve as another user than the one that starts it
+  for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text);
+  const configPath = join(directory, 'nginx.conf');
+  await writeFile(
+    configPath,
+    `daemon off; master_process off; pid ${directory}/pid; error_log stderr crit; events {}
+    http {
+      access_log off; default_type text/plain; gzip on; gzip_types text/plain; gzip_min_length 1; gzip_http_version 1.1; gzip_proxied any;
+      client_body_temp_path ${directory}/b; proxy_temp_path ${directory}/p; fastcgi_temp_path ${directory}/f;
+      uwsgi_temp_path ${directory}/u; scgi_temp_path ${directory}/s; types { text/plain txt; }
+      server { listen 127.0.0.1:${port}; root ${directory}; }
+    }`,
+  );
+  const running = spawn('nginx', ['-c', configPath, '-e', 'stderr'], { stdio: 'ignore' });
+  await accepting(port);
+  return {
+    port,
+    [Symbol.asyncDispose]: async () => {
+      const exited = once(running, 'exit');
+      running.kill('SIGKILL');
+      await exited;
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
 }
