@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BodyReader, type Framing } from '../../src/http1/body-reader.ts';
 import { Head, NO_LENGTH } from '../../src/http1/head.ts';
 import { parseResponseHead, REASON_OFFSET } from '../../src/http1/response-parser.ts';
+import { keepInCorpus, mutate, readCorpus } from '../support/corpus.ts';
 import { excerpt } from '../support/inbox.ts';
 import { generateResponse, hasFramingTrailer, Random } from '../support/message-generator.ts';
 import { dataOf, fieldsOf, linesOf, trailersOf } from '../support/readings.ts';
@@ -98,6 +99,19 @@ describe('our response parser against the one of node:http', () => {
     return promise;
   }
 
+  let ids = 0;
+
+  async function check(message: Accepted): Promise<void> {
+    const id = `${++ids}`;
+    answers.set(id, message);
+    const theirs = await readByNode(id);
+    if (!isDeepStrictEqual(theirs, message.reading)) {
+      keepInCorpus('responses', message.bytes);
+      expect(theirs, `of ${excerpt(message.bytes, 2_000)}`).toEqual(message.reading);
+    }
+    answers.delete(id);
+  }
+
   it(`accepts nothing that it reads differently (${CASES} messages, seed ${SEED})`, {
     timeout: Math.max(300_000, CASES),
   }, async () => {
@@ -107,16 +121,27 @@ describe('our response parser against the one of node:http', () => {
       while (tried++ < CASES) {
         const message = readOurs(generateResponse(random));
         if (message === null) continue;
-        const id = `${++accepted}`;
-        answers.set(id, message);
-        const theirs = await readByNode(id);
-        if (!isDeepStrictEqual(theirs, message.reading))
-          expect(theirs, `of ${excerpt(message.bytes, 2_000)}`).toEqual(message.reading);
-        answers.delete(id);
+        accepted++;
+        await check(message);
       }
     };
     await Promise.all(Array.from({ length: CONNECTIONS }, drive));
     expect(accepted / CASES).toBeGreaterThan(0.2);
+  });
+
+  it('accepts nothing that it reads differently of what parsers are known to disagree on, and of what is near to it', {
+    timeout: Math.max(300_000, CASES),
+  }, async () => {
+    const corpus = readCorpus('responses');
+    const random = new Random(SEED + 2);
+    let tried = 0;
+    const drive = async (): Promise<void> => {
+      while (tried < corpus.length + CASES) {
+        const message = readOurs(corpus[tried++] ?? mutate(random.of(corpus), random));
+        if (message !== null) await check(message);
+      }
+    };
+    await Promise.all(Array.from({ length: CONNECTIONS }, drive));
   });
 });
 

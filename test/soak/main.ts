@@ -17,6 +17,8 @@ import { openSilent, openTunnels, openUnruly } from './targets.ts';
 const WORKERS = 2;
 const CLIENTS = 24;
 const MIB = 1024 * 1024;
+/** A machine that is busy with something else must not be taken for a target that does not answer. */
+const PATIENT = { timeouts: { connect: '20s' } };
 /** What a heap may have grown by: caches that fill late, code that was compiled late. */
 const HEAP_SLACK = 1.1;
 const RSS_SLACK = 1.25;
@@ -71,6 +73,7 @@ function fileOf(urls: {
   const only = (host: string, ...targets: readonly string[]) => ({
     hosts: [host],
     upstreams: { blue: { weight: 1, targets } },
+    ...PATIENT,
   });
   const { blue, green } = urls;
   const upstreams = { blue: { weight: 50, targets: [blue] }, green: { weight: 50, targets: [green] } };
@@ -78,9 +81,9 @@ function fileOf(urls: {
     workers: WORKERS,
     listeners: [{ address: '127.0.0.1:0', timeouts: { head: '5s', body: '5s' } }],
     services: {
-      sound: { hosts: ['sound.test'], upstreams, stable: 'blue' },
+      sound: { hosts: ['sound.test'], upstreams, stable: 'blue', ...PATIENT },
       unruly: only('unruly.test', ...urls.unruly),
-      silent: { ...only('silent.test', urls.silent), timeouts: { response: '500ms' } },
+      silent: { ...only('silent.test', urls.silent), timeouts: { connect: '20s', response: '500ms' } },
       gone: only('gone.test', urls.gone),
       tunnel: only('tunnel.test', urls.tunnels),
     },

@@ -80,13 +80,15 @@ export interface Target extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-export async function openTarget(answer: RequestListener | string, port = 0): Promise<Target> {
+/** `keepAliveMs`: how long it keeps an idle connection; the default of Node.js. */
+export async function openTarget(answer: RequestListener | string, port = 0, keepAliveMs = 5_000): Promise<Target> {
   let requests = 0;
   const listener: RequestListener = typeof answer === 'string' ? (_, response) => response.end(answer) : answer;
   const server = createServer((incoming, response) => {
     requests++;
     listener(incoming, response);
   });
+  server.keepAliveTimeout = keepAliveMs;
   await listen(server, port);
   const bound = (server.address() as AddressInfo).port;
   const close = async (): Promise<void> => {
