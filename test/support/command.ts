@@ -61,7 +61,7 @@ export class RunningGate implements AsyncDisposable {
     if (process.stdout === null) throw new Error('the output of the gate is not read');
     const lines = createInterface({ input: process.stdout });
     lines.on('line', (line) => {
-      this.log.push(JSON.parse(line));
+      this.log.push(parseLine(line));
       this.wake();
     });
     this.exited = once(process, 'close').then(([code]) => {
@@ -177,6 +177,15 @@ function startInShell(argv: readonly string[]) {
     detached: true,
     env: { PATH: process.env.PATH, npm_lifecycle_event: 'npx' },
   });
+}
+
+/** The last line of a process that ended while nobody read may be cut. */
+function parseLine(line: string): Json {
+  try {
+    return JSON.parse(line) as Json; // log lines are objects
+  } catch {
+    return { event: 'cut', line };
+  }
 }
 
 async function text(stream: AsyncIterable<Buffer>): Promise<string> {
