@@ -43,7 +43,7 @@ export function trailerFields(section: Buffer): Record<string, string[]> {
   const lines = Buffer.concat([section, END]);
   trailerHead.reset(lines, 0);
   parseFieldLines(trailerHead, lines, 0, lines.length, 0);
-  const fields: Record<string, string[]> = {};
+  const fields: Record<string, string[]> = Object.create(null); // a field may be called __proto__
   for (let i = 0; i < trailerHead.count; i++) {
     const name = lines.latin1Slice(trailerHead.nameStart(i), trailerHead.nameEnd(i)).toLowerCase();
     fields[name] = [...(fields[name] ?? []), trailerHead.value(i)];
