@@ -105,7 +105,7 @@ class Ordeal {
     const services = release.services.map((name) => serviceConfig({ name, paths: [`/${name}`], upstreams }));
     const store = { path: scratchPath(`kills-${release.services.length}.db`) };
     this.#config = { ...configOf(...services), store, groups: { all: { services: release.services } } };
-    this.forget();
+    this.#forget();
     this.#gate = new MortalGate(this.#config, this.#clock);
   }
 
@@ -125,7 +125,6 @@ class Ordeal {
       this.#collect();
       if (this.#gate.isDead) await this.#restart();
     }
-    this.#gate.close();
   }
 
   /** As they are stored: another process could read them now. */
@@ -134,7 +133,12 @@ class Ordeal {
     return this.#release.services.flatMap((name) => newestRollout(desiredService(desired, name)) ?? []);
   }
 
-  forget(): void {
+  [Symbol.dispose](): void {
+    if (!this.#gate.isDead) this.#gate.close();
+    this.#forget();
+  }
+
+  #forget(): void {
     for (const end of ['', '-wal', '-shm', '-journal']) rmSync(`${this.#config.store.path}${end}`, { force: true });
   }
 
@@ -203,7 +207,7 @@ describe('a gate that is killed again and again', () => {
     for (let n = 0; kills < KILLS; n++) {
       const release = RELEASES[n % RELEASES.length];
       if (release === undefined) break;
-      const ordeal = new Ordeal(release, target, random);
+      using ordeal = new Ordeal(release, target, random);
       await ordeal.run();
       expect(ordeal.weights, `${release.name}, after ${kills} kills`).toEqual(release.weights);
       for (const { transitions } of ordeal.rollouts()) {
@@ -215,7 +219,6 @@ describe('a gate that is killed again and again', () => {
         expect(stages).toEqual(stages.map((_, i) => i));
       }
       kills += ordeal.kills;
-      ordeal.forget();
     }
     expect(kills).toBeGreaterThanOrEqual(KILLS);
   });
