@@ -87,8 +87,7 @@ export class ServerSession implements Timed {
     deadlines.add(this);
     socket.on('error', noop); // the session hears it, too
     socket.allowHalfOpen = false; // half a client can do nothing with a session
-    // Before the listener of Node.js, which closes stream by stream: one whose write fails meanwhile is destroyed without
-    // a reset, and nghttp2 then asks it for data for ever.
+    // Before the listener of Node.js, which closes stream by stream while the writes of the others fail.
     socket.on('close', () => this.#session.destroy());
     this.#session = performServerHandshake(socket, sessionOptions(options));
     this.#session.on('error', noop); // 'close' follows and says it all

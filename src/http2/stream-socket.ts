@@ -244,7 +244,9 @@ export class StreamSocket extends EventEmitter implements ClientSocket {
   readonly #onClose = (): void => {
     if (this.#over) return;
     this.#over = true;
-    this.#stream.resume(); // where the client has reset it with octets unread, it would wait for them to be read
+    // Where the client has reset it with octets unread, it would wait for them to be read. Not destroyed: in 'aborted' its
+    // own reset is still to come, and without that nghttp2 asks a stream that is gone for data, for ever.
+    this.#stream.resume();
     this.#onEnd(this.#writing === 'done' ? 'answered' : this.#closedByUs ? 'cut' : 'reset');
     this.emit('close');
   };
