@@ -28,17 +28,18 @@ const VERBS = { promote: 'Promote', abort: 'Abort' } as const;
 
 /** What the link would do, and a button that does it. */
 export function renderLinkPage({ action, rollout, sentTo, expiresAt }: LinkedAction, nonce: string): string {
-  const { service, from, to, position } = rollout;
+  const { service, from, to, position, group } = rollout;
   const effect =
     action === 'promote'
       ? html`<strong>${to}</strong> becomes stable and takes all new traffic; ${from} is drained.`
       : html`<strong>${from}</strong> takes all new traffic again; the rollout of ${to} ends.`;
   const body = html`<h1>${VERBS[action]} ${to} of ${service}?</h1><p>${effect}</p>
 <dl><dt>Rollout</dt><dd>${rollout.id}, from ${from} to ${to}</dd>
+${group !== undefined && html`<dt>Together with</dt><dd>all of group ${group.name}: ${group.services.join(', ')}</dd>`}
 <dt>It is</dt><dd>${position.phase.replace('_', ' ')}${'stage' in position && html` at stage ${position.stage + 1} of ${rollout.plan.stages.length}`}</dd>
 <dt>This link</dt><dd>was sent to ${sentTo}, works once, until ${new Date(expiresAt).toISOString()} or until the rollout moves on</dd></dl>
 <p><button id="do" hidden>${VERBS[action]}</button></p><p id="said" role="status"></p>
-<noscript><p>This page needs its script. From a terminal: <code>tealgate rollout ${action} ${service}</code></p></noscript>
+<noscript><p>This page needs its script. From a terminal: <code>tealgate rollout ${action} ${group === undefined ? service : `--group ${group.name}`}</code></p></noscript>
 <script nonce="${nonce}">${raw(SCRIPT)}</script>`;
   return document(body, nonce);
 }

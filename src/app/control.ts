@@ -1,3 +1,4 @@
+import type { RolloutPlan } from '../config/config.ts';
 import { parsePlan } from '../config/plan.ts';
 import { parseTargets } from '../config/targets.ts';
 import { TealgateError } from '../platform/errors.ts';
@@ -51,11 +52,14 @@ export function createControl(parts: ControlParts): ControlPlane {
     return rollout;
   };
 
+  const planOf = (service: string, plan: unknown): RolloutPlan =>
+    parsePlan(plan, core.service(service).config.rollout, core.current().config);
+
   const group = (name: string): GroupView => groupView(core, name, groupConfig(core, name).services);
 
   const movedTogether = (name: string): GroupView => {
     const view = group(name);
-    for (const service of view.services.slice(0, 1)) void runner.judge(service);
+    for (const { service } of view.rollouts.slice(0, 1)) void runner.judge(service);
     return view;
   };
 
@@ -75,12 +79,11 @@ export function createControl(parts: ControlParts): ControlPlane {
     reportBusiness: (service, report) => reportBusiness(core, service, report),
     waitDrained: (service, upstream, signal) => waitUntilDrained(core, service, upstream, signal),
     async startRollout(service, to, plan, by) {
-      const parsed = parsePlan(plan, core.service(service).config.rollout, core.current().config);
-      return moved(service, startRollout(core, service, to, parsed, by));
+      return moved(service, startRollout(core, service, to, planOf(service, plan), by));
     },
     operateRollout: (service, action, by) => moved(service, operateRollout(core, service, action, by)),
     async previewRollout(service, to, plan, { requestsPerSecond }) {
-      const parsed = parsePlan(plan, core.service(service).config.rollout);
+      const parsed = planOf(service, plan);
       const seen = parts.rates.of(service);
       const traffic = requestsPerSecond === undefined ? seen : { ...seen, requestsPerSecond };
       return previewRollout(core, service, to, parsed, traffic);
@@ -98,8 +101,8 @@ export function createControl(parts: ControlParts): ControlPlane {
     },
     group,
     async startGroupRollout(name, to, plan, by) {
-      const parsed = (service: string) => parsePlan(plan, core.service(service).config.rollout);
-      await startGroupRollout(core, name, { to, plan: parsed, replace: by.replace === true }, by);
+      const plans = (service: string) => planOf(service, plan);
+      await startGroupRollout(core, name, { to, plan: plans, replace: by.replace === true }, by);
       return movedTogether(name);
     },
     async operateGroup(name, action, by) {

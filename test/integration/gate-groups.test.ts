@@ -31,6 +31,12 @@ function file(blue: Target, green: { readonly shop: Target; readonly cart: Targe
   };
 }
 
+/** A third service, of which the group does not know. */
+function withBlog(blue: Target, green: Target) {
+  const { services, groups } = file(blue, { shop: green, cart: green });
+  return { services: { ...services, blog: { ...services.shop, paths: ['/blog'] } }, groups };
+}
+
 const phases = (test: TestGate) => test.control.group('release').rollouts.map(({ position }) => position.phase);
 const all = (test: TestGate, phase: string) => phases(test).length === 2 && phases(test).every((one) => one === phase);
 const weights = (test: TestGate) => ['shop', 'cart'].map((name) => test.control.service(name).upstreams.green?.weight);
@@ -160,6 +166,71 @@ describe('a group', () => {
     }
     await third.stop();
     await rm(directory, { recursive: true, force: true });
+  });
+
+  it('begins by plans that name whom to ask, and is previewed so', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using bot = await openTarget((_, response) => response.writeHead(202).end());
+    const { services, groups } = file(blue, { shop: green, cart: green });
+    const guards = { bot: { kind: 'webhook', webhook: 'bot', interval: '1s' } };
+    const rollout = { stages: [{ weight: 50, gate: { http: { webhook: 'bot' } } }], guards };
+    await using test = await openGate({
+      webhooks: { bot: { url: bot.url, secret: '0123456789abcdef' } },
+      services: { ...services, cart: { ...services.cart, rollout } },
+      groups,
+    });
+    const plan = { stages: [{ weight: 50, hold: '1h' }] };
+    expect((await test.control.previewRollout('cart', 'green', {}, {})).plan.guards).toContainEqual(
+      expect.objectContaining({ name: 'bot', webhook: 'bot' }),
+    );
+    await test.control.startGroupRollout('release', 'green', plan, BY);
+    await until(() => all(test, 'progressing'), 'the first stage');
+    const unknown = { guards: { bot: { kind: 'webhook', webhook: 'nobody' } } };
+    await expect(test.control.previewRollout('cart', 'green', unknown, {})).rejects.toThrow('no nobody');
+  });
+
+  it('makes room for a newer rollout of itself, in one step', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate(file(blue, { shop: green, cart: green }));
+    const plan = { stages: [{ weight: 50, hold: '1h' }] };
+    await test.control.startGroupRollout('release', 'green', plan, BY);
+    await until(() => all(test, 'progressing'), 'the first stage');
+    const before = test.control.group('release').rollouts.map(({ id }) => id);
+    await test.control.startGroupRollout('release', 'green', plan, { ...BY, replace: true });
+    const replaced = ['shop', 'cart'].map((name, i) => test.control.rollout(name, before[i] ?? '').position);
+    expect(replaced).toMatchObject([{ phase: 'aborted' }, { phase: 'aborted' }]);
+    await until(() => all(test, 'progressing'), 'the first stage of the newer one');
+    expect(test.control.group('release').rollouts.map(({ id }) => id)).not.toEqual(before);
+    expectReplayable(test);
+  });
+
+  it('does not make room by the rollout of a service that goes together with others beside it', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    const { services, groups } = withBlog(blue, green);
+    await using test = await openGate({ services, groups: { ...groups, front: { services: ['shop', 'blog'] } } });
+    const plan = { stages: [{ weight: 50, hold: '1h' }] };
+    await test.control.startGroupRollout('release', 'green', plan, BY);
+    await until(() => all(test, 'progressing'), 'the first stage');
+    const replace = { ...BY, replace: true };
+    await expect(test.control.startGroupRollout('front', 'green', plan, replace)).rejects.toThrow('group release');
+    expect(all(test, 'progressing')).toBe(true);
+  });
+
+  it('is operated whole while it runs, whatever becomes of its entry in the file', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    const { services, groups } = withBlog(blue, green);
+    await using test = await openGate({ services, groups });
+    await test.control.startGroupRollout('release', 'green', { stages: [{ weight: 50, hold: '1h' }] }, BY);
+    await until(() => all(test, 'progressing'), 'the first stage');
+    await writeGateFile(test.directory, { services, groups: { release: { services: ['shop', 'blog'] } } });
+    expect((await test.control.reload(BY)).errors).toEqual([]);
+    expect(test.control.group('release').rollouts).toHaveLength(2);
+    await test.control.operateGroup('release', 'abort', BY);
+    expect(all(test, 'aborted')).toBe(true);
   });
 
   it('is driven over the admin API', async () => {

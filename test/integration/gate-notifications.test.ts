@@ -303,6 +303,28 @@ describe('a link in a notification', () => {
     expect((await open(test, promote)).status).toBe(409);
   });
 
+  it('of one service of a group acts on all of them, and says so', async () => {
+    await using receiver = await openReceiver();
+    await using given = await withTargets(withLinks(receiver.url, { services: ['shop'] }));
+    const { services } = given.file;
+    const cart = { ...services.shop, paths: ['/cart'] };
+    await using test = await openGate({
+      ...given.file,
+      services: { ...services, cart },
+      groups: { release: { services: ['shop', 'cart'] } },
+    });
+    await test.control.startGroupRollout('release', 'green', GATED, BY);
+    await until(() => phase(test) === 'paused', 'the gate');
+    const { abort } = await sent(receiver);
+    const page = await open(test, abort);
+    expect(page).toMatchObject({ status: 200, text: expect.stringContaining('all of group release: shop, cart') });
+    const answers = await Promise.all([1, 2].map(() => open(test, abort, 'POST')));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+    const { rollouts } = test.control.group('release');
+    expect(rollouts.map(({ position }) => position.phase)).toEqual(['aborted', 'aborted']);
+    expect(rollouts.map(({ transitions }) => transitions.at(-1)?.actor)).toEqual(['link:chat', 'link:chat']);
+  });
+
   it('of several that lead from one moment, works for the first that is followed only', async () => {
     await using receiver = await openReceiver();
     await using given = await withTargets(withLinks(receiver.url));

@@ -6,6 +6,7 @@ import type { Core } from '../core.ts';
 import { desiredService } from '../desired/effective.ts';
 import { newestRollout } from '../desired/rollouts.ts';
 import { type ActionLink, readLink } from '../notifications/action-link.ts';
+import { operateGroup } from './group.ts';
 import { operateRollout } from './rollout.ts';
 
 /** Throws `forbidden` for a link that is not ours or has expired, `conflict` for one that does nothing any more. */
@@ -16,11 +17,24 @@ export function linkedAction(core: Core, signature: string): LinkedAction {
   return { action, service, rollout, sentTo, expiresAt };
 }
 
-/** As `linkedAction`, decided again in the one place where state changes: of two that come at once, one works. */
+/**
+ * As `linkedAction`, decided again in the one place where state changes: of two that come at once, one works. Rollouts that
+ * go together follow it together.
+ */
 export async function followLink(core: Core, signature: string): Promise<Applied> {
   const link = verified(core, signature);
-  const expect = (rollout: Rollout | null): void => void asSent(rollout, link);
-  return operateRollout(core, link.service, link.action, { actor: `link:${link.sentTo}`, expect });
+  const { action, service } = link;
+  const actor = `link:${link.sentTo}`;
+  const { group } = asSent(newestRollout(desiredService(core.current().desired, service)), link);
+  if (group === undefined) {
+    return operateRollout(core, service, action, { actor, expect: (rollout) => void asSent(rollout, link) });
+  }
+  const expect = (rollouts: readonly Rollout[]): void =>
+    void asSent(rollouts.find((rollout) => rollout.service === service) ?? null, link);
+  const applied = await operateGroup(core, group.name, action, { actor, expect });
+  const own = applied.find((one) => one.service.name === service);
+  if (own === undefined) throw new TealgateError('internal', `group ${group.name} is without ${service}`);
+  return own;
 }
 
 function verified(core: Core, signature: string): ActionLink {

@@ -9,7 +9,7 @@ import { own } from '../desired/effective.ts';
 import { takenIds } from '../desired/rollouts.ts';
 import { switchTo } from '../desired/switch.ts';
 import { proposeUpdate } from '../rollout-proposal.ts';
-import { type GroupRollouts, groupRollouts } from '../views/group-view.ts';
+import { type GroupRollouts, groupRollouts, newestGroupRollouts } from '../views/group-view.ts';
 import { expectReachable } from './reachable.ts';
 import { refuseDuringRollout } from './refuse.ts';
 import { afterStopping, expectStartable } from './rollout.ts';
@@ -41,7 +41,9 @@ export async function startGroupRollout(core: Core, group: string, start: GroupS
   const decide = (states: readonly ServiceState[]): readonly ServiceProposal[] => {
     const at = core.parts.clock.wallMs();
     const before = states.map((state) =>
-      start.replace ? afterStopping(state, by.actor, at) : { state, events: [], journal: [] },
+      start.replace
+        ? afterStopping(state, { actor: by.actor, at, together: services })
+        : { state, events: [], journal: [] },
     );
     const taken = [...takenIds(core.current().desired)];
     const rollouts = before.map(({ state }) => {
@@ -72,12 +74,23 @@ export async function startGroupRollout(core: Core, group: string, start: GroupS
   await core.changeServices(services, by, decide);
 }
 
+/** `expect` throws where the rollouts are not as the caller has seen them. */
+export interface GroupOperator extends Command {
+  readonly expect?: (rollouts: readonly Rollout[]) => void;
+}
+
 /** Promote, abort, pause or resume all rollouts of a group, in one commit. */
-export async function operateGroup(core: Core, group: string, action: GroupAction, by: Command): Promise<void> {
+export async function operateGroup(
+  core: Core,
+  group: string,
+  action: GroupAction,
+  by: GroupOperator,
+): Promise<readonly Applied[]> {
   const { services } = newestOf(core, group);
-  await core.changeServices(services, by, (states) => {
+  return core.changeServices(services, by, (states) => {
     const at = core.parts.clock.wallMs();
     const { rollouts } = expectRollouts(group, states);
+    by.expect?.(rollouts);
     const updates = operateTogether(rollouts, action, by.actor, at);
     return states.map((state, i) => {
       const update = updates[i];
@@ -125,12 +138,10 @@ function undoOne(group: string, state: ServiceState, rollout: Rollout | undefine
   return { desired, events: [{ type: 'traffic.switched', data: { from: stable, to: from, forced: false } }] };
 }
 
+/** Of the services that it began with, whatever the file says of the group by now. */
 function newestOf(core: Core, group: string): GroupRollouts {
-  const { services } = groupConfig(core, group);
-  return expectRollouts(
-    group,
-    services.map((service) => core.service(service)),
-  );
+  groupConfig(core, group);
+  return newestGroupRollouts(core, group) ?? refuseWithout(group);
 }
 
 /** The newest rollouts of a group. Throws `conflict` when there are none. */
@@ -139,7 +150,10 @@ function expectRollouts(group: string, states: readonly ServiceState[]): GroupRo
     group,
     states.map(({ desired }) => desired),
   );
-  if (found !== null) return found;
+  return found ?? refuseWithout(group);
+}
+
+function refuseWithout(group: string): never {
   throw new TealgateError('conflict', `group ${group} never had a rollout; start one`);
 }
 

@@ -22,7 +22,7 @@ export async function startRollout(
   const decide = (current: ServiceState): ServiceProposal => {
     const at = core.parts.clock.wallMs();
     const nothing = { state: current, events: [], journal: [] };
-    const { state, events, journal } = by.replace === true ? afterStopping(current, by.actor, at) : nothing;
+    const { state, events, journal } = by.replace === true ? afterStopping(current, { actor: by.actor, at }) : nothing;
     expectStartable(state, to);
     const taken = takenIds(core.current().desired);
     const from = state.effective.stable;
@@ -46,14 +46,21 @@ interface AfterStopping {
   readonly journal: NonNullable<ServiceProposal['journal']>;
 }
 
+interface Stopping {
+  readonly actor: string;
+  readonly at: number;
+  /** Services whose rollouts make room in the same commit; default this one. */
+  readonly together?: readonly string[];
+}
+
 /**
  * What is left when a rollout that runs is aborted to make room, in the same commit. Throws `conflict` once it is promoting,
- * and when it goes together with others.
+ * and when it goes together with others that stay.
  */
-export function afterStopping(state: ServiceState, actor: string, at: number): AfterStopping {
+export function afterStopping(state: ServiceState, { actor, at, together = [state.name] }: Stopping): AfterStopping {
   const running = runningRollout(state.desired);
   if (running === null) return { state, events: [], journal: [] };
-  refuseAlone(running, 'replace');
+  if (running.group?.services.every((service) => together.includes(service)) !== true) refuseAlone(running, 'replace');
   const { desired, events = [], journal = [] } = proposeUpdate(state, stopAtOnce(running, actor, at), at);
   return { state: { ...state, desired, effective: effectiveService(state.config, desired) }, events, journal };
 }
