@@ -213,16 +213,13 @@ export class UpstreamConnection implements UpstreamLink, Timed {
   }
 
   /**
-   * Asked when the socket is made and after each read. Node.js reads to the same place again when it is given no buffer,
-   * and so does not have to look into one.
+   * Asked for each address that is tried, and after each read. After a read, Node.js reads to the same place again when it
+   * is given no buffer, and so does not have to look into one. An attempt without one would read elsewhere, and then tell
+   * of octets here that are another connection's.
    */
   #nextBuffer(reads: ReadBuffer): () => Uint8Array {
-    let isFirst = true;
-    const next = (): Buffer | null => {
-      if (!isFirst) return reads.next(this.#state !== 'body');
-      isFirst = false;
-      return reads.current;
-    };
+    const next = (): Buffer | null =>
+      this.#state === 'connecting' ? reads.current : reads.next(this.#state !== 'body');
     return next as () => Uint8Array; // null: see above
   }
 

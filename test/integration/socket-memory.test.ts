@@ -1,8 +1,12 @@
+import dns from 'node:dns';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ByteWriter } from '../../src/http1/byte-writer.ts';
+import { Deadlines } from '../../src/http1/deadlines.ts';
 import { readInto } from '../../src/http1/read-into.ts';
+import { UpstreamPool } from '../../src/http1/upstream-pool.ts';
+import { response } from '../support/message.ts';
 
 let server: Server;
 let accepted: Socket[];
@@ -19,6 +23,7 @@ beforeEach(async () => {
 afterEach(() => {
   for (const socket of [...accepted, ...clients]) socket.destroy();
   server.close();
+  vi.restoreAllMocks();
 });
 
 /** A pair of sockets; the accepted one as it is when a listener first sees it. */
@@ -118,5 +123,53 @@ describe('a message writer', () => {
       const received = await allFrom(client);
       expect(received.equals(Buffer.concat(sent[i] ?? [])), `socket ${i}`).toBe(true);
     }
+  });
+});
+
+describe('a target whose name has several addresses', () => {
+  const writer = new ByteWriter(1024);
+
+  /** The body of a target's answer, over a connection of its own. */
+  function ask(host: string, path: string): Promise<string> {
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const { port } = server.address() as AddressInfo; // it listens on a port
+    const pool = new UpstreamPool({ host, port, idleMs: 1000, deadlines: new Deadlines(), onOpenChange: () => {} });
+    let body = '';
+    const link = pool.connect(
+      {
+        onConnected: () => {
+          writer.begin();
+          writer.text(`GET ${path} HTTP/1.1\r\nHost: gate.test\r\n\r\n`);
+          link.begin(writer, { isHead: false, trailers: false });
+        },
+        onHead: () => {},
+        onBody: (buf, { runs, runCount, done }) => {
+          for (let i = 0; i < runCount; i++) body += buf.toString('latin1', runs[2 * i], runs[2 * i + 1]);
+          if (done) resolve(body);
+        },
+        onUpstreamDrain: () => {},
+        onUpstreamFailure: reject,
+      },
+      1000,
+    );
+    return promise.finally(() => link.destroy());
+  }
+
+  it('is read from the one that took the connection, and not from what another connection has read', async () => {
+    server.on('connection', (socket) => {
+      socket.on('data', (request) => {
+        const path = request.toString('latin1').split(' ')[1] ?? '';
+        socket.write(response('200 OK', [], path));
+      });
+    });
+    expect(await ask('127.0.0.1', '/first')).toBe('/first');
+    const addresses = [
+      { address: '127.0.0.2', family: 4 }, // nobody listens there
+      { address: '127.0.0.1', family: 4 },
+    ];
+    const lookup = (_: string, __: object, answer: (error: null, found: typeof addresses) => void): void =>
+      answer(null, addresses);
+    vi.spyOn(dns, 'lookup').mockImplementation(lookup as never); // of its overloads, the one that Node.js uses here
+    expect(await ask('several.test', '/other')).toBe('/other');
   });
 });
