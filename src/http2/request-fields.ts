@@ -1,18 +1,7 @@
 import { parseFieldLines } from '../http1/field-lines.ts';
 import { F } from '../http1/fields.ts';
 import { Head } from '../http1/head.ts';
-
-/** Fields that HTTP/2 has other means for, or forbids (RFC 9113 §8.2.2, §8.3.1). */
-const DROPPED: ReadonlySet<number> = new Set([
-  F.host,
-  F.connection,
-  F.transferEncoding,
-  F.keepAlive,
-  F.proxyConnection,
-  F.upgrade,
-  F.te,
-  F.http2Settings,
-]);
+import { CONNECTION_FIELD_IDS } from './connection-fields.ts';
 
 /** A request head of HTTP/1.1, as the gate forwards it, in the fields of HTTP/2: names and values in turn. */
 export function requestFields(head: Head, scheme: 'http' | 'https', trailers: boolean): string[] {
@@ -28,7 +17,8 @@ export function requestFields(head: Head, scheme: 'http' | 'https', trailers: bo
     buf.latin1Slice(head.targetStart, head.targetEnd),
   ];
   for (let i = 0; i < head.count; i++) {
-    if (DROPPED.has(head.ids[i] as number)) continue;
+    const id = head.ids[i] as number;
+    if (id === F.host || CONNECTION_FIELD_IDS.has(id)) continue; // the host is the authority (RFC 9113 §8.3.1)
     fields.push(buf.latin1Slice(head.nameStart(i), head.nameEnd(i)).toLowerCase(), head.value(i));
   }
   if (trailers) fields.push('te', 'trailers');

@@ -1,22 +1,13 @@
 import { F } from '../http1/fields.ts';
 import type { Head } from '../http1/head.ts';
-
-/** Of the connection, so that HTTP/2 has no place for them (RFC 9113 §8.2.2). */
-const DROPPED: ReadonlySet<number> = new Set([
-  F.connection,
-  F.transferEncoding,
-  F.keepAlive,
-  F.proxyConnection,
-  F.upgrade,
-  F.te,
-]);
+import { CONNECTION_FIELD_IDS } from './connection-fields.ts';
 
 /** Names in lower case and values in turn, as `respond` takes them; a response that may not have a body has no length. */
 export function responseFields(head: Head, keepLength: boolean): string[] {
   const fields = [':status', String(head.status)];
   for (let i = 0; i < head.count; i++) {
     const id = head.ids[i] as number;
-    if (DROPPED.has(id) || (id === F.contentLength && !keepLength)) continue;
+    if (CONNECTION_FIELD_IDS.has(id) || (id === F.contentLength && !keepLength)) continue;
     fields.push(nameOf(head, i), head.value(i));
   }
   return fields;
@@ -26,7 +17,7 @@ export function responseFields(head: Head, keepLength: boolean): string[] {
 export function fieldObject(head: Head): Record<string, string | string[]> {
   const fields: Record<string, string | string[]> = Object.create(null); // a field may be called __proto__
   for (let i = 0; i < head.count; i++) {
-    if (DROPPED.has(head.ids[i] as number)) continue;
+    if (CONNECTION_FIELD_IDS.has(head.ids[i] as number)) continue;
     const name = nameOf(head, i);
     const before = fields[name];
     const value = head.value(i);

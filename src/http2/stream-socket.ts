@@ -14,6 +14,12 @@ const head = new Head(32);
 /** Statuses that end with their head, whatever the request (RFC 9110 §6.4.1); Node.js ends a 205 there, too. */
 const BODYLESS: ReadonlySet<number> = new Set([204, 205, 304]);
 
+/**
+ * Interim responses of one request. Flow control does not hold them back, and Node.js keeps each of them as long as the
+ * stream: those beyond are left out.
+ */
+const MAX_INTERIM = 100;
+
 /** What became of a stream when it is closed. `reset`: it ended before its answer did, and not by our doing. */
 export type StreamEnd = 'answered' | 'cut' | 'reset';
 
@@ -44,6 +50,7 @@ export class StreamSocket extends EventEmitter implements ClientSocket {
 
   readonly #reader = new BodyReader();
   #writing: 'head' | 'body' | 'done' = 'head';
+  #interim = 0;
   /** Writes that nghttp2 has not taken. */
   #unwritten = 0;
   /** It ends with an error behind them. */
@@ -133,7 +140,8 @@ export class StreamSocket extends EventEmitter implements ClientSocket {
     const end = parseResponseHead(head, bytes, at, bytes.length);
     if (end <= 0) return this.#giveUp(bytes);
     if (head.status < 200) {
-      this.#stream.additionalHeaders({ ':status': head.status, ...fieldObject(head) });
+      if (++this.#interim <= MAX_INTERIM)
+        this.#stream.additionalHeaders({ ':status': head.status, ...fieldObject(head) });
       return end;
     }
     return this.#respond(bytes, end);

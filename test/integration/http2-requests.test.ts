@@ -112,6 +112,28 @@ describe('a request over HTTP/2', () => {
     expect(answer).toMatchObject({ status: 200, body: 'done' });
   });
 
+  it('is not told of HTTP/2 itself, which is the affair of each connection', async () => {
+    const settings = 'HTTP2-Settings: AAMAAABk';
+    await serve(
+      answering(
+        head('HTTP/1.1 103 Early Hints', 'Link: </a.css>', settings),
+        response('200 OK', [settings, 'X-A: b'], 'done'),
+      ),
+    );
+    const answer = await clients.open(bench.gate.port).request();
+    expect(answer).toMatchObject({ status: 200, body: 'done', code: 0, headers: { 'x-a': 'b' } });
+    expect(answer.interim.map((hints) => hints.link)).toEqual(['</a.css>']);
+    for (const fields of [answer.headers, ...answer.interim]) expect(fields).not.toHaveProperty('http2-settings');
+  });
+
+  it('is told a hundred times at most that its answer is to come', async () => {
+    const hints = Array.from({ length: 1_000 }, (_, i) => head('HTTP/1.1 103 Early Hints', `Link: </${i}>`));
+    await serve(answering(...hints, response('200 OK', [], 'done')));
+    const answer = await clients.open(bench.gate.port).request();
+    expect(answer).toMatchObject({ status: 200, body: 'done', code: 0 });
+    expect(answer.interim.map((hint) => hint.link)).toEqual(Array.from({ length: 100 }, (_, i) => `</${i}>`));
+  });
+
   it('that expects 100 Continue gets it from the target', async () => {
     await serve(async (request) => {
       request.connection.send(head('HTTP/1.1 100 Continue'));
