@@ -63,7 +63,8 @@ export type ToWorker =
   | { readonly type: 'snapshot'; readonly snapshot: RoutingSnapshot }
   /**
    * Listeners added, removed or changed by a reload. Connections are not touched, but those of removed ones are told to
-   * close and closed when idle, spread over at most `spreadMs`. Answered with `listening`.
+   * close and closed when idle, spread over at most `spreadMs`. Answered with `listening` or `listen_failed`, in the order in
+   * which they were sent; the first answer is to the start.
    */
   | { readonly type: 'listeners'; readonly listeners: readonly ListenerOptions[]; readonly spreadMs: number }
   /**

@@ -42,6 +42,8 @@ const listeners = new Map<number, Listener>();
 /** Taken out by a reload; their connections live on. */
 const removed = new Set<Listener>();
 let drained = false;
+/** One change of the listeners after another, so that none finds the other's half done. */
+let listening = Promise.resolve();
 
 install(start.snapshot);
 await listen(start.listeners, 0);
@@ -62,7 +64,7 @@ function onMessage(message: ToWorker): void {
       send({ type: 'installed', version: message.snapshot.version });
       return;
     case 'listeners':
-      void listen(message.listeners, message.spreadMs);
+      listening = listening.then(() => listen(message.listeners, message.spreadMs));
       return;
     case 'drain':
       drain(message.cutAtMs - clockOffsetMs, message.spreadMs);
@@ -78,9 +80,9 @@ function install(snapshot: WorkerStart['snapshot']): void {
 async function listen(wanted: readonly ListenerOptions[], spreadMs: number): Promise<void> {
   const ids = new Set(wanted.map(({ id }) => id));
   for (const [id, listener] of listeners) if (!ids.has(id)) remove(id, listener, spreadMs);
-  await Promise.all(wanted.map(open));
+  const failures = await Promise.all(wanted.map(open));
   const addresses = [...listeners.values()].map(({ id, host, port: bound }) => ({ id, host, port: bound }));
-  send({ type: 'listening', addresses });
+  send(failures.find((failure) => failure !== null) ?? { type: 'listening', addresses });
 }
 
 function remove(id: number, listener: Listener, spreadMs: number): void {
@@ -91,19 +93,21 @@ function remove(id: number, listener: Listener, spreadMs: number): void {
   listener.dismiss(new Farewells(performance.now(), window));
 }
 
-async function open(options: ListenerOptions): Promise<void> {
+/** What to answer where it cannot be opened or changed; else null. */
+async function open(options: ListenerOptions): Promise<FromWorker | null> {
   try {
     const existing = listeners.get(options.id);
     if (existing !== undefined) {
       existing.update(options);
-      return;
+      return null;
     }
     const listener = new Listener(options, gateway, ticketKeys);
     await listener.listen(start.reusePort);
     listeners.set(options.id, listener);
+    return null;
   } catch (error) {
     const { code = 'UNKNOWN', message } = error as NodeJS.ErrnoException;
-    send({ type: 'listen_failed', id: options.id, code, message });
+    return { type: 'listen_failed', id: options.id, code, message };
   }
 }
 

@@ -50,7 +50,9 @@ export function startThread(start: WorkerStart, onReport: (report: WorkerReport)
   const thread = new Worker(ENTRY, { workerData: start, name: `tealgate-worker-${start.index}` });
   const { promise: exited, resolve: resolveExited } = Promise.withResolvers<WorkerExit>();
   const { promise: drained, resolve: resolveDrained } = Promise.withResolvers<void>();
-  let listening = Promise.withResolvers<readonly BoundAddress[]>();
+  /** Of what it was asked to listen on, in order, since so are its answers; the first is its start. */
+  const asked: PromiseWithResolvers<readonly BoundAddress[]>[] = [];
+  let ended: TealgateError | null = null;
   let installs: { readonly version: number; readonly resolve: () => void }[] = [];
   let installed = 0;
   let error: unknown;
@@ -64,9 +66,9 @@ export function startThread(start: WorkerStart, onReport: (report: WorkerReport)
   thread.on('message', (message: FromWorker) => {
     switch (message.type) {
       case 'listening':
-        return listening.resolve(message.addresses);
+        return asked.shift()?.resolve(message.addresses);
       case 'listen_failed':
-        return listening.reject(listenError(message.code, message.message));
+        return asked.shift()?.reject(listenError(message.code, message.message));
       case 'installed':
         return settleInstalls(message.version);
       case 'drained':
@@ -81,20 +83,23 @@ export function startThread(start: WorkerStart, onReport: (report: WorkerReport)
   thread.once('exit', (code) => {
     settleInstalls(Infinity);
     resolveDrained();
-    listening.reject(new TealgateError('internal', 'a worker ended before it could listen', { cause: error }));
+    ended = new TealgateError('internal', 'a worker ended before it could listen', { cause: error });
+    for (const waiting of asked.splice(0)) waiting.reject(ended);
     resolveExited({ code, error });
   });
 
   const post = (message: ToWorker): void => thread.postMessage(message);
-  const observed = (promise: typeof listening.promise): typeof promise => {
-    // Whoever waits for it sees the rejection; nobody has to.
-    promise.catch(() => undefined);
-    return promise;
+  const answer = (): Promise<readonly BoundAddress[]> => {
+    const waiting = Promise.withResolvers<readonly BoundAddress[]>();
+    waiting.promise.catch(() => undefined); // whoever waits for it sees the rejection; nobody has to
+    if (ended === null) asked.push(waiting);
+    else waiting.reject(ended);
+    return waiting.promise;
   };
 
   return {
     exited,
-    listening: observed(listening.promise),
+    listening: answer(),
     install(message) {
       const { promise, resolve } = Promise.withResolvers<void>();
       const stuck = setTimeout(() => void thread.terminate(), STUCK_MS);
@@ -103,9 +108,8 @@ export function startThread(start: WorkerStart, onReport: (report: WorkerReport)
       return promise.finally(() => clearTimeout(stuck));
     },
     listen(listeners, spreadMs) {
-      listening = Promise.withResolvers();
       post({ type: 'listeners', listeners, spreadMs });
-      return observed(listening.promise);
+      return answer();
     },
     drain(limits) {
       post({ type: 'drain', ...limits });
