@@ -139,12 +139,12 @@ export class Listener {
   /** There is no file descriptor for a client: until the next sweep has made room, whoever comes is turned away. */
   #onNotAccepted(): void {
     const gateway = this.#gateway;
-    gateway.onShortage();
     if (gateway.spare.release()) this.#server.maxConnections = 0;
     else {
       gateway.relieve();
       this.relieve();
     }
+    gateway.onShortage(); // last: another listener may wait for that sweep to open again
   }
 
   #abandon(): void {
