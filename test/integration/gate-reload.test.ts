@@ -202,12 +202,14 @@ describe('a reload', () => {
   it('says what takes effect after a restart only', async () => {
     await using blue = await openTarget('blue');
     await using test = await openGate(file({ blue }));
-    const listeners = [{ address: '127.0.0.1:0', proxyProtocol: 'required', trustedProxies: ['127.0.0.1'] }];
-    const { changes } = await reload(test, file({ blue }, { workers: 2, listeners }));
+    const listeners = [{ address: '127.0.0.1:0', proxyProtocol: 'required', trustedProxies: ['127.0.0.1'], http2: true }];
+    const next = file({ blue }, { workers: 2, listeners });
+    const { changes } = await reload(test, next);
     const [trusted, ...others] = changes;
     expect(trusted).toBe('listener 127.0.0.1:0: trusted proxy 127.0.0.1 added');
-    expect(others).toHaveLength(2);
+    expect(others).toHaveLength(3);
     for (const change of others) expect(change).toMatch(/\(needs a restart\)$/);
+    expect((await reload(test, next)).changes).toEqual(others);
     expect(test.control.overview().workers).toHaveLength(1);
   });
 

@@ -135,7 +135,7 @@ function brokenRollouts(core: Core, file: Config): string[] {
 
 /**
  * The file as far as it can hold without a restart: threads, store and admin endpoint stay as they are, and so does
- * whether an open listener speaks TLS and the PROXY protocol.
+ * whether an open listener speaks TLS, HTTP/2 and the PROXY protocol.
  */
 function applicable(running: Config, file: Config): Config {
   const { workers, accessLog, store, admin } = running;
@@ -145,7 +145,7 @@ function applicable(running: Config, file: Config): Config {
     const [before] = at < 0 ? [] : open.splice(at, 1);
     if (before === undefined) return listener;
     const tls = before.tls === null || listener.tls === null ? before.tls : listener.tls;
-    return { ...listener, tls, proxyProtocol: before.proxyProtocol };
+    return { ...listener, tls, http2: before.http2, proxyProtocol: before.proxyProtocol };
   });
   return { ...file, workers, accessLog, store, admin, listeners };
 }
