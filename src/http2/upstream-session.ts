@@ -95,7 +95,10 @@ export class UpstreamSession implements Timed {
     return this.#state === 'connecting';
   }
 
+  /** False as well once Node.js has given it up by itself, though its socket is still to close. */
   get hasRoom(): boolean {
+    const http2 = this.#http2;
+    if (http2 === null || http2.closed || http2.destroyed) return false;
     return this.#state === 'open' && this.#streams < this.#limit;
   }
 
