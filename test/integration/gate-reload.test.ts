@@ -202,7 +202,9 @@ describe('a reload', () => {
   it('says what takes effect after a restart only', async () => {
     await using blue = await openTarget('blue');
     await using test = await openGate(file({ blue }));
-    const listeners = [{ address: '127.0.0.1:0', proxyProtocol: 'required', trustedProxies: ['127.0.0.1'], http2: true }];
+    const listeners = [
+      { address: '127.0.0.1:0', proxyProtocol: 'required', trustedProxies: ['127.0.0.1'], http2: true },
+    ];
     const next = file({ blue }, { workers: 2, listeners });
     const { changes } = await reload(test, next);
     const [trusted, ...others] = changes;

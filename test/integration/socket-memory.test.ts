@@ -106,7 +106,7 @@ describe('a message writer', () => {
     const writer = new ByteWriter(64 * 1024);
     const pairs = [await pair(), await pair(), await pair()] as const;
     const sent = pairs.map(() => [] as Buffer[]);
-    for (let i = 0; i < 600; i++) {
+    for (let i = 0; i < 2_000; i++) {
       const which = i % pairs.length;
       const message = Buffer.alloc(1 + ((i * 7919) % 40_000), String.fromCharCode(97 + (i % 26)));
       sent[which]?.push(message);

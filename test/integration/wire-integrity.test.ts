@@ -14,7 +14,10 @@ import { GATE, ROOT, serving } from '../support/tls.ts';
 import { WorkerGate } from '../support/worker-gate.ts';
 
 /** Slow peers are slow on purpose. */
-const LISTENER: ListenerOptions = { ...TEST_LISTENER, timeouts: { headMs: 60_000, bodyMs: 60_000, keepAliveMs: 60_000 } };
+const LISTENER: ListenerOptions = {
+  ...TEST_LISTENER,
+  timeouts: { headMs: 60_000, bodyMs: 60_000, keepAliveMs: 60_000 },
+};
 const timeouts = { connectMs: 20_000, responseMs: 60_000 };
 /** A request that comes in one piece can be sent again. */
 const ONE_PIECE = 900;
