@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import { createServer as createHttp2Server, type Http2Server } from 'node:http2';
+import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Stream } from 'node:http2';
 import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import type { Writable } from 'node:stream';
 
@@ -83,7 +83,7 @@ export class SeededTargets {
       session.on('error', () => {});
       this.#closers.push(() => session.destroy());
     });
-    server.on('stream', (stream, headers) => {
+    server.on('stream', (stream: ServerHttp2Stream, headers) => {
       stream.on('error', () => {});
       void this.#serve(String(headers[':path']), stream, {
         begin: (length) => stream.respond(length === null ? {} : { 'content-length': String(length) }),
