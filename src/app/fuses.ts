@@ -12,7 +12,7 @@ export interface Fuses {
   rearm(service: string, fuseId: number): boolean;
 }
 
-/** Phases in which the candidate may have traffic and is judged. */
+/** Phases in which the candidate may have traffic and is judged; not at a gate before the first stage. */
 const ARMED: ReadonlySet<Phase> = new Set(['progressing', 'paused', 'returning']);
 
 export type FuseLimits = (guard: AbsoluteErrorRateGuard) => readonly number[];
@@ -23,6 +23,7 @@ export function createFuses(limits: FuseLimits): Fuses {
   return {
     of({ id, service, position, plan }) {
       if (!ARMED.has(position.phase) || !('stage' in position)) return null;
+      if (position.phase === 'paused' && position.unbegun === true) return null;
       const guards = braking(plan, position.stage);
       if (guards.length === 0) return null;
       const key = `${id}/${position.stage}`;

@@ -2,7 +2,7 @@ import type { Config, PreviewConfig, ServiceConfig } from '../config/config.ts';
 import { DEFAULT_MIRROR } from '../config/mirror-schema.ts';
 import { parseTargetUrl } from '../config/target-url.ts';
 import { TRUST_SYSTEM } from '../platform/tls.ts';
-import type { Rollout } from '../rollout/rollout.ts';
+import { mirrorShare, type Rollout } from '../rollout/rollout.ts';
 import { eligibleTargets, type Standing } from '../traffic/outliers.ts';
 import type {
   Fuse,
@@ -121,12 +121,9 @@ function previewRoute(
 }
 
 /** While the rollout is in a stage that copies. */
-function mirrorRoute({ position, plan, to }: Rollout): MirrorRoute | null {
-  const isMirroring =
-    position.phase === 'progressing' ||
-    (position.phase === 'paused' && position.unbegun !== true && position.reason !== 'shadowed');
-  const share = isMirroring ? plan.stages[position.stage]?.mirror : undefined;
-  return share === undefined ? null : { ...(plan.mirror ?? DEFAULT_MIRROR), to, share };
+function mirrorRoute(rollout: Rollout): MirrorRoute | null {
+  const share = mirrorShare(rollout);
+  return share === null ? null : { ...(rollout.plan.mirror ?? DEFAULT_MIRROR), to: rollout.to, share };
 }
 
 /** One worker's part: rounded up, so that each has one. */

@@ -2,7 +2,7 @@ import type { HttpGate } from '../config/gate-schema.ts';
 import { guardsOf, isPolled, type PolledGuard } from '../config/guards/guard.ts';
 import { gateOf, stageBehind } from './gate.ts';
 import { NOT_ASKED, nextAskMs, type PolledState, polledStateOf } from './guards/polled.ts';
-import { candidateWeight, type Rollout } from './rollout.ts';
+import { candidateWeight, mirrorShare, type Rollout } from './rollout.ts';
 import { stageOf } from './step.ts';
 
 /** Something that is asked of somebody else, again and again, while a rollout is in a certain place. */
@@ -62,10 +62,11 @@ function gatePolls(rollout: Rollout): readonly GatePoll[] {
   return [{ kind: 'gate', identity: `${rollout.id}/gate/${stage}`, gate, stage, intervalMs: gate.intervalMs }];
 }
 
-/** Before the candidate has weight, and on its way back, nothing is asked. */
+/** While the candidate has nothing to do, neither requests nor copies, and on its way back, nothing is asked. */
 function guardPolls(rollout: Rollout): readonly GuardPoll[] {
   const { phase } = rollout.position;
-  if ((phase !== 'progressing' && phase !== 'paused') || candidateWeight(rollout) === 0) return [];
+  if (phase !== 'progressing' && phase !== 'paused') return [];
+  if (candidateWeight(rollout) === 0 && mirrorShare(rollout) === null) return [];
   return guardsOf(rollout.plan, stageOf(rollout))
     .filter(isPolled)
     .map((guard) => ({

@@ -1,5 +1,5 @@
 import { gateStanding, hearGate, isOpen, stageBehind } from './gate.ts';
-import { enterStage, judge } from './guards/judge.ts';
+import { countOnly, enterStage, judge } from './guards/judge.ts';
 import { failing, isUrgent, reasonOf } from './guards/verdict.ts';
 import { beginPromotion } from './promotion.ts';
 import { type GuardEvidence, type Held, heldOf, type Rollout, type Sides } from './rollout.ts';
@@ -68,13 +68,18 @@ export function advanceTo(rollout: Rollout, stage: number, cause: Cause): Step {
 }
 
 function judgeAndGoOn(rollout: Rollout, seen: Tick, at: number): Step {
-  const { rollout: counted, events: verdicts } = judge(rollout, seen);
+  const { rollout: counted, events: verdicts } = isBegun(rollout) ? judge(rollout, seen) : countOnly(rollout, seen);
   const { rollout: judged, events: answers } = hearGate(counted, seen.gate);
   const events = [...verdicts, ...answers];
   const against = failing(judged.guards).find((evidence) => speaksAgainst(evidence, rollout));
   const on = seen.stay === true ? letTimePass : goOn;
   const step = against === undefined ? on(judged, seen.elapsedMs, at) : rollBack(judged, against, at);
   return { ...step, events: [...events, ...step.events] };
+}
+
+/** At a gate before the first stage the candidate has done nothing yet that guards could hold against it. */
+function isBegun({ position }: Rollout): boolean {
+  return position.phase !== 'paused' || position.unbegun !== true;
 }
 
 function goOn(rollout: Rollout, elapsedMs: number, at: number): Step {

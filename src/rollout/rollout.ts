@@ -313,6 +313,14 @@ export function stageRequests({ position, plan, counts }: Rollout): { seen: numb
   return needed === undefined ? null : { seen: counts.candidate.trials - (position.trialsBefore ?? 0), needed };
 }
 
+/** The share of stable's requests that the candidate gets copies of now; null for none. */
+export function mirrorShare({ position, plan }: Rollout): number | null {
+  const isMirroring =
+    position.phase === 'progressing' ||
+    (position.phase === 'paused' && position.unbegun !== true && position.reason !== 'shadowed');
+  return (isMirroring ? plan.stages[position.stage]?.mirror : undefined) ?? null;
+}
+
 /** The candidate's share of new traffic while its rollout is under way. */
 export function candidateWeight({ position, plan }: Rollout): number {
   switch (position.phase) {

@@ -20,8 +20,8 @@ export function stageStanding(rollout: Rollout, { stage, heldMs, trialsBefore = 
 
 /** Whether a guard that counts, and can say something about this stage, has not come to a verdict. */
 export function isInconclusive({ guards, plan, position }: Rollout): boolean {
-  const weight = 'stage' in position ? (plan.stages[position.stage]?.weight ?? 0) : 0;
-  return aggregate(speaking(guards, weight)) === 'inconclusive';
+  const stage = 'stage' in position ? plan.stages[position.stage] : undefined;
+  return aggregate(speaking(guards, stage ?? { weight: 0 })) === 'inconclusive';
 }
 
 /** How much longer than its hold the stage may wait for a verdict, in ms. */

@@ -174,6 +174,24 @@ describe('questions', () => {
     expect(pollsOf(gated)).toEqual([]);
   });
 
+  it('are asked in a stage that only mirrors, too, until its copies end', () => {
+    const stages = [
+      { weight: 0, holdMs: 1000, mirror: 0.1 },
+      { weight: 100, holdMs: 0, gate: 'manual' as const },
+    ];
+    const mirroring = begun({ guards: [WEBHOOK], stages, onInconclusive: 'pause' });
+    expect(pollsOf(mirroring)).toHaveLength(1);
+    const pass = told('bot', { at: AT, verdict: 'pass', answered: true, reason: '' });
+    const over: RolloutEvent = { type: 'tick', elapsedMs: 1000, candidate: NONE, stable: NONE };
+    expect(moved(mirroring, [over]).position).toMatchObject({ reason: 'inconclusive' });
+    const atGate = moved(mirroring, [pass, over]);
+    expect(atGate.position).toMatchObject({ phase: 'paused', reason: 'gate' });
+    expect(pollsOf(atGate)).toHaveLength(1);
+    const shadow = begun({ strategy: 'shadow', guards: [WEBHOOK], stages: stages.slice(0, 1) });
+    expect(pollsOf(shadow)).toHaveLength(1);
+    expect(pollsOf(moved(shadow, [over]))).toEqual([]);
+  });
+
   it('begin anew where a stage changes the guard', () => {
     const other = { ...WEBHOOK, intervalMs: 5000 };
     const stages = [

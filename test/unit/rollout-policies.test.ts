@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { RolloutPlan } from '../../src/config/config.ts';
+import type { CollateralGuard } from '../../src/config/guards/guard.ts';
 import { createRollout } from '../../src/rollout/create.ts';
 import { operate, stopAtOnce } from '../../src/rollout/operate.ts';
 import { type RolloutEvent, transition } from '../../src/rollout/reducer.ts';
@@ -240,6 +241,24 @@ describe('a gate before the first stage', () => {
     expect(step.rollout.position).toEqual({ phase: 'progressing', stage: 0, heldMs: 0 });
     expect(step.changes).toContainEqual(weights(0, 100));
     expect(given([tick(1000)], step.rollout).position).toMatchObject({ phase: 'promoting' });
+  });
+
+  it('holds nothing against a candidate that has done nothing yet', () => {
+    const guard: CollateralGuard = { name: 'c', kind: 'collateral', ratio: 1, margin: 0, confidence: 0.99 };
+    const checking = given([start], pending({ stages, guards: [guard] }));
+    const baseline = { all: { trials: 1000, errors: 1 }, slots: [] };
+    const gated = given([{ type: 'smoke_passed', results: [], baseline }], checking);
+    const failing: RolloutEvent = {
+      type: 'tick',
+      elapsedMs: 50,
+      candidate: NONE,
+      stable: { trials: 500, errors: 400 },
+    };
+    const over = given([failing], gated);
+    expect(over).toMatchObject({ position: { phase: 'paused' }, counts: { stable: { trials: 500, errors: 400 } } });
+    const first = given([call('resume')], over);
+    expect(given([tick(50, { trials: 1, errors: 0 })], first).guards).toMatchObject([{ trials: 0 }]);
+    expect(given([failing], first).position).toMatchObject({ phase: 'rolled_back', reason: 'collateral' });
   });
 
   it('takes back at once what has not begun, whatever the ramp', () => {

@@ -247,6 +247,20 @@ describe('the compare guard', () => {
     expect(over.position).toMatchObject({ phase: 'paused', reason: 'shadowed' });
   });
 
+  it('keeps a stage for its verdict that copies, and none without copies', () => {
+    const guards = COMPARED.guards.filter(({ kind }) => kind === 'compare');
+    const stages = [
+      { weight: 5, holdMs: 100, mirror: 0.1 },
+      { weight: 50, holdMs: 100 },
+    ];
+    const plan: RolloutPlan = { ...COMPARED, strategy: 'canary', stages, guards, onInconclusive: 'pause', extendMs: 0 };
+    const few = tick(100, [1, 0], [1, 0]);
+    const waiting = transition({ ...given(), plan }, few, AT).rollout;
+    expect(waiting.position).toMatchObject({ phase: 'paused', reason: 'inconclusive', stage: 0 });
+    const resumed = transition(waiting, { type: 'resume', actor: 'ci' }, AT).rollout;
+    expect(transition(resumed, few, AT).rollout.position).toMatchObject({ phase: 'promoting' });
+  });
+
   it('and comparisons without it are warned about, and the other way round', () => {
     expect(warned(service('rollout: {strategy: shadow, mirror: {compare: {}}}'))).toEqual([
       '5:42 services.shop.rollout.mirror.compare: is done and no guard judges by it; add `compare: {}` to the guards',

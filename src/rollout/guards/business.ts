@@ -13,7 +13,7 @@ import { advanceVersus, beginVersus, shareText, turnVersus, type VersusState } f
 export const business: GuardRule<BusinessGuard, VersusState, BusinessEvidence> = {
   reason: 'business',
   isUrgent: false,
-  needsTraffic: true,
+  goesBy: 'requests',
   counts: (guard) => countingRule(guard, { event: guard.event }),
   begin: ({ minRatio, confidence }) => beginVersus({ ratio: minRatio, margin: 0, confidence }),
   advance: (state, _guard, { candidate, stable, closes }) =>

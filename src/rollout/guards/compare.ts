@@ -22,6 +22,7 @@ import {
 export const compare: GuardRule<CompareGuard, VersusState, CompareEvidence> = {
   reason: 'compare',
   isUrgent: false,
+  goesBy: 'copies',
   counts: () => ({ ...countingRule({}), copies: true }),
   begin: beginVersus,
   advance: (state, _guard, { candidate, stable, closes }) =>

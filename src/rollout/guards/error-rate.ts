@@ -11,7 +11,7 @@ import { countingRule, countsAll } from './rule.ts';
 export const errorRate: GuardRule<AbsoluteErrorRateGuard, Counts, ErrorRateEvidence> = {
   reason: 'error_rate',
   isUrgent: true,
-  needsTraffic: true,
+  goesBy: 'requests',
   counts: (guard) => (countsAll(guard) ? null : countingRule(guard)),
   begin: () => NO_COUNTS,
   advance: (seen, _guard, { candidate }) => addCounts(seen, candidate),

@@ -23,10 +23,19 @@ export function judge(
     guardStates[guard.name] = state;
     return conclude(guard, state);
   });
+  const judged = { ...counted(rollout, seen), guards, guardStates };
+  return { rollout: judged, events: verdictEvents(rollout, guards) };
+}
+
+/** Takes in what was seen without a guard that goes by it. */
+export function countOnly(rollout: Rollout, seen: Tick): ReturnType<typeof judge> {
+  return { rollout: isStill(seen) ? rollout : counted(rollout, seen), events: [] };
+}
+
+function counted(rollout: Rollout, seen: Tick): Rollout {
   const counts = addSides(rollout.counts, seen);
   const slots = seen.slots?.map((sides, i) => addSides(rollout.slots?.[i] ?? NO_SIDES, sides));
-  const judged = { ...rollout, counts, ...(slots === undefined ? {} : { slots }), guards, guardStates };
-  return { rollout: judged, events: verdictEvents(rollout, guards) };
+  return { ...rollout, counts, ...(slots === undefined ? {} : { slots }) };
 }
 
 /**

@@ -25,8 +25,11 @@ export interface GuardRule<G extends Guard, State, Evidence extends GuardEvidenc
   readonly reason: Reason;
   /** Requests fail meanwhile: traffic is taken back at once, whatever ramp the plan has. */
   readonly isUrgent: boolean;
-  /** It goes by requests that the candidate was given, so it has nothing to say in a stage of weight 0. */
-  readonly needsTraffic?: true;
+  /**
+   * It goes by requests that the candidate was given, or by copies: it has nothing new to say in a stage of weight 0, or in
+   * one that does not mirror. Absent: by something else.
+   */
+  readonly goesBy?: 'requests' | 'copies';
   /** It compares with what stable did before the rollout. */
   readonly needsBaseline?: true;
   /** What the workers have to count for it; null, or none of it: all attempts, which are counted anyway. */

@@ -11,7 +11,7 @@ import { countingRule } from './rule.ts';
 export const latency: GuardRule<AbsoluteLatencyGuard, Counts, LatencyEvidence> = {
   reason: 'latency',
   isUrgent: false,
-  needsTraffic: true,
+  goesBy: 'requests',
   counts: (guard) => countingRule(guard, { slowMs: guard.maxMs }),
   begin: () => NO_COUNTS,
   advance: (seen, _guard, { candidate }) => addCounts(seen, candidate),

@@ -27,6 +27,6 @@ export function ruleOf(guard: Guard): AnyRule {
 }
 
 /** What all guards of a kind have in common. */
-export function traitsOf(kind: GuardKind): Pick<AnyRule, 'reason' | 'isUrgent' | 'needsTraffic'> {
+export function traitsOf(kind: GuardKind): Pick<AnyRule, 'reason' | 'isUrgent' | 'goesBy'> {
   return RULES[kind];
 }

@@ -1,3 +1,4 @@
+import type { Stage } from '../../config/config.ts';
 import type { GuardEvidence, Verdict } from '../rollout.ts';
 import type { Reason } from '../step.ts';
 import { traitsOf } from './table.ts';
@@ -19,9 +20,16 @@ export function reasonOf({ kind }: GuardEvidence): Reason {
   return traitsOf(kind).reason;
 }
 
-/** Those that can say something about a stage of this weight. */
-export function speaking(guards: readonly GuardEvidence[], weight: number): readonly GuardEvidence[] {
-  return weight > 0 ? guards : guards.filter(({ kind }) => traitsOf(kind).needsTraffic !== true);
+/** Those that can come to a verdict in a stage, by what the candidate gets in it. */
+export function speaking(
+  guards: readonly GuardEvidence[],
+  { weight, mirror }: Pick<Stage, 'weight' | 'mirror'>,
+): readonly GuardEvidence[] {
+  const has = { requests: weight > 0, copies: mirror !== undefined };
+  return guards.filter(({ kind }) => {
+    const { goesBy } = traitsOf(kind);
+    return goesBy === undefined || has[goesBy];
+  });
 }
 
 /** Whether it leaves no time for taking traffic back in steps. */
