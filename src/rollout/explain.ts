@@ -187,7 +187,7 @@ function smokeText({ smoke = [] }: Rollout): string {
 function undecided(evidence: readonly GuardEvidence[]): string {
   return (
     evidence
-      .filter(({ verdict }) => verdict === 'inconclusive')
+      .filter(({ verdict, dryRun }) => verdict === 'inconclusive' && dryRun !== true)
       .map(({ guard }) => guard)
       .join(', ') || 'its guards'
   );

@@ -1,5 +1,6 @@
 import { type Tick, tick } from './progress.ts';
-import { heldOf, type Phase, type Rollout, type SmokeResult } from './rollout.ts';
+import { beginPromotion } from './promotion.ts';
+import { type Baseline, heldOf, type Phase, type Rollout, type SmokeResult } from './rollout.ts';
 import { ITSELF, move, type Step, unchanged } from './step.ts';
 import { takeBack, takeBackAtOnce } from './take-back.ts';
 
@@ -7,20 +8,33 @@ import { takeBack, takeBackAtOnce } from './take-back.ts';
 export type Followed =
   /** One of them was taken back; `because` is where that led it. */
   | { readonly type: 'taken_back'; readonly because: Phase; readonly seen: Tick | null }
-  /** One of them waits for somebody. `smoke`: answers of the smoke requests, which have passed. */
+  /** One of them waits for somebody. `smoke`: answers of the smoke requests, which have passed; `baseline`: with them. */
   | {
       readonly type: 'paused_too';
       readonly reason: 'gate' | 'inconclusive';
       readonly seen: Tick | null;
       readonly smoke: readonly SmokeResult[] | null;
-    };
+      readonly baseline?: Baseline;
+    }
+  /** All of them are ready to go on, and the deadline of one of them promotes. */
+  | { readonly type: 'promoted_too'; readonly seen: Tick | null };
 
 export function follow(rollout: Rollout, event: Followed, at: number): Step {
   const { seen } = event;
   const stayed = seen === null ? unchanged(rollout) : tick(rollout, { ...seen, stay: true }, at);
-  const step =
-    event.type === 'taken_back' ? takenBack(stayed.rollout, event.because, at) : pausedToo(stayed.rollout, event, at);
+  const step = followed(stayed.rollout, event, at);
   return { ...step, events: [...stayed.events, ...step.events] };
+}
+
+function followed(rollout: Rollout, event: Followed, at: number): Step {
+  switch (event.type) {
+    case 'taken_back':
+      return takenBack(rollout, event.because, at);
+    case 'paused_too':
+      return pausedToo(rollout, event, at);
+    case 'promoted_too':
+      return promotedToo(rollout, at);
+  }
 }
 
 /** → aborted or rolled_back, like the other one: by a ramp where that one has time for its own. */
@@ -41,14 +55,18 @@ function takenBack(rollout: Rollout, because: Phase, at: number): Step {
 }
 
 /** → paused where it is; before the first stage, if it has come no further. */
-function pausedToo(rollout: Rollout, { reason, smoke }: Extract<Followed, { type: 'paused_too' }>, at: number): Step {
+function pausedToo(
+  rollout: Rollout,
+  { reason, smoke, baseline }: Extract<Followed, { type: 'paused_too' }>,
+  at: number,
+): Step {
   const { position } = rollout;
   const cause = { reason, actor: ITSELF, at };
   const paused = { phase: 'paused', reason, sinceAt: at } as const;
   switch (position.phase) {
     case 'checking':
       return move(
-        { ...rollout, ...(smoke === null ? {} : { smoke }) },
+        { ...rollout, ...(smoke === null ? {} : { smoke }), ...(baseline === undefined ? {} : { baseline }) },
         { ...paused, stage: 0, heldMs: 0, unbegun: true },
         cause,
         [],
@@ -59,4 +77,11 @@ function pausedToo(rollout: Rollout, { reason, smoke }: Extract<Followed, { type
     default:
       return unchanged(rollout);
   }
+}
+
+/** → promoting, from where the others leave for it. */
+function promotedToo(rollout: Rollout, at: number): Step {
+  const { phase } = rollout.position;
+  if (phase !== 'progressing' && phase !== 'paused') return unchanged(rollout);
+  return beginPromotion(rollout, { reason: 'group', actor: ITSELF, at });
 }

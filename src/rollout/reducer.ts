@@ -47,6 +47,7 @@ export function transition(rollout: Rollout, event: RolloutEvent, at: number): S
       return interrupted(rollout);
     case 'taken_back':
     case 'paused_too':
+    case 'promoted_too':
       return follow(rollout, event, at);
     case 'promote':
     case 'abort':

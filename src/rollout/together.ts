@@ -29,19 +29,22 @@ export function transitionTogether(members: readonly Member[], at: number): read
   if (!alone.every((member) => leaves(member) || !isBound(member.rollout))) {
     return alone.map((member) => update(leaves(member) ? stayed(member) : member, at));
   }
-  const waiting = alone.find((member) => leaves(member) && member.next.position.phase === 'paused')?.next;
-  if (waiting === undefined) return alone.map((member) => update(member, at));
-  return alone.map((member) => update(leaves(member) ? pausedToo(member, waiting) : member, at));
+  return goingTogether(alone).map((member) => update(member, at));
 }
 
-/** An operator's call on all of them, or on none: throws `conflict` as soon as one refuses it. */
+/**
+ * An operator's call on all of them, or on none: throws `conflict` as soon as one refuses it. Where it leads one of them to
+ * a gate, the others wait there with it.
+ */
 export function operateTogether(
   rollouts: readonly Rollout[],
   action: Exclude<RolloutAction, 'retry'>,
   actor: string,
   at: number,
 ): readonly RolloutUpdate[] {
-  return rollouts.map((rollout) => told(rollout, { type: action, actor }, at));
+  const event: RolloutEvent = { type: action, actor };
+  const alone = rollouts.map((rollout): Outcome => ({ rollout, event, next: nextOf({ rollout, event }, at) }));
+  return goingTogether(alone).map((member) => update(member, at));
 }
 
 /** Where a group is as a whole: as far as the member that is furthest behind, and once all have ended as the one that decided. */
@@ -90,11 +93,29 @@ function followed(member: Outcome, because: Phase): Member {
   return { rollout, event: { type: 'taken_back', because, seen: event?.type === 'tick' ? event : null } };
 }
 
+/** Where one of those that leave waits for somebody, all of them do; else where one is promoted by its deadline. */
+function goingTogether(members: readonly Outcome[]): readonly Member[] {
+  const leaving = members.filter(leaves);
+  const waiting = leaving.find(({ next }) => next.position.phase === 'paused')?.next;
+  if (waiting !== undefined) return members.map((member) => (leaves(member) ? pausedToo(member, waiting) : member));
+  if (!leaving.some(({ next }) => next.position.phase === 'promoting')) return members;
+  return members.map((member) => (leaves(member) ? promotedToo(member) : member));
+}
+
+function promotedToo({ rollout, event, next }: Outcome): Member {
+  if (next.position.phase === 'promoting') return { rollout, event };
+  return { rollout, event: { type: 'promoted_too', seen: event?.type === 'tick' ? event : null } };
+}
+
 /** Another one waits for somebody, and so does this one. */
 function pausedToo(member: Outcome, { position }: Rollout): Member {
   const { rollout, event, next } = member;
   if (next.position.phase === 'paused' || position.phase !== 'paused') return member;
   const reason = position.reason === 'gate' ? 'gate' : 'inconclusive';
   const seen = event?.type === 'tick' ? event : null;
-  return { rollout, event: { type: 'paused_too', reason, seen, smoke: next.smoke ?? null } };
+  const { smoke = null, baseline } = next;
+  return {
+    rollout,
+    event: { type: 'paused_too', reason, seen, smoke, ...(baseline === undefined ? {} : { baseline }) },
+  };
 }

@@ -115,12 +115,45 @@ describe('services that are released together', () => {
     expect(places(resumed)).toEqual(['progressing 0', 'progressing 0']);
   });
 
+  it('know what stable did before, also those that wait before the first stage for another', () => {
+    const gated = { stages: PLAN.stages.map((stage, i) => (i === 0 ? { ...stage, gate: 'manual' as const } : stage)) };
+    const checking = told([pending('shop', gated), pending('cart', {})], start, start);
+    const baseline = { all: { trials: 500, errors: 1 }, slots: [] };
+    const passed: RolloutEvent = { type: 'smoke_passed', results: [], baseline };
+    const paused = told(checking, passed, passed);
+    expect(places(paused)).toEqual(['paused 0', 'paused 0']);
+    expect(paused.map((rollout) => rollout.baseline)).toEqual([baseline, baseline]);
+  });
+
   it('wait together for the verdict of one of them, and go on by themselves when it comes', () => {
     const paused = told(begun({ onInconclusive: 'pause' }, { guards: [] }), tick(1000), tick(1000));
     expect(reasons(paused)).toEqual(['inconclusive', 'inconclusive']);
     expect(places(told(paused, tick(50), tick(50)))).toEqual(['paused 0', 'paused 0']);
     const decided = told(paused, tick(50, { trials: 2000, errors: 0 }), tick(50));
     expect(places(decided)).toEqual(['progressing 1', 'progressing 1']);
+  });
+
+  it('wait together at a gate behind the stage that somebody lets them leave without a verdict', () => {
+    const gated = { stages: PLAN.stages.map((stage, i) => (i === 1 ? { ...stage, gate: 'manual' as const } : stage)) };
+    const onInconclusive = 'pause';
+    const paused = told(begun({ ...gated, onInconclusive }, { onInconclusive }), tick(1000), tick(1000));
+    expect(reasons(paused)).toEqual(['inconclusive', 'inconclusive']);
+    const resumed = operateTogether(paused, 'resume', 'ci', AT).map(({ rollout }) => rollout);
+    expect(places(resumed)).toEqual(['paused 0', 'paused 0']);
+    expect(reasons(resumed)).toEqual(['gate', 'gate']);
+    const again = operateTogether(resumed, 'resume', 'ci', AT).map(({ rollout }) => rollout);
+    expect(places(again)).toEqual(['progressing 1', 'progressing 1']);
+  });
+
+  it('are all promoted when the deadline of one of them promotes and the others are ready', () => {
+    const gated = { stages: PLAN.stages.map((stage, i) => (i === 1 ? { ...stage, gate: 'manual' as const } : stage)) };
+    const limited = { ...gated, deadlineMs: 500, onDeadline: 'promote' as const };
+    const paused = told(begun(limited, {}), tick(1000), tick(1000));
+    expect(reasons(paused)).toEqual(['gate', 'gate']);
+    expect(places(told(paused, tick(499), tick(499)))).toEqual(['paused 0', 'paused 0']);
+    const promoting = told(paused, tick(500), tick(500));
+    expect(places(promoting)).toEqual(['promoting 0', 'promoting 0']);
+    expect(promoting.map(({ transitions }) => transitions.at(-1)?.reason)).toEqual(['deadline', 'group']);
   });
 
   it('drain their old sides each at its own pace', () => {
