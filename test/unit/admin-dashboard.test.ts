@@ -98,6 +98,24 @@ describe('the dashboard', () => {
     );
   });
 
+  it('offers to promote or abort a shadow that is over, and not to resume it', async () => {
+    const gate = new FakeControlPlane();
+    await gate.startRollout('shop', 'green', {}, { actor: 'ci' });
+    gate.moveRollout('shop', { phase: 'paused', stage: 0, heldMs: 0, reason: 'shadowed', sinceAt: 1 }, 'shadowed');
+    const page = render(gate);
+    expect(visible(page)).toContain('The copies are done');
+    const calls = [...page.matchAll(/data-call="[^"]*current\/(\w+)"/g)].map(([, action]) => action);
+    expect(calls).toEqual(['promote', 'abort']);
+  });
+
+  it('says that a drain which takes too long is left to itself', async () => {
+    const gate = new FakeControlPlane();
+    const { plan } = await gate.startRollout('shop', 'green', {}, { actor: 'ci' });
+    const draining = { phase: 'draining', stage: 3, sinceAt: 1, waitedMs: 60_000 } as const;
+    gate.moveRollout('shop', draining, 'switched', { plan: { ...plan, deadlineMs: 120_000, onDeadline: 'rollback' } });
+    expect(visible(render(gate))).toContain('1 min to the deadline, then the old side is left to itself');
+  });
+
   it('shows a first stage behind a gate as one that has not begun', async () => {
     const gate = new FakeControlPlane();
     await gate.startRollout('shop', 'green', {}, { actor: 'ci' });

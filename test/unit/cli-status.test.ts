@@ -46,6 +46,31 @@ describe('status', () => {
     expect(stdout).toContain('service=shop rollout=r1 from=blue to=green phase=progressing stage=2/2\n');
   });
 
+  test('does not take what a guard that only observes says for why a rollout ended', async () => {
+    const evidence = {
+      guard: 'strict',
+      kind: 'errorRate',
+      dryRun: true,
+      verdict: 'fail',
+      errors: 9,
+      max: 0.01,
+      trials: 10,
+      confidence: 0.99,
+      logE: 9,
+      logThreshold: 4,
+      summary: '9 of 10 attempts failed',
+    } as const;
+    const ended = { at: 2, from: 'progressing', to: 'aborted', stage: 1, reason: 'operator', actor: 'ci' } as const;
+    const rollout = rolloutOf(
+      { phase: 'aborted', stage: 1, reason: 'operator', endedAt: 2 },
+      { transitions: [{ ...ended, evidence: [evidence] }] },
+    );
+    const { url } = await gate(serviceOf({ rollout }));
+    const { stdout } = await cli(['status', 'shop', '--admin', url], { tty: true, env: { NO_COLOR: '1' } });
+    expect(stdout).toContain('aborted: by an operator');
+    expect(stdout).not.toContain('9 of 10 attempts failed');
+  });
+
   test('draws a table with bars on a terminal', async () => {
     const { url } = await gate(overviewOf(serviceOf()));
     const { stdout } = await cli(['status', '--admin', url], { tty: true });

@@ -33,5 +33,7 @@ export function rolloutButtons({ service, position, from, to, group }: Rollout):
     confirm: `Make ${to} stable in ${whose} now, whatever stages are left?`,
     kind: 'primary',
   };
-  return [promote, hold, abort];
+  // A shadow that is over cannot go on by itself.
+  const isOver = position.phase === 'paused' && position.reason === 'shadowed';
+  return isOver ? [promote, abort] : [promote, hold, abort];
 }

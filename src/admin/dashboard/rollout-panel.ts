@@ -37,6 +37,7 @@ const AT_GATE = 'The next stage has a gate: Resume lets it begin, Abort takes ev
 const REASONS: Readonly<Record<string, string>> = {
   inconclusive:
     'A guard has no verdict. One that comes decides; Resume goes on without it, Abort takes everything back.',
+  shadowed: 'The copies are done: Promote moves all traffic to the candidate, Abort ends it.',
   no_traffic: 'The candidate got no request.',
   deadline: 'It waited longer than its deadline.',
   group: 'Because of another service of its group.',
@@ -76,11 +77,16 @@ function timeLeft(rollout: Rollout): Html | null {
   const parts = [
     ...(position.phase === 'returning' ? [`${position.weight} % of the traffic is still to return`] : []),
     ...(extension === null ? [] : [`${formatDuration(extension)} left for a verdict`]),
-    ...(deadline === null
-      ? []
-      : [`${formatDuration(deadline)} to the deadline, then ${rollout.plan.onDeadline ?? 'abort'}`]),
+    ...(deadline === null ? [] : [`${formatDuration(deadline)} to the deadline${afterDeadline(rollout)}`]),
   ];
   return parts.length === 0 ? null : html`<p class="faint">${parts.join('; ')}</p>`;
+}
+
+/** Nothing is promoted before its smoke requests, and once it is promoted nothing is taken back. */
+function afterDeadline({ position, plan: { onDeadline } }: Rollout): string {
+  if (position.phase === 'draining') return ', then the old side is left to itself';
+  if (onDeadline === undefined) return ', then abort';
+  return position.phase === 'checking' ? ', then it has failed' : `, then ${onDeadline}`;
 }
 
 function stageList(rollout: Rollout): Html {

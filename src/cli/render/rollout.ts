@@ -1,6 +1,7 @@
 import { printable } from '../../config/problem.ts';
 import { describeWindow } from '../../platform/schedule-window.ts';
 import { gateOf } from '../../rollout/gate.ts';
+import { failing } from '../../rollout/guards/verdict.ts';
 import {
   type GuardEvidence,
   type Position,
@@ -59,7 +60,7 @@ export function phaseFormat(phase: Position['phase']): Parameters<Paint>[0] {
 export function reasonOf(rollout: Rollout): string | null {
   const { position } = rollout;
   if (!('reason' in position)) return null;
-  const failed = rollout.transitions.at(-1)?.evidence.find(({ verdict }) => verdict === 'fail');
+  const [failed] = failing(rollout.transitions.at(-1)?.evidence ?? []);
   const gate = position.phase === 'paused' ? gateReason(rollout) : null;
   return printable(failed?.summary ?? gate ?? REASONS[position.reason] ?? position.reason);
 }
