@@ -80,8 +80,10 @@ function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port });
     socket.once('connect', () => {
+      // Where nobody listens yet, a socket may be given the very port that it connects to, and be its own peer.
+      const isItself = socket.localPort === port;
       socket.destroy();
-      resolve(true);
+      resolve(!isItself);
     });
     socket.once('error', () => resolve(false));
   });

@@ -11,7 +11,8 @@ export function reachable(host: string, port: number): Promise<boolean> {
       socket.destroy();
       resolve(open);
     };
-    socket.once('connect', () => answer(true));
+    // Where nobody listens, a socket may be given the very port that it connects to, and be its own peer.
+    socket.once('connect', () => answer(socket.localPort !== port));
     socket.once('error', () => answer(false));
     socket.once('timeout', () => answer(false));
   });

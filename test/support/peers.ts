@@ -125,7 +125,7 @@ async function accepting(port: number): Promise<void> {
   for (let tries = 0; tries < 400; tries++) {
     const socket = connect(port, '127.0.0.1');
     const connected = await new Promise<boolean>((resolve) => {
-      socket.once('connect', () => resolve(true));
+      socket.once('connect', () => resolve(socket.localPort !== port)); // not connected to itself
       socket.once('error', () => resolve(false));
     });
     socket.destroy();

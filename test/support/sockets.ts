@@ -36,7 +36,7 @@ export class Sockets {
 export async function refuses(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');
   const refused = await new Promise<boolean>((resolve) => {
-    socket.once('connect', () => resolve(false));
+    socket.once('connect', () => resolve(socket.localPort === port)); // connected to itself
     socket.on('error', () => resolve(true));
   });
   socket.destroy();
