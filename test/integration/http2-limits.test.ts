@@ -347,3 +347,17 @@ describe('the limit of connections', () => {
     await another.readUntilClosed();
   });
 });
+
+describe('a request body that breaks a limit while its answer is under way', () => {
+  it.each(['chunked', 'sized'])('ends its stream alone (%s answer)', async (framing) => {
+    const begun = framing === 'chunked' ? ['Transfer-Encoding: chunked'] : ['Content-Length: 100000'];
+    const target = await serve((request) => {
+      request.send(head('HTTP/1.1 200 OK', ...begun), framing === 'chunked' ? '5\r\nbegun\r\n' : 'begun');
+    });
+    const client = await bench.send(HELLO, headers(1, POST));
+    await received(client, 'the answer begins', ({ type, stream }) => type === FRAME.data && stream === 1);
+    client.write(data(1, 'x'.repeat(600)), data(1, 'x'.repeat(600)), data(1, 'x'.repeat(600)));
+    expect(await resetCode(client, 1)).toBe(constants.NGHTTP2_INTERNAL_ERROR);
+    await servesOthers(target);
+  });
+});
