@@ -41,11 +41,8 @@ export async function runRounds(
     for (const scenario of options.scenarios) {
       const byPeer = samples.get(scenario.id) ?? new Map<string, Sample[]>();
       for (const peer of order.filter((peer) => takes(peer, scenario))) {
-        append(
-          byPeer,
-          peer.id,
-          await lab.with(peer, scenario.layout, (i) => measure(scenario, i, { ...options, rate })),
-        );
+        const run = lab.with(peer, scenario.layout, (i) => measure(scenario, i, { ...options, rate }));
+        append(byPeer, peer.id, await run.catch((error: unknown) => failed(`${peer.id}, ${scenario.id}`, error, say)));
       }
     }
   }
@@ -53,6 +50,12 @@ export async function runRounds(
     return { id, title, samples: Object.fromEntries(samples.get(id) ?? []) };
   });
   return { scenarios, rate, startMs: Object.fromEntries(startMs) };
+}
+
+/** A round of one peer that could not be measured: it counts for no budget, and the others go on. */
+function failed(what: string, error: unknown, say: (line: string) => void): Sample {
+  say(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+  return { errors: 1 };
 }
 
 export function takes(peer: Peer, { layout, load }: Scenario): boolean {

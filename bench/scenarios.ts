@@ -114,7 +114,8 @@ export const SCENARIOS: readonly Scenario[] = [
     id: 'idle',
     title: 'idle keep-alive connections',
     layout: LAYOUTS.idle,
-    load: { kind: 'idle', connections: { quick: 2000, full: 10_000 } },
+    // Half of 20,000 open files, a common limit: Tealgate lets no more clients in than that.
+    load: { kind: 'idle', connections: { quick: 2000, full: 8000 } },
   },
   { id: 'access-log', title: 'small GET with an access log', layout: LAYOUTS.accessLog, load: get('/') },
   { id: 'services-100', title: 'small GET, 100 services', layout: LAYOUTS.services100, load: get('/') },
