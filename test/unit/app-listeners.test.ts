@@ -1,8 +1,10 @@
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { assignListeners, withPorts } from '../../src/app/workers/listener-options.ts';
+import { listenError } from '../../src/app/workers/listen-error.ts';
 import { probeAddress } from '../../src/app/workers/probe-address.ts';
 import type { ListenerConfig } from '../../src/config/config.ts';
+import { refuses } from '../support/sockets.ts';
 
 function listener(host: string, port: number): ListenerConfig {
   return {
@@ -59,7 +61,24 @@ describe('an address', () => {
     await probeAddress('127.0.0.1', port);
   });
 
-  it('that this machine does not have is refused', async () => {
-    await expect(probeAddress('192.0.2.1', 0)).rejects.toThrow(/not an address of this machine/);
+  it('is not opened for a moment by asking whether it is free', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen({ host: '127.0.0.1', port: 0 }, resolve));
+    const address = server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    await new Promise((resolve) => server.close(resolve));
+    let asking = true;
+    const asked = Promise.all(Array.from({ length: 20 }, () => probeAddress('127.0.0.1', port))).then(() => {
+      asking = false;
+    });
+    while (asking) expect(await refuses(port)).toBe(true);
+    await asked;
+  });
+
+  it('that cannot be listened on is named, with what to do', () => {
+    const failure = { host: '::1', port: 80 };
+    expect(listenError({ ...failure, code: 'EADDRNOTAVAIL' }).message).toBe('[::1]:80 is not an address of this machine');
+    expect(listenError({ ...failure, code: 'EACCES' }).message).toMatch(/not allowed to listen on \[::1\]:80; ports/);
+    expect(listenError({ ...failure, code: 'EMFILE' })).toMatchObject({ code: 'unavailable' });
   });
 });

@@ -1,45 +1,30 @@
-import { createServer } from 'node:net';
-import { formatAddress } from '../../config/address.ts';
-import { TealgateError } from '../../platform/errors.ts';
+import { connect, isIPv6 } from 'node:net';
+import { isWildcard } from '../../config/address.ts';
+import { listenError } from './listen-error.ts';
+
+/** Whoever listens on this machine accepts sooner. */
+const WITHIN_MS = 500;
 
 /**
- * Binds an address alone and lets go of it. Workers share their port, so a port that another process shares as well
- * would not fail there: two gates would each take half of the traffic. Throws `address_in_use`.
+ * Asks whether somebody takes connections at an address, and throws `address_in_use` if so: workers share their port, and
+ * with a process that shares it as well they would each get a part of the traffic, without an error. It connects, and
+ * does not bind the address for a moment: a port that opens and closes again looks to others like a gate that serves.
  */
 export async function probeAddress(host: string, port: number): Promise<void> {
-  const server = createServer();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen({ host, port, exclusive: true }, resolve);
-  try {
-    await promise;
-  } catch (error) {
-    throw explain(error, host, port);
-  } finally {
-    server.close();
-  }
+  if (await isTaken(host, port)) throw listenError({ host, port, code: 'EADDRINUSE' });
 }
 
-function explain(error: unknown, host: string, port: number): TealgateError {
-  const address = formatAddress({ host, port });
-  const code = error instanceof Error && 'code' in error ? error.code : null;
-  const options = { cause: error, details: { address } };
-  switch (code) {
-    case 'EADDRINUSE':
-      return new TealgateError(
-        'address_in_use',
-        `${address} is in use by another process; stop it or choose another port`,
-        options,
-      );
-    case 'EACCES':
-      return new TealgateError(
-        'unavailable',
-        `not allowed to listen on ${address}; ports below 1024 need the right to`,
-        options,
-      );
-    case 'EADDRNOTAVAIL':
-      return new TealgateError('unavailable', `${address} is not an address of this machine`, options);
-    default:
-      return new TealgateError('unavailable', `cannot listen on ${address} (${String(code)})`, options);
-  }
+function isTaken(host: string, port: number): Promise<boolean> {
+  const own = isWildcard(host) ? (isIPv6(host) ? '::1' : '127.0.0.1') : host;
+  return new Promise((resolve) => {
+    const socket = connect({ host: own, port, timeout: WITHIN_MS });
+    const answer = (taken: boolean): void => {
+      socket.destroy();
+      resolve(taken);
+    };
+    // Where nobody listens, a socket may be given the very port that it connects to, and be its own peer.
+    socket.once('connect', () => answer(socket.localPort !== port));
+    socket.once('timeout', () => answer(false));
+    socket.once('error', () => answer(false));
+  });
 }

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { TealgateError } from '../../platform/errors.ts';
 import type { FromWorker, ListenerOptions, ToWorker, WorkerStart } from '../../proxy/messages.ts';
+import { listenError } from './listen-error.ts';
 
 export interface BoundAddress {
   readonly id: number;
@@ -55,6 +56,7 @@ export function startThread(start: WorkerStart, onReport: (report: WorkerReport)
   let ended: TealgateError | null = null;
   let installs: { readonly version: number; readonly resolve: () => void }[] = [];
   let installed = 0;
+  let wanted = start.listeners;
   let error: unknown;
 
   const settleInstalls = (version: number): void => {
@@ -63,12 +65,19 @@ export function startThread(start: WorkerStart, onReport: (report: WorkerReport)
     installs = installs.filter((waiting) => waiting.version > installed);
   };
 
+  const addressOf = (id: number): { host: string; port: number } => {
+    const listener = wanted.find((each) => each.id === id);
+    return { host: listener?.host ?? '', port: listener?.port ?? 0 };
+  };
+
   thread.on('message', (message: FromWorker) => {
     switch (message.type) {
       case 'listening':
         return asked.shift()?.resolve(message.addresses);
       case 'listen_failed':
-        return asked.shift()?.reject(listenError(message.code, message.message));
+        return asked
+          .shift()
+          ?.reject(listenError({ ...addressOf(message.id), code: message.code, cause: message.message }));
       case 'installed':
         return settleInstalls(message.version);
       case 'drained':
@@ -108,6 +117,7 @@ export function startThread(start: WorkerStart, onReport: (report: WorkerReport)
       return promise.finally(() => clearTimeout(stuck));
     },
     listen(listeners, spreadMs) {
+      wanted = listeners;
       post({ type: 'listeners', listeners, spreadMs });
       return answer();
     },
@@ -119,9 +129,4 @@ export function startThread(start: WorkerStart, onReport: (report: WorkerReport)
       await thread.terminate();
     },
   };
-}
-
-function listenError(code: string, message: string): TealgateError {
-  if (code === 'EADDRINUSE') return new TealgateError('address_in_use', message);
-  return new TealgateError('unavailable', `cannot listen: ${message}`, { details: { code } });
 }
