@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { assignListeners, withPorts } from '../../src/app/workers/listener-options.ts';
 import { listenError } from '../../src/app/workers/listen-error.ts';
+import { assignListeners, withPorts } from '../../src/app/workers/listener-options.ts';
 import { probeAddress } from '../../src/app/workers/probe-address.ts';
 import type { ListenerConfig } from '../../src/config/config.ts';
 import { refuses } from '../support/sockets.ts';
@@ -77,7 +77,9 @@ describe('an address', () => {
 
   it('that cannot be listened on is named, with what to do', () => {
     const failure = { host: '::1', port: 80 };
-    expect(listenError({ ...failure, code: 'EADDRNOTAVAIL' }).message).toBe('[::1]:80 is not an address of this machine');
+    expect(listenError({ ...failure, code: 'EADDRNOTAVAIL' }).message).toBe(
+      '[::1]:80 is not an address of this machine',
+    );
     expect(listenError({ ...failure, code: 'EACCES' }).message).toMatch(/not allowed to listen on \[::1\]:80; ports/);
     expect(listenError({ ...failure, code: 'EMFILE' })).toMatchObject({ code: 'unavailable' });
   });
