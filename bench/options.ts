@@ -18,7 +18,7 @@ export interface BenchOptions {
 export const USAGE = `usage: npm run bench [-- quick|full|SCENARIO…] [--rounds N] [--seconds N] [--peers nginx,haproxy,…]
 
 quick      the main scenarios, 3 rounds of a second; under two minutes (the default)
-full       every scenario, 7 rounds of two seconds; about forty minutes
+full       every scenario, 7 rounds of two seconds; about an hour
 scenarios  ${SCENARIOS.map(({ id }) => id).join(' ')}
 peers      ${PEERS.map(({ id }) => id).join(' ')}`;
 
