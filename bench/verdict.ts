@@ -4,9 +4,9 @@
  * and beside the loops of Flagger and Argo Rollouts as they are documented; candidate against stable; and what bursts of
  * errors do. Reproducible to the digit for a seed.
  *
- *     node bench/verdict.ts                       all of it, 10,000 rollouts a cell: some minutes; writes bench/results/verdict.*
- *     node bench/verdict.ts quick                 200 a cell, in seconds, to stdout only
- *     node bench/verdict.ts --rollouts 1000 --seed 7
+ *     npm run bench:verdict                       all of it, 10,000 rollouts a cell: some minutes; writes bench/results/verdict.*
+ *     npm run bench:verdict -- quick              200 a cell, in seconds, to stdout only
+ *     npm run bench:verdict -- --rollouts 1000 --seed 7
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -18,7 +18,7 @@ import { renderVerdicts, type VerdictReport } from './verdict/report.ts';
 
 const FULL = 10_000;
 const QUICK = 200;
-const USAGE = 'usage: node bench/verdict.ts [quick] [--rollouts 10000] [--seed 1] [--confidence 0.99]';
+const USAGE = 'usage: npm run bench:verdict -- [quick] [--rollouts 10000] [--seed 1] [--confidence 0.99]';
 
 function main(): void {
   const { setup, isFull } = readSetup();

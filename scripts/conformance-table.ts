@@ -76,7 +76,7 @@ function render(rows: readonly Row[]): string {
     'every test the books balance (requests accepted = requests ended) and nothing is left in flight. *Reject* means a 4xx and',
     'the connection closed, or a 5xx where the target is at fault.',
     '',
-    `**${rows.filter(isGreen).length} of ${rows.length} rows are green**, by ${tests} tests. To run them: \`node scripts/conformance-table.ts --check\`;`,
+    `**${rows.filter(isGreen).length} of ${rows.length} rows are green**, by ${tests} tests. To run them: \`npm run conformance -- --check\`;`,
     'one row: `npx vitest run -t A01-`. `SUT=gate npx vitest run test/conformance` puts sections A to M to a whole gate in a',
     'process of its own, `SUT=nginx` or `SUT=haproxy` to a peer.',
     ...sections.flatMap((section) => [
@@ -112,7 +112,7 @@ for (const row of bad) process.stderr.write(`${row.id}: ${resultOf(row)}\n`);
 if (bad.length > 0) process.exitCode = 1;
 if (values.check === true) {
   if (readFileSync(PAGE, 'utf8') !== page) {
-    process.stderr.write('docs/conformance.md is out of date; run node scripts/conformance-table.ts\n');
+    process.stderr.write('docs/conformance.md is out of date; run: npm run conformance\n');
     process.exitCode = 1;
   }
 } else {

@@ -16,7 +16,7 @@ export function renderVerdicts(report: VerdictReport): string {
   const { rollouts, seed, confidence } = report;
   return `# How well the guards decide
 
-${rollouts} simulated rollouts in each cell, seed ${seed}, confidence ${percent(confidence)}; \`node bench/verdict.ts\` makes the
+${rollouts} simulated rollouts in each cell, seed ${seed}, confidence ${percent(confidence)}; \`npm run bench:verdict\` makes the
 same digits anywhere. Requests are independent, except under "bursts".
 
 ![requests until a bad candidate is rolled back](verdict.svg)
