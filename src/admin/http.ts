@@ -47,6 +47,9 @@ export function createHttp(options: HttpOptions): FastifyInstance {
       requireHostHeader: false,
     },
     routerOptions: { maxParamLength: 400 },
+    // Calls are checked and answered by the schemas of their routes; the compilers of the framework take longer to load
+    // than the framework.
+    schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, request, reply) => sendError(options, request, reply, error),
   });
@@ -62,6 +65,11 @@ export function createHttp(options: HttpOptions): FastifyInstance {
   const signalOf = createCallSignals(options.closing);
   for (const route of options.routes) serve(app, route, { ...options, signalOf });
   return app;
+}
+
+/** No route hands a schema to the framework, so that it never asks for one. */
+function noSchemas(): never {
+  throw new TealgateError('internal', 'schemas of the framework are not used here');
 }
 
 function acceptJsonOnly(app: FastifyInstance): void {

@@ -1,6 +1,6 @@
-import { STATUS_CODES } from 'node:http';
 import type { z } from 'zod';
 import { ERROR_STATUS, type ErrorCode, TealgateError } from '../platform/errors.ts';
+import { STATUS_CODES } from '../platform/node-http.ts';
 
 /** An error as callers see it (RFC 9457). Further members may follow; causes and stacks never do. */
 export interface Problem {

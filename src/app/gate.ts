@@ -5,6 +5,8 @@ import { formatProblem } from '../config/load.ts';
 import { systemClock } from '../platform/clock.ts';
 import { TealgateError } from '../platform/errors.ts';
 import { createLogger, type Logger } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { MetricsSource } from '../telemetry/metrics-source.ts';
 import { createLineSink, type LineSink } from '../telemetry/stdout.ts';
 import { type Composition, compose } from './compose.ts';
 import { ConfigFile } from './config-file.ts';
@@ -62,8 +64,8 @@ async function start(options: GateOptions, base: Base): Promise<Gate> {
   const parts = open(config, base, startedAt);
   await parts.pool.expectFree(config.listeners);
   tellOpenFiles(config, log);
-  // The workers load in their threads while this one loads the admin API.
-  const [modules] = await Promise.all([loadAdmin(), startWorkers(parts, config)]);
+  // The workers load in their threads while this one loads the admin API, whose HTTP framework takes longer than all else.
+  const [{ startAdmin }] = await Promise.all([import('../admin/server.ts'), startWorkers(parts, config)]);
   startNotifications(parts, running.signal, owned);
   startRollouts(parts, running, owned);
 
@@ -76,8 +78,8 @@ async function start(options: GateOptions, base: Base): Promise<Gate> {
     ready: () => readiness.ready,
     adminAddress: () => (bound.admin !== null && 'port' in bound.admin ? bound.admin : null),
   });
-  const metrics = modules.createMetrics(metricsSource({ ...parts, control }));
-  const server = await modules.startAdmin({ control, metrics, config: config.admin, log });
+  const metrics = metricsWhenScraped(metricsSource({ ...parts, control }));
+  const server = await startAdmin({ control, metrics, config: config.admin, log });
   owned.defer(() => server.close());
   bound.admin = server.address;
   sweepRemoved(parts.core, running.signal);
@@ -134,13 +136,16 @@ function tellOpenFiles({ listeners, workers }: Config, log: Logger): void {
   log.info({ event: 'open_files', openFiles, clients }, message);
 }
 
-/** Loaded late: the admin API brings an HTTP framework, which takes longer than all the rest. */
-async function loadAdmin() {
-  const [{ startAdmin }, { createMetrics }] = await Promise.all([
-    import('../admin/server.ts'),
-    import('../telemetry/metrics.ts'),
-  ]);
-  return { startAdmin, createMetrics };
+/** Loaded and made for the first scrape: a gate starts sooner without the library that renders them. */
+function metricsWhenScraped(source: MetricsSource): Metrics {
+  let made: Promise<Metrics> | null = null;
+  const make = async () => (await import('../telemetry/metrics.ts')).createMetrics(source);
+  return {
+    async render() {
+      made ??= make();
+      return (await made).render();
+    },
+  };
 }
 
 /** Before the rollouts, so that it ends after them; what is not told by then is told after the next start. */

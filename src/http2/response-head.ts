@@ -1,6 +1,6 @@
-import { STATUS_CODES } from 'node:http';
 import type { Head } from '../http1/head.ts';
 import { parseResponseHead } from '../http1/response-parser.ts';
+import { STATUS_CODES } from '../platform/node-http.ts';
 
 /** How the head of HTTP/1.1 differs from the fields that came. */
 export interface HeadChange {

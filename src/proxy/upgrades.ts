@@ -1,10 +1,11 @@
-import { Agent, type ClientRequest, createServer, type IncomingMessage, type Server } from 'node:http';
+import type { ClientRequest, Agent as HttpAgent, IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyServer, type ProxyServer } from 'http-proxy-3';
 import { refusesClient } from '../http1/connect-failure.ts';
 import type { DownstreamConnection } from '../http1/downstream-connection.ts';
 import type { UpstreamFailure } from '../http1/upstream-connection.ts';
+import { Agent, createServer } from '../platform/node-http.ts';
 import { TARGET, UPSTREAM } from '../traffic/ledger.ts';
 import { add } from './accounting.ts';
 import { FrameBoundary, GOING_AWAY } from './frame-boundary.ts';
@@ -124,7 +125,7 @@ export class UpgradeLane {
 
 /** A handshake between its forwarding and its answer. */
 class Handshake {
-  readonly proxyOptions: { target: { protocol: string; host: string; port: number }; agent: Agent };
+  readonly proxyOptions: { target: { protocol: string; host: string; port: number }; agent: HttpAgent };
   readonly #socket: Socket;
   readonly #hooks: HandshakeHooks;
   readonly #onSwitched: () => void;

@@ -62,6 +62,11 @@ describe('imports', () => {
     expect(wrong.map(({ file, to }) => `${file} imports ${to}`)).toEqual([]);
   });
 
+  it('of values reach node:http in one place only, since an import of it loads much more than it', () => {
+    const direct = all.filter(({ to, line }) => /^(node:)?http$/.test(to) && !line.startsWith('import type'));
+    expect(direct.map(({ file, to }) => `${file} imports ${to}`)).toEqual([]);
+  });
+
   it('of the pure folders reach neither Node nor a package', () => {
     const wrong = all.filter(({ file, to }) => PURE.some((folder) => file.startsWith(folder)) && !to.startsWith('.'));
     expect(wrong.map(({ file, to }) => `${file} imports ${to}`)).toEqual([]);
