@@ -5,6 +5,7 @@
 export interface ClientSocket {
   readonly remoteAddress?: string | undefined;
   readonly writableLength: number;
+  readonly writableNeedDrain: boolean;
   on(event: 'data', listener: (chunk: Buffer) => void): unknown;
   on(event: 'error' | 'close' | 'end' | 'drain', listener: () => void): unknown;
   once(event: 'finish', listener: () => void): unknown;

@@ -53,6 +53,9 @@ const head = new Head(128);
 /** After the last answer, what the client still sends is read and dropped this long, so that a reset cannot erase it. */
 const LINGER_MS = 2000;
 
+/** How often a client that is behind with reading is looked at. */
+const LOOK_MS = 200;
+
 /** Of a body that waits for a target, so much is read, and what one more read brings. */
 const HELD_BYTES = 16 * 1024;
 
@@ -90,8 +93,12 @@ export class DownstreamConnection implements Timed {
   #halfClosed = false;
   /** The rest of the request body has all the time it takes. */
   #patient = false;
-  /** While lingering: what was still to be written at the last look. */
+  /** What of the last answer was still to be written at the last look; 0 for nothing. */
   #unsentBytes = 0;
+  /** When a client is given up that takes nothing of that. */
+  #giveUpAtMs = 0;
+  /** The client must read before its next request is served. */
+  #behind = false;
   #closed = false;
   #detached = false;
   /** The body waits for a target, in `#buffered`. */
@@ -145,8 +152,35 @@ export class DownstreamConnection implements Timed {
     this.#active = active;
   }
 
-  get #lingering(): boolean {
-    return this.#waiting === 'linger';
+  /**
+   * An answer that the client is slow to read is not cut by the keep-alive time, which begins when all of it is written.
+   * Who is far behind is served no more until it has caught up, or pipelined requests would pile up answers.
+   */
+  #awaitTail(nowMs: number): void {
+    const { writableLength } = this.socket;
+    if (writableLength !== this.#unsentBytes) this.#giveUpAtMs = nowMs + this.options.timeouts.bodyMs;
+    this.#unsentBytes = writableLength;
+    this.#behind = this.socket.writableNeedDrain;
+    this.deadlineMs = nowMs + LOOK_MS;
+  }
+
+  #lookAtTail(nowMs: number): void {
+    if (!this.isWriting) this.#caughtUp(nowMs);
+    else if (nowMs < this.#giveUpAtMs || this.socket.writableLength < this.#unsentBytes) this.#awaitTail(nowMs);
+    else this.abortByClient();
+  }
+
+  #caughtUp(nowMs: number): void {
+    this.#unsentBytes = 0;
+    this.deadlineMs = nowMs + this.options.timeouts.keepAliveMs;
+    if (!this.#behind) return;
+    this.#behind = false;
+    this.#goOn();
+  }
+
+  /** The next request may begin. */
+  get #serves(): boolean {
+    return this.#waiting !== 'linger' && !this.#behind;
   }
 
   /** False when the octets are queued: wait for `onDownstreamDrain`. */
@@ -208,18 +242,22 @@ export class DownstreamConnection implements Timed {
   finish(keepAlive: boolean): void {
     this.#active = null;
     if (this.#closed) return;
-    if (!keepAlive) {
+    if (!keepAlive || this.endsHere) {
       this.#linger();
       return;
     }
     this.#waiting = 'request';
-    this.deadlineMs = recentClockMs() + this.options.timeouts.keepAliveMs;
-    if (this.endsHere) {
-      this.#linger();
-      return;
-    }
+    this.#unsentBytes = 0;
+    if (this.isWriting) this.#awaitTail(recentClockMs());
+    else this.deadlineMs = recentClockMs() + this.options.timeouts.keepAliveMs;
+    if (this.#behind) this.socket.pause();
+    else this.#goOn();
+  }
+
+  /** With the requests that came behind the last one, and with reading. */
+  #goOn(): void {
     if (!this.#pumping && this.#buffered.length > 0) this.#pump(this.#buffered, this.#buffered.length);
-    if (this.#active === null && !this.#closed && !this.#lingering) this.socket.resume();
+    if (this.#active === null && !this.#closed && this.#serves) this.socket.resume();
   }
 
   /** Ends inside a message whose framing shows that it is incomplete: what was written still arrives. */
@@ -258,7 +296,7 @@ export class DownstreamConnection implements Timed {
     return { socket, rest };
   }
 
-  onDeadline(): void {
+  onDeadline(nowMs: number): void {
     this.deadlineMs = Number.POSITIVE_INFINITY;
     switch (this.#waiting) {
       case 'head':
@@ -276,7 +314,8 @@ export class DownstreamConnection implements Timed {
         else this.close();
         return;
       default:
-        this.close();
+        if (this.#unsentBytes > 0) this.#lookAtTail(nowMs);
+        else this.close();
     }
   }
 
@@ -305,13 +344,13 @@ export class DownstreamConnection implements Timed {
       this.#onBodyData(buf, to);
       return;
     }
-    if (this.#buffered.length === 0 && this.#active === null) {
+    if (this.#buffered.length === 0 && this.#active === null && !this.#behind) {
       this.#pump(buf, to);
       return;
     }
     const chunk = buf.subarray(0, to);
     this.#buffered = Buffer.concat([this.#buffered, chunk]);
-    if (this.#held ? this.#buffered.length > HELD_BYTES : this.#active !== null) this.socket.pause();
+    if (this.#held ? this.#buffered.length > HELD_BYTES : this.#active !== null || this.#behind) this.socket.pause();
     else if (this.#held) return;
     else if (this.#waiting !== 'head' || this.#buffered.length > this.options.limits.headBytes || chunk.includes(LF))
       this.#pump(this.#buffered, this.#buffered.length);
@@ -352,11 +391,11 @@ export class DownstreamConnection implements Timed {
     this.deadlineMs = Number.POSITIVE_INFINITY;
   }
 
-  /** Serves buf[0, to) and what is kept of it, request by request, for as long as each is answered at once. */
+  /** Serves buf[0, to) and what is kept of it, request by request, for as long as each is answered at once and taken. */
   #pump(buf: Buffer, to: number): void {
     this.#pumping = true;
     let begun = this.#beginRequest(buf, to);
-    while (begun && this.#active === null && this.#buffered.length > 0 && !this.#closed && !this.#lingering) {
+    while (begun && this.#active === null && this.#buffered.length > 0 && !this.#closed && this.#serves) {
       begun = this.#beginRequest(this.#buffered, this.#buffered.length);
     }
     this.#pumping = false;
@@ -443,6 +482,7 @@ export class DownstreamConnection implements Timed {
 
   readonly #onEnd = (): void => {
     this.#halfClosed = true;
+    if (this.#behind && this.#buffered.length > 0) return; // they are served first
     if (this.#waiting === 'linger' || (this.#active === null && this.#waiting !== 'head')) this.socket.destroySoon();
     else if (this.#active === null) this.close();
     else if (!this.reader.done && !(this.#held && this.#buffered.length > 0)) this.abortByClient();
@@ -451,7 +491,8 @@ export class DownstreamConnection implements Timed {
 
   readonly #onDrain = (): void => {
     if (this.#waiting === 'response' || this.#patient) this.deadlineMs = Number.POSITIVE_INFINITY;
-    this.#active?.onDownstreamDrain();
+    if (this.#active !== null) this.#active.onDownstreamDrain();
+    else if (this.#behind) this.#caughtUp(readClockMs());
   };
 
   readonly #onClose = (): void => {

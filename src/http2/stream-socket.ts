@@ -122,6 +122,10 @@ export class StreamSocket extends EventEmitter implements ClientSocket {
     return this.#over ? 0 : this.#stream.writableLength;
   }
 
+  get writableNeedDrain(): boolean {
+    return !this.#over && this.#stream.writableNeedDrain;
+  }
+
   /** Octets of HTTP/1.1: any number of interim heads, then a final one and its body. A head comes whole. */
   write(bytes: Buffer): boolean {
     let at = 0;

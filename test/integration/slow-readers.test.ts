@@ -6,6 +6,7 @@ import { Deadlines } from '../../src/http1/deadlines.ts';
 import { DownstreamConnection, type RequestHandler } from '../../src/http1/downstream-connection.ts';
 
 const ANSWER = Buffer.alloc(32 * 1024 * 1024, 'x');
+const REQUEST = 'GET / HTTP/1.1\r\nHost: gate.test\r\n\r\n';
 /** Longer than a finished connection is kept for what its client may still send. */
 const PAUSE_MS = 2_600;
 
@@ -14,11 +15,16 @@ let sweeping: NodeJS.Timeout;
 let server: Server;
 let client: Socket;
 let connections: DownstreamConnection[];
+/** Requests that were handed over. */
+let requests: number;
+/** How long a connection may idle. */
+let keepAliveMs: number;
 
-/** Answers each request with far more than the kernel takes for a client that does not read. */
-async function serve(bodyMs: number, end: (connection: DownstreamConnection) => void): Promise<void> {
+/** Answers each request with far more than the kernel takes for a client that does not read, and sends `count` at once. */
+async function serve(bodyMs: number, end: (connection: DownstreamConnection) => void, count = 1): Promise<void> {
   const handler: RequestHandler = {
     onRequest: (connection) => {
+      requests++;
       connection.write(ANSWER);
       end(connection);
     },
@@ -26,7 +32,7 @@ async function serve(bodyMs: number, end: (connection: DownstreamConnection) => 
     onConnectionClosed: () => undefined,
   };
   const options = {
-    timeouts: { headMs: 5_000, bodyMs, keepAliveMs: 500 },
+    timeouts: { headMs: 5_000, bodyMs, keepAliveMs },
     limits: { headBytes: 4096, fields: 10 },
   };
   server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -38,7 +44,12 @@ async function serve(bodyMs: number, end: (connection: DownstreamConnection) => 
   client.on('error', () => undefined);
   await once(client, 'connect');
   client.pause();
-  client.write('GET / HTTP/1.1\r\nHost: gate.test\r\n\r\n');
+  client.write(REQUEST.repeat(count));
+}
+
+/** The client has more to read than the kernel takes. */
+async function behind(): Promise<void> {
+  while (connections[0]?.isWriting !== true) await sleep(5);
 }
 
 async function received(): Promise<number> {
@@ -47,12 +58,14 @@ async function received(): Promise<number> {
     octets += chunk.length;
   });
   client.resume();
-  await once(client, 'close');
+  if (!client.closed) await new Promise((resolve) => client.once('close', resolve)); // also after a reset
   return octets;
 }
 
 beforeEach(() => {
   connections = [];
+  requests = 0;
+  keepAliveMs = 500;
   deadlines = new Deadlines();
   sweeping = setInterval(() => deadlines.sweep(performance.now()), 20);
 });
@@ -77,10 +90,50 @@ describe('a client that reads nothing for a while', () => {
     expect(await received()).toBe(ANSWER.length);
   });
 
+  it('still gets all of an answer that its connection outlives, however short the keep-alive time', async () => {
+    await serve(10_000, (connection) => connection.finish(true));
+    await sleep(PAUSE_MS);
+    expect(await received()).toBe(ANSWER.length);
+  });
+
   it('is not idle while its answer waits to be sent', async () => {
     await serve(10_000, (connection) => connection.finish(true));
-    while (connections[0]?.isWriting !== true) await sleep(5);
-    expect(connections[0].idle).toBe(false);
+    await behind();
+    expect(connections[0]?.idle).toBe(false);
+  });
+
+  it('is not served what it asks for meanwhile, until it has read', async () => {
+    keepAliveMs = 60_000;
+    await serve(10_000, (connection) => connection.finish(requests < 3));
+    await behind();
+    client.write(REQUEST + REQUEST);
+    await sleep(PAUSE_MS);
+    expect(requests).toBe(1);
+    expect(await received()).toBe(3 * ANSWER.length);
+  });
+
+  it('is not served either what it had asked for at once', async () => {
+    keepAliveMs = 60_000;
+    await serve(10_000, (connection) => connection.finish(requests < 3), 3);
+    await behind();
+    expect(requests).toBe(1);
+    expect(await received()).toBe(3 * ANSWER.length);
+  });
+
+  it('that ends its side gets all that it had asked for before', async () => {
+    keepAliveMs = 60_000;
+    await serve(10_000, (connection) => connection.finish(true), 3);
+    client.end();
+    await behind();
+    expect(requests).toBe(1);
+    expect(await received()).toBe(3 * ANSWER.length);
+  });
+
+  it('loses a connection that outlives its answers when that lasts longer than the body timeout', async () => {
+    keepAliveMs = 60_000;
+    await serve(300, (connection) => connection.finish(true));
+    while (deadlines.size > 0 || connections.length === 0) await sleep(20);
+    expect(await received()).toBeLessThan(ANSWER.length);
   });
 
   it('loses its connection when that lasts longer than the body timeout', async () => {
