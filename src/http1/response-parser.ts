@@ -29,7 +29,7 @@ function parseStatusLine(head: Head, buf: Buffer, from: number, to: number): num
   if (from + REASON_OFFSET >= to) return INCOMPLETE;
   const minor = (buf[from + 7] as number) - 0x30;
   const status = statusCode(buf, from + 9);
-  if (minor < 0 || minor > 1 || buf[from + 8] !== SP || status < 100) return REFUSED.syntax;
+  if (minor < 0 || minor > 1 || buf[from + 8] !== SP || status < 100 || status > 599) return REFUSED.syntax;
   head.minor = minor;
   head.status = status;
   let p = from + REASON_OFFSET;

@@ -280,6 +280,8 @@ describe('G. Malformed response heads', () => {
     ['G18-status-99', 'HTTP/1.1 -200 OK\r\nContent-Length: 5\r\n\r\nhello'],
     ['G19-status-1000', 'HTTP/1.1 1000 OK\r\nContent-Length: 5\r\n\r\nhello'],
     ['G19-status-1000', 'HTTP/1.1 2000 OK\r\nContent-Length: 5\r\n\r\nhello'],
+    ['G19-status-1000', 'HTTP/1.1 600 Odd\r\nContent-Length: 5\r\n\r\nhello'],
+    ['G19-status-1000', 'HTTP/1.1 999 Odd\r\nContent-Length: 5\r\n\r\nhello'],
     ['G20-http2-answer', 'HTTP/2 200 OK\r\nContent-Length: 5\r\n\r\nhello'],
     ['G20-http2-answer', 'HTTP/2.0 200 OK\r\nContent-Length: 5\r\n\r\nhello'],
     ['G20-http2-answer', '\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80'],
@@ -542,7 +544,7 @@ describe('G. What is relayed', () => {
     ['empty', 'HTTP/1.1 200 ', ''],
     ['absent, which some targets do', 'HTTP/1.1 200', ''],
     ['with obs-text', 'HTTP/1.1 200 d\xe9j\xe0 vu', 'd\xe9j\xe0 vu'],
-    ['unknown status', 'HTTP/1.1 799 Odd One', 'Odd One'],
+    ['unknown status', 'HTTP/1.1 599 Odd One', 'Odd One'],
   ] as const) {
     row(
       'G41-reason',

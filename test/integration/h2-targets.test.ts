@@ -500,6 +500,8 @@ describe('an HTTP/2 target that fails', () => {
     ['two statuses', [...OK, [':status', '404']]],
     ['a status of letters', [[':status', 'abc']]],
     ['101', [[':status', '101']]],
+    ['a status that is none, 600', [[':status', '600']]],
+    ['a status that is none, 999', [[':status', '999']]],
     ['2,000 fields', [...OK, ...Array.from({ length: 2_000 }, (_, i) => [`x-${i}`, 'y'] as const)]],
   ] as const) {
     it(`is refused for ${what} in its head`, async () => {

@@ -194,6 +194,20 @@ describe('a request over HTTP/2', () => {
     expect(got.headers['content-length']).toBe(length);
   });
 
+  it.each(['600', '999'])(
+    'is answered as over HTTP/1.1 where the target answers with a status that is none: %s',
+    async (status) => {
+      await serve(answering(response(`${status} Odd`, ['X-A: 1'], 'hello')));
+      const answer = await clients.open(bench.gate.port).request();
+      expect(answer).toMatchObject({ status: 502, code: 0 });
+      expect(answer.headers['proxy-status']).toBe('gate; error=http_protocol_error');
+      const [client, asked] = [await bench.client(), head('GET / HTTP/1.1', 'Host: gate.test')];
+      client.write(asked);
+      const same = await client.readFinal();
+      expect([same.status, value(same, 'proxy-status')]).toEqual([502, 'gate; error=http_protocol_error']);
+    },
+  );
+
   it('is answered with fields that a target repeats', async () => {
     await serve(answering(response('200 OK', ['Set-Cookie: a=1', 'ETag: "a"', 'ETag: "b"', 'Set-Cookie: b=2'])));
     const answer = await clients.open(bench.gate.port).request();
