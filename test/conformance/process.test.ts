@@ -66,7 +66,15 @@ row(
 row(
   'S17-sigterm',
   async () => {
-    await using blue = await openTarget('blue');
+    const CLIENTS = 32;
+    let holding = false;
+    let arrived = 0;
+    const held: (() => void)[] = [];
+    await using blue = await openTarget(({ url }, response) => {
+      if (url === '/') arrived++;
+      if (url === '/' && holding) held.push(() => response.end('blue'));
+      else response.end('blue');
+    });
     await using gate = await RunningGate.start(shop(blue, { workers: 2, shutdown: { drainTimeout: '20s' } }));
     const port = portOf(gate);
     let sent = 0;
@@ -81,20 +89,25 @@ row(
       }
       await client.readUntilClosed();
     };
-    const clients = Array.from({ length: 32 }, useUntilTold);
+    const clients = Array.from({ length: CLIENTS }, useUntilTold);
     await until(() => sent > 1_000, 'the load');
+    // Each client has a request under way: one without may be let go before it sends its next, and no gate can help that.
+    holding = true;
+    await until(() => held.length === CLIENTS, 'every client to wait');
     const ended = gate.end('SIGTERM');
     await gate.logged('stopping');
     const refused = (): Promise<boolean> =>
-      get(gate.url).then(
+      get(`${gate.url}/probe`).then(
         () => false,
         ({ code }: NodeJS.ErrnoException) => code === 'ECONNREFUSED',
       );
     await until(refused, 'nothing to be accepted any more');
+    holding = false;
+    for (const release of held) release();
     await Promise.all(clients);
     expect(await ended).toBe(0);
     expect(gate.log.at(-1)).toMatchObject({ event: 'stopped', result: 'drained' });
-    expect(blue.requests).toBeGreaterThanOrEqual(sent);
+    expect(arrived).toBe(sent);
   },
   'a whole gate, under load',
 );
