@@ -135,7 +135,15 @@ describe('a reload', () => {
     early.destroy();
   });
 
-  it('lets the clients of a listener that goes leave by and by, and answers those who still ask', async () => {
+  it('lets the clients of a listener that goes leave one after another, and answers those who still ask', async () => {
+    // A busy machine may be late to look and see them leave together; a gate that lets them go together never shows else.
+    let apartMs = 0;
+    for (let i = 0; i < 5 && apartMs < 50; i++) apartMs = await leaving();
+    expect(apartMs).toBeGreaterThanOrEqual(50);
+  });
+
+  /** Takes a listener away from 40 clients that idle; how long after the first of them the last one left, in ms. */
+  async function leaving(): Promise<number> {
     await using blue = await openTarget('blue');
     const both = [{ address: '127.0.0.1:0' }, { address: '127.0.0.2:0' }];
     const shutdown = { closeSpread: '3s' };
@@ -145,17 +153,18 @@ describe('a reload', () => {
     const idle = await Promise.all(Array.from({ length: 40 }, connect));
     for (const client of idle) expect(await ask(client)).toBe('200 blue');
     const using = await connect();
+    const left = idle.map((client) => client.readUntilClosed().then(() => performance.now()));
     await reload(test, file({ blue }, { shutdown }));
     // The reload has been carried out, and nobody was cut off by it.
     expect(idle.filter(({ closed }) => closed)).toEqual([]);
     await expect(connect()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     expect(await ask(using)).toBe('200 blue');
     await using.readUntilClosed();
-    const left = () => idle.filter(({ closed }) => !closed).length;
-    await until(() => left() === 0, 'the last to be closed');
+    const times = await Promise.all(left);
     for (const client of idle) expect(client.rest).toHaveLength(0);
     expect((await get(test.url)).body).toBe('blue');
-  });
+    return Math.max(...times) - Math.min(...times);
+  }
 
   it('is refused as a whole when a new listener cannot be bound', async () => {
     await using blue = await openTarget('blue');
