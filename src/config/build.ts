@@ -5,6 +5,7 @@ import type {
   AdminConfig,
   Config,
   HealthConfig,
+  HealthQuestion,
   ListenerConfig,
   ServiceConfig,
   TlsConfig,
@@ -13,7 +14,7 @@ import type {
 import { toNotification, toPrometheus, toWebhook } from './connections-schema.ts';
 import { toOutliers } from './outliers-schema.ts';
 import { DEFAULT_PLAN, mergePlan } from './plan-schema.ts';
-import type { ServiceSettings, Settings } from './schema.ts';
+import { DEFAULT_HEALTH_STATUS, type ServiceSettings, type Settings } from './schema.ts';
 
 /** Where relative paths are taken from, and what was read of the certificates of each listener and service. */
 export interface Surroundings {
@@ -108,14 +109,21 @@ function toService(service: ServiceSettings, name: string, tls: TargetTls): Serv
 
 function toHealth(health: Exclude<ServiceSettings['health'], 'none'>): HealthConfig {
   return {
-    path: health.path,
+    ask: toQuestion(health),
     intervalMs: health.interval,
     timeoutMs: health.timeout,
     rise: health.rise,
     fall: health.fall,
     graceMs: health.grace,
-    status: typeof health.status === 'number' ? { min: health.status, max: health.status } : health.status,
   };
+}
+
+/** Without mistakes there is either a path or gRPC. */
+function toQuestion({ path, status, grpc }: Exclude<ServiceSettings['health'], 'none'>): HealthQuestion {
+  if (grpc !== undefined) return { kind: 'grpc', service: grpc.service ?? '' };
+  const accepted = status ?? DEFAULT_HEALTH_STATUS;
+  const range = typeof accepted === 'number' ? { min: accepted, max: accepted } : accepted;
+  return { kind: 'http', path: path ?? '/', status: range };
 }
 
 /** The upstream with the largest weight, the first of equals. */

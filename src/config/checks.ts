@@ -257,6 +257,7 @@ function checkService(service: ServiceSettings, admin: Address | null, clean: Cl
       });
     }
   }
+  if (clean('health')) findings.push(...checkHealth(service, clean));
   if (clean('preview') && service.preview !== null && asksForNothing(service.preview)) {
     findings.push({ path: ['preview'], message: 'asks for nothing; give `header`, `cookie` or `hosts`, or none' });
   }
@@ -275,6 +276,35 @@ function checkService(service: ServiceSettings, admin: Address | null, clean: Cl
     );
   }
   return findings;
+}
+
+function checkHealth({ health, upstreams }: ServiceSettings, clean: Clean): Finding[] {
+  if (health === 'none') return [];
+  const { path, grpc, status } = health;
+  if (grpc === undefined) {
+    const message = 'asks for nothing; give `path`, such as /healthz, or `grpc: {}` for the health service of gRPC';
+    return path === undefined ? [{ path: ['health'], message }] : [];
+  }
+  const findings: Finding[] = [];
+  if (path !== undefined) {
+    findings.push({ path: ['health', 'grpc'], atKey: true, message: 'cannot go with `path`; remove one of them' });
+  }
+  if (status !== undefined) {
+    const message = 'is a matter of `path`: with `grpc` a good answer is SERVING; remove it';
+    findings.push({ path: ['health', 'status'], atKey: true, message });
+  }
+  for (const [name, { targets }] of Object.entries(upstreams)) {
+    if (clean('upstreams', name)) findings.push(...targets.flatMap((target, i) => checkGrpcTarget(target, name, i)));
+  }
+  return findings;
+}
+
+function checkGrpcTarget(target: string, upstream: string, i: number): Finding[] {
+  if (parseTargetUrl(target).http2) return [];
+  const { host, port, secure } = parseTargetUrl(target);
+  const mend = `write ${secure ? 'h2' : 'h2c'}://${formatAddress({ host, port })}, or check a \`path\``;
+  const message = `${target} is asked by HTTP/1.1, and its health by gRPC, which is HTTP/2; ${mend}`;
+  return [{ path: ['upstreams', upstream, 'targets', i], message }];
 }
 
 function asksForNothing({ header, cookie, hosts }: PreviewConfig): boolean {

@@ -172,16 +172,21 @@ export interface UpstreamConfig {
 }
 
 export interface HealthConfig {
-  readonly path: string;
+  readonly ask: HealthQuestion;
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly rise: number;
   readonly fall: number;
   /** Failures of a new target do not count this long. */
   readonly graceMs: number;
-  /** Accepted status codes; default 200 to 399. */
-  readonly status: { readonly min: number; readonly max: number };
 }
+
+/** What a target is asked, and by that which answer is a good one. */
+export type HealthQuestion =
+  /** `status`: accepted codes; default 200 to 399. */
+  | { readonly kind: 'http'; readonly path: string; readonly status: { readonly min: number; readonly max: number } }
+  /** Its gRPC health service, about a service; empty: about the server as a whole. */
+  | { readonly kind: 'grpc'; readonly service: string };
 
 /** When targets that fail requests are ejected; see traffic/outliers.ts for what each means. Shares 0 to 1. */
 export interface OutliersConfig {

@@ -269,9 +269,11 @@ function adminAddress({ address }: AdminConfig): string {
 
 function healthText(health: HealthConfig | null): string {
   if (health === null) return 'none';
-  const { path, intervalMs, timeoutMs, rise, fall, graceMs, status } = health;
+  const { ask, intervalMs, timeoutMs, rise, fall, graceMs } = health;
   const times = `every ${formatDuration(intervalMs)}, timeout ${formatDuration(timeoutMs)}, grace ${formatDuration(graceMs)}`;
-  return `${path} (${times}, rise ${rise}, fall ${fall}, status ${status.min}-${status.max})`;
+  const rows = `${times}, rise ${rise}, fall ${fall}`;
+  if (ask.kind === 'grpc') return `gRPC${ask.service === '' ? '' : ` ${ask.service}`} (${rows})`;
+  return `${ask.path} (${rows}, status ${ask.status.min}-${ask.status.max})`;
 }
 
 function outliersText(outliers: OutliersConfig | null): string {

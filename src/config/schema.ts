@@ -36,7 +36,7 @@ const listenerSchema = object({
     ),
   timeouts: object({
     head: duration({ minMs: 1 }).prefault('10s').describe('For a whole request head.'),
-    body: duration({ minMs: 1 }).prefault('30s').describe('Without a byte of a request body.'),
+    body: duration({ minMs: 1 }).prefault('30s').describe('Without a byte of a request body, or of a response taken.'),
     keepAlive: duration({ minMs: 1 }).prefault('65s').describe('For an idle client connection.'),
   })
     .prefault({})
@@ -79,8 +79,20 @@ const adminSchema = object({
     ),
 });
 
+/** Accepted where a health check says nothing else. */
+export const DEFAULT_HEALTH_STATUS = { min: 200, max: 399 } as const;
+
 const healthSchema = object({
-  path: requestPath.describe('What to ask each target for.'),
+  path: requestPath.optional().describe('What to ask each target for.'),
+  grpc: object({
+    service: text(parseGrpcService)
+      .optional()
+      .describe('Whom to ask about, such as `shop.v1.Cart`; default: the server as a whole.'),
+  })
+    .optional()
+    .describe(
+      'In place of `path`: asks the gRPC health service (`grpc.health.v1.Health/Check`) of h2c: and h2: targets.',
+    ),
   interval: duration({ minMs: 50 }).prefault('2s').describe('From one check to the next.'),
   timeout: duration({ minMs: 1 }).prefault('1s').describe('For a whole answer.'),
   rise: count(1, 100).prefault(2).describe('Passes in a row that make a target healthy.'),
@@ -88,8 +100,8 @@ const healthSchema = object({
   grace: duration().prefault('0s').describe('Failures of a new target do not count this long.'),
   status: z
     .union([count(100, 599), text(parseStatusRange)])
-    .prefault('200-399')
-    .describe('Accepted status codes: `200`, `200-399` or `2xx`.'),
+    .optional()
+    .describe('With `path`: accepted status codes, `200`, `200-399` or `2xx`; default `200-399`.'),
 });
 
 const upstreamSchema = object({
@@ -117,7 +129,7 @@ const serviceSchema = object({
     .describe('The versions of the service by name, such as `blue` and `green`.'),
   stable: name().optional().describe('The trusted upstream; by default the one with the largest weight.'),
   health: z
-    .union([z.literal('none'), healthSchema], { error: 'give none, or a map with at least `path`' })
+    .union([z.literal('none'), healthSchema], { error: 'give none, or a map with `path`, or `grpc`' })
     .prefault('none')
     .describe('Active checks of every target; `none` trusts every target.'),
   pins: pinsSchema.prefault('none').describe('How a client stays with its upstream.'),
@@ -247,6 +259,13 @@ function parseToken(raw: string): Parsed<string> {
   if (!/^[!-~]+$/.test(raw))
     return mistake('has a blank or a character outside ASCII; give a secret of printable ASCII characters');
   return value(raw);
+}
+
+/** Full names by convention, but servers may call what they tell of as they like. */
+function parseGrpcService(raw: string): Parsed<string> {
+  if (raw.length > 255) return mistake('is longer than 255 characters; write the name that the health service knows');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+  return /[\u0000-\u001f\u007f]/.test(raw) ? mistake(`${quote(raw)} has a control character; remove it`) : value(raw);
 }
 
 function parseStatusRange(raw: string): Parsed<{ min: number; max: number }> {

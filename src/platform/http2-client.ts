@@ -1,4 +1,9 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect as connectHttp2,
+  type IncomingHttpHeaders,
+} from 'node:http2';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { readUpTo } from './read-up-to.ts';
@@ -15,8 +20,19 @@ export interface Http2Peer {
   readonly tls: TargetTls | null;
 }
 
+export interface Http2Request {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Default none. */
+  readonly body?: Buffer;
+}
+
 export interface Http2Answer {
   readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** Of an answer that was read to its end. */
+  readonly trailers: IncomingHttpHeaders;
   /** No more than asked for. */
   readonly body: Buffer;
 }
@@ -52,10 +68,10 @@ export async function openHttp2(peer: Http2Peer, signal: AbortSignal): Promise<C
   }
 }
 
-/** Sends a request without a body on a connection of its own and reads up to `bodyBytes` of the answer. */
+/** Sends a request on a connection of its own and reads up to `bodyBytes` of the answer. */
 export async function askHttp2(
   peer: Http2Peer,
-  request: { readonly method: string; readonly path: string; readonly headers: Readonly<Record<string, string>> },
+  request: Http2Request,
   { bodyBytes, signal }: { readonly bodyBytes: number; readonly signal: AbortSignal },
 ): Promise<Http2Answer> {
   const session = await openHttp2(peer, signal);
@@ -63,19 +79,26 @@ export async function askHttp2(
   signal.addEventListener('abort', onAbort);
   try {
     signal.throwIfAborted();
-    const { method, path, headers } = request;
-    const stream = session.request({ ':method': method, ':path': path, ...headers }, { endStream: true });
-    const status = await statusOf(stream);
-    return { status, body: await readUpTo(stream, bodyBytes) };
+    const { method, path, headers, body } = request;
+    const fields = { ':method': method, ':path': path, ...headers };
+    const stream = session.request(fields, { endStream: body === undefined });
+    if (body !== undefined) stream.end(body);
+    let trailers: IncomingHttpHeaders = {};
+    stream.on('trailers', (came: IncomingHttpHeaders) => {
+      trailers = came;
+    });
+    const answer = await headersOf(stream);
+    const answerBody = await readUpTo(stream, bodyBytes);
+    return { status: answer[':status'] ?? 0, headers: answer, trailers, body: answerBody };
   } finally {
     signal.removeEventListener('abort', onAbort);
     session.destroy();
   }
 }
 
-function statusOf(stream: ClientHttp2Stream): Promise<number> {
+function headersOf(stream: ClientHttp2Stream): Promise<IncomingHttpHeaders & { readonly ':status'?: number }> {
   return new Promise((resolve, reject) => {
-    stream.on('response', (headers) => resolve(headers[':status'] ?? 0));
+    stream.on('response', resolve);
     stream.on('error', reject);
     stream.on('close', () => reject(new Error('the stream was reset')));
   });

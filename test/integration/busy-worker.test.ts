@@ -8,7 +8,7 @@ import { WorkerGate } from '../support/worker-gate.ts';
 const GET = head('GET / HTTP/1.1', 'Host: gate.test');
 /** Snapshots of so many services, so often, keep a worker busy for much longer than its clients may idle. */
 const SERVICES = 1_000;
-const SNAPSHOTS = 100;
+const SNAPSHOTS = 20;
 const KEEP_ALIVE_MS = 100;
 
 let gate: WorkerGate;

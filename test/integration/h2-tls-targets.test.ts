@@ -135,13 +135,12 @@ function peerOf(session: Http2Session | undefined): string {
 
 describe('checks of HTTP/2 targets', () => {
   const CONFIG: HealthConfig = {
-    path: '/healthz?deep',
+    ask: { kind: 'http', path: '/healthz?deep', status: { min: 200, max: 399 } },
     intervalMs: 1_000,
     timeoutMs: 2_000,
     rise: 1,
     fall: 1,
     graceMs: 0,
-    status: { min: 200, max: 399 },
   };
   const healthy: StreamHandler = (stream, { ':path': path, ':authority': authority }) => {
     stream.respond({ ':status': path === '/healthz?deep' ? 200 : 500 });
@@ -162,7 +161,9 @@ describe('checks of HTTP/2 targets', () => {
     expect(await health(url)).toMatchObject({ ok: true, status: 200, detail: '' });
     expect(await reach(url)).toMatchObject({ ok: true, status: null, detail: '' });
     expect(await smoke(url)).toMatchObject([{ ok: true, status: 200, target: url }]);
-    expect(await health(url, ROOT, { ...CONFIG, path: '/' })).toMatchObject({
+    expect(
+      await health(url, ROOT, { ...CONFIG, ask: { kind: 'http', path: '/', status: { min: 200, max: 399 } } }),
+    ).toMatchObject({
       ok: false,
       status: 500,
       detail: `I am 127.0.0.1:${target.port}`,

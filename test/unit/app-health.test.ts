@@ -11,13 +11,12 @@ import { systemClock } from '../../src/platform/clock.ts';
 import { TRUST_SYSTEM } from '../../src/platform/tls.ts';
 
 const CONFIG: HealthConfig = {
-  path: '/healthz',
+  ask: { kind: 'http', path: '/healthz', status: { min: 200, max: 399 } },
   intervalMs: 20,
   timeoutMs: 2000,
   rise: 2,
   fall: 3,
   graceMs: 0,
-  status: { min: 200, max: 399 },
 };
 
 const open: Server[] = [];

@@ -61,6 +61,13 @@ describe('what a reload changes, in words', () => {
       ['service shop: health none → /up (every 2s, timeout 1s, grace 0s, rise 2, fall 3, status 200-299)'],
     ],
     [
+      upstreams('{blue: {weight: 1, targets: [h2c://a]}}, health: {grpc: {}}'),
+      upstreams('{blue: {weight: 1, targets: [h2c://a]}}, health: {grpc: {service: shop.v1.Cart}}'),
+      [
+        'service shop: health gRPC (every 2s, timeout 1s, grace 0s, rise 2, fall 3) → gRPC shop.v1.Cart (every 2s, timeout 1s, grace 0s, rise 2, fall 3)',
+      ],
+    ],
+    [
       service('pins: ip'),
       service('pins: {by: cookie, maxAge: 1h}'),
       ['service shop: pins by ip → by cookie tealgate_pin for 1h'],

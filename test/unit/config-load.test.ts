@@ -8,7 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { formatProblem, loadConfig, parseConfig } from '../../src/config/load.ts';
 import { OUTLIERS } from '../support/app-fixtures.ts';
-import { accepted, refused, SERVICE, service, shown, top, warned } from '../support/config-text.ts';
+import { accepted, refused, SERVICE, service, shown, top, upstreams, warned } from '../support/config-text.ts';
 import { ERROR_RATE, LATENCY } from '../support/guards.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'tealgate-config-'));
@@ -83,13 +83,12 @@ describe('what a configuration becomes', () => {
     const { health, rollout } =
       accepted(service('health: {path: /up}\nrollout: {smoke: [{path: /}]}')).services.shop ?? {};
     expect(health).toEqual({
-      path: '/up',
+      ask: { kind: 'http', path: '/up', status: { min: 200, max: 399 } },
       intervalMs: 2_000,
       timeoutMs: 1_000,
       rise: 2,
       fall: 3,
       graceMs: 0,
-      status: { min: 200, max: 399 },
     });
     expect(rollout?.smoke).toEqual([
       { method: 'GET', path: '/', headers: {}, expect: { status: 200, bodyIncludes: null }, timeoutMs: 5_000 },
@@ -205,10 +204,17 @@ describe('what a configuration becomes', () => {
     ['2xx', 200, 299],
     ['200-404', 200, 404],
   ])('reads the health status %s', (text, min, max) => {
-    expect(accepted(service(`health: {path: /, status: ${text}}`)).services.shop?.health?.status).toEqual({
-      min,
-      max,
-    });
+    const { health } = accepted(service(`health: {path: /, status: ${text}}`)).services.shop ?? {};
+    expect(health?.ask).toEqual({ kind: 'http', path: '/', status: { min, max } });
+  });
+
+  it.each([
+    ['{}', ''],
+    ['{service: shop.v1.Cart}', 'shop.v1.Cart'],
+  ])('reads a health check by gRPC: %s', (text, asked) => {
+    const targets = 'targets: [h2c://a, h2://b]';
+    const { services } = accepted(upstreams(`{blue: {weight: 1, ${targets}}}, health: {grpc: ${text}, rise: 1}`));
+    expect(services.shop?.health).toMatchObject({ ask: { kind: 'grpc', service: asked }, rise: 1, fall: 3 });
   });
 
   it.each([

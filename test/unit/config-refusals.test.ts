@@ -398,12 +398,37 @@ describe('what is refused, where and with what mend', () => {
     [
       'health that is a path',
       service('health: /healthz'),
-      ['5:13 services.shop.health: give none, or a map with at least `path`'],
+      ['5:13 services.shop.health: give none, or a map with `path`, or `grpc`'],
     ],
     [
       'health without a path',
       service('health: {}'),
-      ['5:5 services.shop.health.path: is missing; write one such as /healthz'],
+      [
+        '5:13 services.shop.health: asks for nothing; give `path`, such as /healthz, or `grpc: {}` for the health service of gRPC',
+      ],
+    ],
+    [
+      'health by gRPC of a target of HTTP/1.1',
+      service('health: {grpc: {}}'),
+      [
+        '4:35 services.shop.upstreams.blue.targets[0]: http://127.0.0.1:3001 is asked by HTTP/1.1, and its health by gRPC, which is HTTP/2; write h2c://127.0.0.1:3001, or check a `path`',
+      ],
+    ],
+    [
+      'health by gRPC with what belongs to a path',
+      upstreams('{blue: {weight: 1, targets: [h2c://a]}}, health: {path: /, status: 2xx, grpc: {}}'),
+      [
+        '1:89 services.shop.health.status: is a matter of `path`: with `grpc` a good answer is SERVING; remove it',
+        '1:102 services.shop.health.grpc: cannot go with `path`; remove one of them',
+      ],
+    ],
+    [
+      'a gRPC service that is no name',
+      upstreams('{blue: {weight: 1, targets: [h2c://a]}}, health: {grpc: {service: "a\\nb", name: x}}'),
+      [
+        '1:96 services.shop.health.grpc.service: "a\\nb" has a control character; remove it',
+        '1:104 services.shop.health.grpc.name: is not a known key; known here: service',
+      ],
     ],
     [
       'health values out of range',
@@ -426,7 +451,7 @@ describe('what is refused, where and with what mend', () => {
     [
       'health without a value',
       service('health:'),
-      ['5:5 services.shop.health: give none, or a map with at least `path`'],
+      ['5:5 services.shop.health: give none, or a map with `path`, or `grpc`'],
     ],
     [
       'pins by an unknown word',

@@ -6,6 +6,7 @@ import { isLocalFault } from '../../platform/local-fault.ts';
 import { readUpTo } from '../../platform/read-up-to.ts';
 import { type TargetTls, trustOptions } from '../../platform/tls.ts';
 import type { ProbeResult } from '../control-plane.ts';
+import { healthCall, healthComplaint } from './grpc-health.ts';
 
 /** Whom to ask. */
 export interface ProbedTarget {
@@ -31,18 +32,49 @@ export async function probeHealth(
   const at = clock.wallMs();
   const startedMs = clock.monotonicMs();
   const timeout = AbortSignal.timeout(config.timeoutMs);
-  const answer = await ask(target, config.path, AbortSignal.any([signal, timeout])).catch((error: unknown) => ({
+  const answer = await ask(target, config, AbortSignal.any([signal, timeout])).catch((error: unknown) => ({
+    ok: false,
     status: null,
     detail: timeout.aborted ? `no answer within ${config.timeoutMs} ms` : describe(error),
     ...(isLocalFault(error) ? { notAsked: true as const } : {}),
   }));
-  const ok = answer.status !== null && answer.status >= config.status.min && answer.status <= config.status.max;
+  const { ok } = answer;
   const detail = ok ? '' : answer.detail;
   const notAsked = 'notAsked' in answer ? { notAsked: answer.notAsked } : {};
   return { at, ok, status: answer.status, durationMs: clock.monotonicMs() - startedMs, detail, ...notAsked };
 }
 
+interface Answer {
+  readonly ok: boolean;
+  readonly status: number;
+  readonly detail: string;
+}
+
 async function ask(
+  target: ProbedTarget,
+  { ask: question, timeoutMs }: HealthConfig,
+  signal: AbortSignal,
+): Promise<Answer> {
+  if (question.kind === 'grpc') return askGrpc(target, question.service, timeoutMs, signal);
+  const { min, max } = question.status;
+  const { status, detail } = await get(target, question.path, signal);
+  return { ok: status >= min && status <= max, status, detail };
+}
+
+async function askGrpc(
+  { url, tls }: ProbedTarget,
+  service: string,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const peer = http2PeerOf(url, tls);
+  if (peer === null) throw new Error('its health is asked by gRPC, for which it must be an h2c: or h2: target');
+  const answer = await askHttp2(peer, healthCall(service, timeoutMs), { bodyBytes: BODY_BYTES, signal });
+  const detail = healthComplaint(service, answer).slice(0, DETAIL_CHARS);
+  return { ok: detail === '', status: answer.status, detail };
+}
+
+async function get(
   { url, tls }: ProbedTarget,
   path: string,
   signal: AbortSignal,
