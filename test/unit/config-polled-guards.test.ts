@@ -35,6 +35,7 @@ describe('metric and webhook guards', () => {
     ['a metric without a bound', `metric: {${METRIC}}`, /metric: needs `max`.*or another bound/],
     ['a ratio to nothing', `metric: {${METRIC}, ratio: 2}`, /metric: needs `baseline`/],
     ['a baseline without a ratio', `metric: {${METRIC}, max: 1, baseline: stable}`, /metric: needs `ratio`/],
+    ['a direction from nothing', `metric: {${METRIC}, max: 1, worse: lower}`, /metric: needs `baseline`.*for `worse`/],
     ['bounds that leave nothing', `metric: {${METRIC}, max: 1, min: 2}`, /min: 2 is above `max`/],
     [
       'an unknown variable',
@@ -83,6 +84,20 @@ describe('metric and webhook guards', () => {
     ]);
     const other = { guards: { bot: { kind: 'webhook', webhook: 'nobody' } } };
     expect(() => parsePlan(other, base, config)).toThrow(/guards.bot.webhook: there is no nobody under `webhooks`/);
+  });
+
+  it('may hold lower values for worse, and a stage may say otherwise', () => {
+    const metric = `metric: {${METRIC}, baseline: stable, ratio: 0.9, margin: 1, worse: lower}`;
+    const stages = 'stages: [{weight: 50, guards: {metric: {worse: higher}}}, {weight: 100}]';
+    const { rollout } =
+      accepted(`${CONNECTIONS}${SERVICE}    rollout: {${stages}, guards: {${metric}}}\n`).services.shop ?? {};
+    expect(rollout?.guards.at(-1)).toMatchObject({ name: 'metric', worse: 'lower' });
+    expect(rollout?.stages[0]?.guards?.[0]).toMatchObject({ name: 'metric', ratio: 0.9 });
+    expect(rollout?.stages[0]?.guards?.[0]).not.toHaveProperty('worse');
+    const before = accepted(guards(`metric: {${METRIC}, max: 1}`));
+    expect(describeChanges(before, accepted(guards(metric)))).toEqual([
+      expect.stringMatching(/→ .*: at least 0.9 times the baseline less 1$/),
+    ]);
   });
 
   it('are told of on reload in words', () => {

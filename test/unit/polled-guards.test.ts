@@ -71,6 +71,32 @@ describe('a metric guard', () => {
     ['beyond a margin', { margin: 1 }, { result: value(4.1), baseline: value(3) }, 'fail'],
     ['within both together', { ratio: 2, margin: 1 }, { result: value(7), baseline: value(3) }, 'pass'],
     ['above a zero baseline', { ratio: 2 }, { result: value(0.1), baseline: value(0) }, 'fail'],
+    [
+      'at its ratio, where lower is worse',
+      { ratio: 0.5, worse: 'lower' },
+      { result: value(3), baseline: value(6) },
+      'pass',
+    ],
+    [
+      'below its ratio, where lower is worse',
+      { ratio: 0.5, worse: 'lower' },
+      { result: value(2.9), baseline: value(6) },
+      'fail',
+    ],
+    [
+      'far above, where lower is worse',
+      { ratio: 0.5, worse: 'lower' },
+      { result: value(99), baseline: value(6) },
+      'pass',
+    ],
+    ['within a margin below', { margin: 1, worse: 'lower' }, { result: value(5), baseline: value(6) }, 'pass'],
+    ['beyond a margin below', { margin: 1, worse: 'lower' }, { result: value(4.9), baseline: value(6) }, 'fail'],
+    [
+      'within both together below',
+      { ratio: 0.5, margin: 1, worse: 'lower' },
+      { result: value(2), baseline: value(6) },
+      'pass',
+    ],
     ['without data', { max: 5 }, { result: noData }, 'inconclusive'],
     ['without data of the baseline', { ratio: 2 }, { result: value(1), baseline: noData }, 'inconclusive'],
     ['without data, where that passes', { max: 5, onNoData: 'pass' }, { result: noData }, 'pass'],
@@ -85,6 +111,13 @@ describe('a metric guard', () => {
     ['without an answer, where that fails', { max: 5, onError: 'fail' }, { result: error }, 'fail'],
   ])('%s', (_, guard, answer, verdict) => {
     expect(judged(guard, answer)?.verdict).toBe(verdict);
+  });
+
+  it('says what was required, where lower is worse', () => {
+    const answer = { result: value(0.01), baseline: value(0.04) };
+    expect(judged({ ratio: 0.9, worse: 'lower' }, answer)).toMatchObject({
+      summary: 'the value is 0.01 beside a baseline of 0.04: less than the required 0.036',
+    });
   });
 
   it('is inconclusive before it has asked', () => {

@@ -109,7 +109,8 @@ export interface CompareGuard extends GuardBase, VersusStable {
 
 /**
  * Trips when `failures` values in a row of a Prometheus query are out of bounds: below `min`, above `max`, or above
- * `ratio` (default 1) times the value of `baseline` plus `margin` (default 0).
+ * `ratio` (default 1) times the value of `baseline` plus `margin` (default 0); where lower is worse, below that many times
+ * the baseline less `margin`.
  */
 export interface MetricGuard extends GuardBase {
   readonly kind: 'metric';
@@ -122,6 +123,8 @@ export interface MetricGuard extends GuardBase {
   readonly min?: number;
   readonly ratio?: number;
   readonly margin?: number;
+  /** On which side of the baseline values are out of bounds; absent: higher ones. */
+  readonly worse?: 'lower';
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly failures: number;

@@ -22,6 +22,12 @@ export const metricKeys = {
   min: bound().optional().describe('The smallest.'),
   ratio: z.number().min(0).optional().describe('Allowed is this many times the baseline; default `1` beside `margin`.'),
   margin: bound().optional().describe('And this much more than that; default `0` beside `ratio`.'),
+  worse: z
+    .enum(['higher', 'lower'])
+    .optional()
+    .describe(
+      'Which values are worse than the baseline; default `higher`. With `lower`, `margin` is taken off: at least `ratio` times the baseline less `margin` is required.',
+    ),
   interval: duration({ minMs: 100 })
     .optional()
     .describe('From one question to the next; the first comes after it, too. Default `30s`.'),
@@ -49,6 +55,7 @@ export const storedMetric = {
   min: number.exactOptional(),
   ratio: number.exactOptional(),
   margin: number.exactOptional(),
+  worse: z.literal('lower').exactOptional(),
   intervalMs: number,
   timeoutMs: number,
   failures: z.int().min(1),
@@ -74,6 +81,8 @@ export const metric: GuardSettingsKind<MetricGuard, Settings> = {
       return missing('baseline', '`baseline: stable`, for `ratio` and `margin`');
     if (!isRelative && is.baseline !== undefined)
       return missing('ratio', '`ratio: 1.5`, or `margin`, beside a baseline');
+    if (!isRelative && settings.worse !== undefined)
+      return missing('baseline', '`baseline: stable` with `ratio` or `margin`, for `worse`; `min` and `max` need none');
     if (is.min !== undefined && is.max !== undefined && is.min > is.max) {
       return [
         { path: ['min'], message: `${is.min} is above \`max\`, so that no value is allowed; give ${is.max} or less` },
@@ -95,6 +104,7 @@ export const metric: GuardSettingsKind<MetricGuard, Settings> = {
       min = base?.min,
       ratio = base?.ratio,
       margin = base?.margin,
+      worse = base?.worse,
       interval = base?.intervalMs ?? 30_000,
       timeout = base?.timeoutMs ?? 5000,
       failures = base?.failures ?? 1,
@@ -107,6 +117,7 @@ export const metric: GuardSettingsKind<MetricGuard, Settings> = {
       prometheus,
       query: asked,
       ...definedOnly({ baseline, max, min, ratio, margin }),
+      ...(worse === 'lower' ? { worse } : {}),
       intervalMs: interval,
       timeoutMs: timeout,
       failures,
@@ -121,16 +132,24 @@ export const metric: GuardSettingsKind<MetricGuard, Settings> = {
   },
 };
 
-/** `at most 0.5, at most 1.5 times stable`. */
-export function boundsText({ max, min, ratio, margin }: Pick<MetricGuard, 'max' | 'min' | 'ratio' | 'margin'>): string {
+/** `at most 0.5, at most 1.5 times the baseline`. */
+export function boundsText({
+  max,
+  min,
+  ratio,
+  margin,
+  worse,
+}: Pick<MetricGuard, 'max' | 'min' | 'ratio' | 'margin' | 'worse'>): string {
   const relative = [
     ...(ratio === undefined ? [] : [`${ratio} times the baseline`]),
-    ...(margin === undefined ? [] : [`${ratio === undefined ? 'the baseline ' : ''}plus ${margin}`]),
+    ...(margin === undefined
+      ? []
+      : [`${ratio === undefined ? 'the baseline ' : ''}${worse === 'lower' ? 'less' : 'plus'} ${margin}`]),
   ].join(' ');
   return [
     ...(min === undefined ? [] : [`at least ${min}`]),
     ...(max === undefined ? [] : [`at most ${max}`]),
-    ...(relative === '' ? [] : [`at most ${relative}`]),
+    ...(relative === '' ? [] : [`${worse === 'lower' ? 'at least' : 'at most'} ${relative}`]),
   ].join(', ');
 }
 

@@ -56,19 +56,29 @@ function measure(guard: MetricGuard, { at, result: candidate, baseline }: Metric
 }
 
 function compare(
-  { min, max, ratio, margin }: MetricGuard,
+  guard: MetricGuard,
   value: number,
   baseline: MetricObservation['baseline'],
 ): Pick<Measurement, 'verdict' | 'summary'> {
+  const { min, max } = guard;
   const fail = (summary: string) => ({ verdict: 'fail' as const, summary });
   const shown = digits(value);
   if (max !== undefined && value > max) return fail(`the value is ${shown}: more than the allowed ${digits(max)}`);
   if (min !== undefined && value < min) return fail(`the value is ${shown}: less than the required ${digits(min)}`);
   if (baseline?.kind !== 'value') return { verdict: 'pass', summary: `the value is ${shown}: within bounds` };
-  const allowed = baseline.value * (ratio ?? 1) + (margin ?? 0);
-  const beside = `beside a baseline of ${digits(baseline.value)}`;
-  if (value > allowed) return fail(`the value is ${shown} ${beside}: more than the allowed ${digits(allowed)}`);
-  return { verdict: 'pass', summary: `the value is ${shown} ${beside}: within bounds` };
+  const worse = worseThan(guard, value, baseline.value);
+  const beside = `the value is ${shown} beside a baseline of ${digits(baseline.value)}`;
+  return worse === null ? { verdict: 'pass', summary: `${beside}: within bounds` } : fail(`${beside}: ${worse}`);
+}
+
+/** What is wrong with a value beside the baseline; null where it is within bounds. */
+function worseThan({ ratio = 1, margin = 0, worse }: MetricGuard, value: number, baseline: number): string | null {
+  if (worse === 'lower') {
+    const required = baseline * ratio - margin;
+    return value < required ? `less than the required ${digits(required)}` : null;
+  }
+  const allowed = baseline * ratio + margin;
+  return value > allowed ? `more than the allowed ${digits(allowed)}` : null;
 }
 
 /** Up to six significant digits; infinity as what it is kept as. */
