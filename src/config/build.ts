@@ -21,10 +21,13 @@ export interface Surroundings {
   readonly directory: string;
   readonly tls: readonly (TlsConfig | null)[];
   readonly targetTls: ReadonlyMap<string, TargetTls>;
+  readonly prometheusTls: ReadonlyMap<string, TargetTls>;
+  readonly webhookTls: ReadonlyMap<string, TargetTls>;
 }
 
 /** The configuration that valid settings stand for. */
-export function buildConfig(settings: Settings, { directory, tls, targetTls }: Surroundings): Config {
+export function buildConfig(settings: Settings, surroundings: Surroundings): Config {
+  const { directory, tls, targetTls, prometheusTls, webhookTls } = surroundings;
   return {
     listeners: settings.listeners.map((listener, i) => toListener(listener, tls[i] ?? null)),
     admin: toAdmin(settings.admin, directory),
@@ -36,8 +39,8 @@ export function buildConfig(settings: Settings, { directory, tls, targetTls }: S
       drainTimeoutMs: settings.shutdown.drainTimeout,
       closeSpreadMs: settings.shutdown.closeSpread,
     },
-    prometheus: mapValues(settings.prometheus, toPrometheus),
-    webhooks: mapValues(settings.webhooks, toWebhook),
+    prometheus: mapValues(settings.prometheus, (server, name) => toPrometheus(server, prometheusTls.get(name))),
+    webhooks: mapValues(settings.webhooks, (webhook, name) => toWebhook(webhook, webhookTls.get(name))),
     notifications: settings.notifications.map(toNotification),
     services: mapValues(settings.services, (service, name) =>
       toService(service, name, targetTls.get(name) ?? TRUST_SYSTEM),

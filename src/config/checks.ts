@@ -1,6 +1,6 @@
 import { type Address, formatAddress, isLoopback, overlaps } from './address.ts';
 import type { PreviewConfig } from './config.ts';
-import { checkConnections } from './connections-schema.ts';
+import { checkConnections, connectionWarnings } from './connections-schema.ts';
 import { checkReferences } from './guards/references.ts';
 import { checkOutliers } from './outliers-schema.ts';
 import { checkPlan, DEFAULT_PLAN, mergePlan, planWarnings } from './plan-schema.ts';
@@ -85,6 +85,7 @@ export function warnAbout(settings: Settings): Finding[] {
     const message = `is short enough to be guessed; use ${SHORTEST_TOKEN} characters or more`;
     findings.push({ path: ['webhooks', name, 'secret'], message });
   }
+  findings.push(...connectionWarnings(settings));
   for (const [name, service] of Object.entries(settings.services)) {
     findings.push(
       ...tlsWarnings(service).map((finding) => ({ ...finding, path: ['services', name, ...finding.path] })),

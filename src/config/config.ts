@@ -39,6 +39,8 @@ export interface PrometheusConfig {
   readonly url: string;
   /** The `Authorization` field; null for none. A secret. */
   readonly authorization: string | null;
+  /** For `https:`. */
+  readonly tls: TargetTls;
 }
 
 export interface WebhookConfig {
@@ -50,6 +52,8 @@ export interface WebhookConfig {
   /** Of a notification, before it is a dead letter. */
   readonly attempts: number;
   readonly backoffMs: number;
+  /** For `https:`. */
+  readonly tls: TargetTls;
 }
 
 export interface NotificationConfig {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type TargetTls, TRUST_SYSTEM } from '../platform/tls.ts';
 import type { Address } from './address.ts';
 import type { NotificationConfig, PrometheusConfig, WebhookConfig } from './config.ts';
 import { normaliseEndpoint } from './endpoint-url.ts';
@@ -6,8 +7,13 @@ import { mistake, type Parsed, value } from './parsed.ts';
 import type { Finding } from './problem.ts';
 import { suggest } from './suggest.ts';
 import { parseTargetUrl, reachesAdmin } from './target-url.ts';
+import { authoritiesPath } from './tls-schema.ts';
 import { count, duration, name, object, text } from './values.ts';
 
+const ca = () =>
+  authoritiesPath
+    .optional()
+    .describe('PEM file with the authorities that an `https:` server is believed by, in place of those of the system.');
 const endpoint = () => text(normaliseEndpoint, { example: 'https://hooks.example.com/tealgate' });
 const secret = () => text(parseSecret);
 
@@ -23,6 +29,7 @@ const prometheusSchema = object({
   })
     .optional()
     .describe('Sent as HTTP basic authentication.'),
+  ca: ca(),
 });
 
 /** Servers that metric guards ask, by name: plans, which the admin API shows, have no more than the name. */
@@ -43,6 +50,7 @@ const webhookSchema = object({
   backoff: duration({ minMs: 10 })
     .prefault('5s')
     .describe('Before the second attempt; doubled for each further one, up to an hour.'),
+  ca: ca(),
 });
 
 /** Receivers of webhooks, by name. */
@@ -91,16 +99,19 @@ export interface ConnectionSettings {
   readonly notifications: z.output<typeof notificationsSchema>;
 }
 
-export function toPrometheus({ url, token, basicAuth }: PrometheusSettings[string]): PrometheusConfig {
-  if (token !== undefined) return { url, authorization: `Bearer ${token}` };
-  if (basicAuth === undefined) return { url, authorization: null };
+export function toPrometheus(
+  { url, token, basicAuth }: PrometheusSettings[string],
+  tls: TargetTls = TRUST_SYSTEM,
+): PrometheusConfig {
+  if (token !== undefined) return { url, authorization: `Bearer ${token}`, tls };
+  if (basicAuth === undefined) return { url, authorization: null, tls };
   const credentials = Buffer.from(`${basicAuth.user}:${basicAuth.password}`).toString('base64');
-  return { url, authorization: `Basic ${credentials}` };
+  return { url, authorization: `Basic ${credentials}`, tls };
 }
 
-export function toWebhook(webhook: WebhookSettings[string]): WebhookConfig {
+export function toWebhook(webhook: WebhookSettings[string], tls: TargetTls = TRUST_SYSTEM): WebhookConfig {
   const { url, secret: key = null, timeout, attempts, backoff } = webhook;
-  return { url, secret: key, timeoutMs: timeout, attempts, backoffMs: backoff };
+  return { url, secret: key, timeoutMs: timeout, attempts, backoffMs: backoff, tls };
 }
 
 export function toNotification(settings: ConnectionSettings['notifications'][number]): NotificationConfig {
@@ -131,6 +142,17 @@ export function checkConnections(
     findings.push(...here.map((finding) => ({ ...finding, path: ['notifications', i, ...finding.path] })));
   });
   return findings;
+}
+
+/** Authorities that nobody is held against. */
+export function connectionWarnings(settings: Pick<ConnectionSettings, 'prometheus' | 'webhooks'>): Finding[] {
+  return (['prometheus', 'webhooks'] as const).flatMap((section) =>
+    Object.entries(settings[section]).flatMap(([key, { url, ca: file }]): Finding[] =>
+      file === undefined || url.startsWith('https:')
+        ? []
+        : [{ path: [section, key, 'ca'], message: 'is not used: the URL is not https://' }],
+    ),
+  );
 }
 
 function notificationFindings(

@@ -61,6 +61,7 @@ function prometheusLines(before: PrometheusConfig, after: PrometheusConfig): str
     ...(before.authorization === after.authorization
       ? []
       : [given('credentials', before.authorization, after.authorization)]),
+    ...targetTlsLines(before.tls, after.tls),
   ];
 }
 
@@ -72,6 +73,7 @@ function webhookLines(before: WebhookConfig, after: WebhookConfig): string[] {
     ...changed('timeout', ...durations(before.timeoutMs, after.timeoutMs)),
     ...changed('attempts', before.attempts, after.attempts),
     ...changed('backoff', ...durations(before.backoffMs, after.backoffMs)),
+    ...targetTlsLines(before.tls, after.tls),
   ];
 }
 

@@ -9,7 +9,7 @@ import type { ConfigProblem, Finding, Path } from './problem.ts';
 import { decodeUtf8, readBounded } from './read-file.ts';
 import { References } from './references.ts';
 import { Source } from './source.ts';
-import { readTargetTls } from './target-tls.ts';
+import { readServerTls, readTargetTls } from './target-tls.ts';
 import { validate } from './validate.ts';
 
 export type { ConfigProblem } from './problem.ts';
@@ -58,6 +58,8 @@ export function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv =
   const reader = new PemReader({ directory, nowMs: Date.now() });
   const tls = settings === null ? [] : readCertificates(settings.listeners, { reader, directory, clean });
   const targetTls = readTargetTls(settings?.services ?? {}, { reader, clean });
+  const prometheusTls = readServerTls('prometheus', settings?.prometheus ?? {}, { reader, clean });
+  const webhookTls = readServerTls('webhooks', settings?.webhooks ?? {}, { reader, clean });
   const checked = settings === null ? [] : checkSettings(settings, clean);
   const all = [...findings, ...checked, ...reader.findings].map((finding) => locatedIn(tree, finding));
   const problems = [...references.mistakes, ...all];
@@ -67,7 +69,8 @@ export function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv =
     source,
     [...warnAbout(settings), ...reader.warnings].map((finding) => locatedIn(tree, finding)),
   );
-  return { ok: true, files, config: buildConfig(settings, { directory, tls, targetTls }), warnings };
+  const config = buildConfig(settings, { directory, tls, targetTls, prometheusTls, webhookTls });
+  return { ok: true, files, config, warnings };
 }
 
 function locatedIn(tree: Tree, { path, message, atKey }: Finding): Mistake {

@@ -57,12 +57,12 @@ export class PemReader {
     return { cert: chain.pem, key: secret.pem, leaf };
   }
 
-  /** The certificates of authorities, PEM; null when they cannot be read. */
-  authorities(file: string, path: Path): string | null {
+  /** The certificates of authorities, PEM; null when they cannot be read. `peers`: who is believed by them. */
+  authorities(file: string, path: Path, peers: 'every target' | 'this server'): string | null {
     const read = this.#read(file, path, parseChain);
     if (read === null) return null;
     const stale = read.parsed.every(({ validToDate }) => validToDate.getTime() <= this.#nowMs);
-    if (stale) this.warnings.push({ path, message: 'has expired certificates only; every target will be refused' });
+    if (stale) this.warnings.push({ path, message: `has expired certificates only; ${peers} will be refused` });
     return read.pem;
   }
 

@@ -16,10 +16,25 @@ export function readTargetTls(
   );
 }
 
+/** The same of servers that the gate calls by itself, by name; those that say nothing are left out. */
+export function readServerTls(
+  section: 'prometheus' | 'webhooks',
+  servers: Readonly<Record<string, { readonly ca?: string | undefined }>>,
+  { reader, clean }: { readonly reader: PemReader; readonly clean: (...path: Path) => boolean },
+): ReadonlyMap<string, TargetTls> {
+  return new Map(
+    Object.entries(servers).flatMap(([name, { ca }]): [string, TargetTls][] => {
+      const path: Path = [section, name, 'ca'];
+      if (ca === undefined || !clean(...path)) return [];
+      return [[name, { ...TRUST_SYSTEM, ca: reader.authorities(ca, path, 'this server') }]];
+    }),
+  );
+}
+
 /** The shared settings themselves where nothing is said, so that all such services share what is made of them. */
 function readOne({ ca, cert, key, serverName, verify }: TargetTlsSettings, path: Path, reader: PemReader): TargetTls {
   if (ca === undefined && cert === undefined && serverName === undefined && verify) return TRUST_SYSTEM;
-  const authorities = ca === undefined ? null : reader.authorities(ca, [...path, 'ca']);
+  const authorities = ca === undefined ? null : reader.authorities(ca, [...path, 'ca'], 'every target');
   const pair = cert === undefined || key === undefined ? null : reader.pair({ cert, key }, path, 'targets');
   return {
     ca: authorities,

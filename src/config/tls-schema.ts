@@ -62,11 +62,13 @@ export const tlsSchema = object({
   return { certificates: [{ cert, key, at: [] }], minVersion };
 });
 
+export const authoritiesPath = pemPath('the certificate authorities', './internal-ca.crt');
+
 /** What a service says about its `https:` and `h2:` targets. */
 export type TargetTlsSettings = z.output<typeof targetTlsSchema>;
 
 export const targetTlsSchema = object({
-  ca: pemPath('the certificate authorities', './internal-ca.crt')
+  ca: authoritiesPath
     .optional()
     .describe(
       'PEM file with the authorities that are trusted, in place of those of the system; relative to this file.',

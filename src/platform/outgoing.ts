@@ -1,6 +1,6 @@
 import { type LookupAddress, type LookupOptions, lookup } from 'node:dns';
 import { isLinkLocal } from './link-local.ts';
-import { TRUST_SYSTEM, trustOptions } from './tls.ts';
+import { type TargetTls, TRUST_SYSTEM, trustOptions } from './tls.ts';
 
 /** A request of the control plane to somebody else's server. */
 export interface OutgoingRequest {
@@ -13,6 +13,8 @@ export interface OutgoingRequest {
   readonly timeoutMs: number;
   /** An answer with a longer body counts as none; default 64 KiB. */
   readonly maxBytes?: number;
+  /** For `https:`; default: as the system trusts. */
+  readonly tls?: TargetTls;
   readonly signal: AbortSignal;
 }
 
@@ -50,7 +52,7 @@ async function exchange(request: OutgoingRequest, signal: AbortSignal): Promise<
   if (isLinkLocal(url.hostname.replace(/^\[(.*)\]$/, '$1'))) throw new Error(REFUSED);
   // Loaded with the first request: a gate that asks nobody starts sooner without it.
   const { Agent, request: send } = await import('undici');
-  const trust = url.protocol === 'https:' ? trustOptions(TRUST_SYSTEM) : {};
+  const trust = url.protocol === 'https:' ? trustOptions(request.tls ?? TRUST_SYSTEM) : {};
   const agent = new Agent({ pipelining: 1, allowH2: false, connect: { lookup: safeLookup, ...trust } });
   try {
     const { method, body } = request;

@@ -4,7 +4,7 @@ import { createSecureContext, getCACertificates, type SecureContext } from 'node
 /** What a target is asked by ALPN to speak. */
 export type Protocol = 'http/1.1' | 'h2';
 
-/** How the `https:` and `h2:` targets of a service are spoken to. Plain data; what the files held, not their paths. */
+/** How the `https:` and `h2:` targets of a service, or another server, are spoken to. Plain data; what the files held, not their paths. */
 export interface TargetTls {
   /** PEM: whose certificates are trusted, in place of the system's; null for those. */
   readonly ca: string | null;

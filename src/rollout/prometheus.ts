@@ -1,4 +1,5 @@
 import { type OutgoingRequest, sendOutgoing } from '../platform/outgoing.ts';
+import type { TargetTls } from '../platform/tls.ts';
 
 /** A Prometheus, or whatever speaks its HTTP API (Thanos, Mimir, VictoriaMetrics). */
 export interface PrometheusServer {
@@ -6,6 +7,8 @@ export interface PrometheusServer {
   readonly url: string;
   /** The `Authorization` field; null for none. A secret. */
   readonly authorization: string | null;
+  /** For `https:`; default: as the system trusts. */
+  readonly tls?: TargetTls;
 }
 
 /** What a query came to. Only `value` says anything about what was asked. */
@@ -26,7 +29,7 @@ export async function queryPrometheus(
   query: string,
   { timeoutMs, signal }: Pick<OutgoingRequest, 'timeoutMs' | 'signal'>,
 ): Promise<QueryResult> {
-  const { url, authorization } = server;
+  const { url, authorization, tls } = server;
   const answer = await sendOutgoing({
     // By POST, since a query may be longer than a URL may be.
     method: 'POST',
@@ -39,6 +42,7 @@ export async function queryPrometheus(
     body: new URLSearchParams({ query, timeout: `${timeoutMs}ms` }).toString(),
     timeoutMs,
     maxBytes: 1024 * 1024,
+    ...(tls === undefined ? {} : { tls }),
     signal,
   });
   if (answer.kind === 'unanswered') return { kind: 'error', detail: `Prometheus did not answer: ${answer.detail}` };

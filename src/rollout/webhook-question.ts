@@ -26,7 +26,7 @@ const KEPT_CHARS = 300;
  */
 export async function askWebhook(
   question: Question,
-  { url, secret, timeoutMs }: WebhookConfig,
+  { url, secret, timeoutMs, tls }: WebhookConfig,
   { at, signal }: { readonly at: number; readonly signal: AbortSignal },
 ): Promise<WebhookObservation> {
   const body = JSON.stringify(bodyOf(question, at));
@@ -36,7 +36,7 @@ export async function askWebhook(
     accept: 'application/json',
     ...(secret === null ? { 'webhook-id': id } : signWebhook({ id, at, body }, secret)),
   };
-  const answer = await sendOutgoing({ method: 'POST', url, headers, body, timeoutMs, signal });
+  const answer = await sendOutgoing({ method: 'POST', url, headers, body, timeoutMs, tls, signal });
   if (answer.kind === 'unanswered') return unanswered(at, `no answer: ${answer.detail}`);
   return readVerdict(answer.status, answer.body, at);
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type GateFile, openGate, openTarget, startLoad, type TestGate, until } from '../support/gate.ts';
 import { hasPrometheus, openPrometheus, type PrometheusProcess } from '../support/prometheus.ts';
+import { FIXTURES } from '../support/tls.ts';
 
 /** Prometheus takes some seconds before it scrapes for the first time. */
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 30_000 });
@@ -149,6 +150,17 @@ describe.skipIf(!hasPrometheus && process.env.CI !== 'true')('a metric guard (ne
     expect(phase(test)).toBe('progressing');
     await using _again = await openPrometheus([`127.0.0.1:${green.port}`], Number(new URL(lost.url).port));
     await until(() => evidence(test)?.verdict === 'pass', 'the next answer', 30_000);
+  });
+
+  it('believes a Prometheus with a certificate of a private authority that `ca` names', async () => {
+    green.depth = 3;
+    const tls = { cert: `${FIXTURES}/gate.crt`, key: `${FIXTURES}/gate.key` };
+    await using secure = await openPrometheus([`127.0.0.1:${green.port}`], 0, tls);
+    const main = { url: secure.url, ca: `${FIXTURES}/root.crt` };
+    await using test = await openGate({ ...file(), prometheus: { main } });
+    const plan = { stages: [{ weight: 20, hold: '1h' }], guards: depth({ max: 10 }) };
+    await test.control.startRollout('shop', 'green', plan, BY);
+    await until(() => evidence(test)?.verdict === 'pass', 'the answer', 30_000);
   });
 
   it('says what is wrong with a query, and takes nothing back', async () => {

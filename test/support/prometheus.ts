@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Agent, fetch } from 'undici';
 
 /** Whether there is a Prometheus on this machine. */
 export const hasPrometheus = spawnSync('prometheus', ['--version']).status === 0;
@@ -15,14 +16,25 @@ export interface PrometheusProcess extends AsyncDisposable {
   hasValue(query: string): Promise<boolean>;
 }
 
-/** @param targets `host:port` of what has `/metrics` */
-export async function openPrometheus(targets: readonly string[], port = 0): Promise<PrometheusProcess> {
+/**
+ * @param targets `host:port` of what has `/metrics`
+ * @param tls files of a certificate and its key: it answers by `https:` only
+ */
+export async function openPrometheus(
+  targets: readonly string[],
+  port = 0,
+  tls?: { readonly cert: string; readonly key: string },
+): Promise<PrometheusProcess> {
   const directory = await mkdtemp(join(tmpdir(), 'tealgate-prometheus-'));
   const config = {
     global: { scrape_interval: '250ms', scrape_timeout: '250ms' },
     scrape_configs: [{ job_name: 'gate', static_configs: [{ targets }] }],
   };
   await writeFile(join(directory, 'prometheus.yml'), JSON.stringify(config));
+  if (tls !== undefined) {
+    const web = { tls_server_config: { cert_file: tls.cert, key_file: tls.key } };
+    await writeFile(join(directory, 'web.yml'), JSON.stringify(web));
+  }
   const child = spawn(
     'prometheus',
     [
@@ -30,6 +42,7 @@ export async function openPrometheus(targets: readonly string[], port = 0): Prom
       `--storage.tsdb.path=${join(directory, 'data')}`,
       `--web.listen-address=127.0.0.1:${port}`,
       '--log.level=info',
+      ...(tls === undefined ? [] : [`--web.config.file=${join(directory, 'web.yml')}`]),
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
@@ -42,10 +55,13 @@ export async function openPrometheus(targets: readonly string[], port = 0): Prom
     await rm(directory, { recursive: true, force: true });
   };
   try {
-    const url = `http://127.0.0.1:${await boundPort(child)}`;
-    while (!(await fetch(`${url}/-/ready`).catch(() => null))?.ok) await new Promise((go) => setTimeout(go, 50));
+    const url = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${await boundPort(child)}`;
+    // Whom the gate believes is what tests are about; they themselves only look.
+    const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
+    const ask = (path: string) => fetch(`${url}${path}`, { dispatcher });
+    while (!(await ask('/-/ready').catch(() => null))?.ok) await new Promise((go) => setTimeout(go, 50));
     const hasValue = async (query: string): Promise<boolean> => {
-      const answer = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(query)}`);
+      const answer = await ask(`/api/v1/query?query=${encodeURIComponent(query)}`);
       const { data } = (await answer.json()) as { data?: { result: unknown[] } };
       return (data?.result.length ?? 0) > 0;
     };

@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createSecureServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 /** A request as it came. */
@@ -26,13 +27,17 @@ export interface Receiver extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** @param answer null: none at all, the connection stays open */
+/**
+ * @param answer null: none at all, the connection stays open
+ * @param tls with it, `https:`
+ */
 export async function openReceiver(
   answer: (request: Received, count: number) => ReceiverAnswer | null = () => ({ status: 204 }),
   port = 0,
+  tls?: ServerOptions,
 ): Promise<Receiver> {
   const received: Received[] = [];
-  const server = createServer(async (incoming, response) => {
+  const listener: RequestListener = async (incoming, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk);
     const body = Buffer.concat(chunks).toString();
@@ -41,7 +46,8 @@ export async function openReceiver(
     received.push(request);
     const given = answer(request, received.length);
     if (given !== null) response.writeHead(given.status, given.headers).end(given.body);
-  });
+  };
+  const server = tls === undefined ? createServer(listener) : createSecureServer(tls, listener);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', resolve);
@@ -51,7 +57,8 @@ export async function openReceiver(
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   };
-  return { url: `http://127.0.0.1:${bound}/hook`, port: bound, received, close, [Symbol.asyncDispose]: close };
+  const scheme = tls === undefined ? 'http' : 'https';
+  return { url: `${scheme}://127.0.0.1:${bound}/hook`, port: bound, received, close, [Symbol.asyncDispose]: close };
 }
 
 /** Whether a request carries the signature of this secret, by the Standard Webhooks scheme. */

@@ -1,12 +1,24 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: references look like this
 import { describe, expect, it } from 'vitest';
 import { describeChanges } from '../../src/config/diff.ts';
+import { type LoadResult, parseConfig } from '../../src/config/load.ts';
+import { TRUST_SYSTEM } from '../../src/platform/tls.ts';
 import { accepted, refused, top, warned } from '../support/config-text.ts';
+import { FIXTURES, ROOT } from '../support/tls.ts';
 
 const TOKENS = 'tokens: [{name: ci, token: 0123456789abcdef, role: operator}]';
 const hook = (url: string, more = ''): string => top(`webhooks: {chat: {url: "${url}"${more}}}`);
 const notify = (text: string, more = ', secret: 0123456789abcdef', admin = ''): string =>
   top(`webhooks: {chat: {url: "https://c.example.com"${more}}}\nnotifications: [{${text}}]\n${admin}`);
+
+/** A Prometheus and a webhook, with this file of authorities. */
+function beside(scheme: string, ca?: string): LoadResult {
+  const more = ca === undefined ? '' : `, ca: ${ca}`;
+  const yaml = top(
+    `prometheus: {main: {url: "${scheme}://p.example.com"${more}}}\nwebhooks: {bot: {url: "${scheme}://b.example.com"${more}}}\n`,
+  );
+  return parseConfig(yaml, `${FIXTURES}/f.yaml`, {});
+}
 
 describe('connections', () => {
   it('have defaults, and credentials in the form in which they are sent', () => {
@@ -24,6 +36,7 @@ notifications: [{webhook: chat}]`,
       timeoutMs: 10_000,
       attempts: 12,
       backoffMs: 5000,
+      tls: TRUST_SYSTEM,
     });
     expect(prometheus).toMatchObject({
       a: { url: 'http://p:9090/sub', authorization: 'Bearer t' },
@@ -80,6 +93,34 @@ notifications: [{webhook: chat}]`,
   it('with a short secret are warned about', () => {
     expect(warned(hook('https://c.example.com', ', secret: short'))).toEqual([
       expect.stringContaining('is short enough to be guessed'),
+    ]);
+  });
+
+  it('may be believed by authorities of their own, whose file is read', () => {
+    const result = beside('https', 'root.crt');
+    if (!result.ok) throw new Error('was refused');
+    const { prometheus, webhooks } = result.config;
+    expect(prometheus.main?.tls).toMatchObject({ ca: ROOT, verify: true });
+    expect(webhooks.bot?.tls).toMatchObject({ ca: ROOT, verify: true });
+    expect(result.warnings).toEqual([]);
+    expect(result.files).toContain(`${FIXTURES}/root.crt`);
+    const before = beside('https');
+    expect(before.ok && describeChanges(before.config, result.config)).toEqual([
+      'prometheus main: authorities added',
+      'webhook bot: authorities added',
+    ]);
+  });
+
+  it('say what is wrong with the file of authorities, and where it is of no use', () => {
+    const missing = beside('https', 'none-such.crt');
+    expect(missing.ok ? [] : missing.problems.map(({ path, message }) => `${path}: ${message}`)).toEqual([
+      'prometheus.main.ca: the file none-such.crt does not exist; check the path',
+      'webhooks.bot.ca: the file none-such.crt does not exist; check the path',
+    ]);
+    const plain = beside('http', 'root.crt');
+    expect(plain.ok ? plain.warnings.map(({ path, message }) => `${path}: ${message}`) : []).toEqual([
+      'prometheus.main.ca: is not used: the URL is not https://',
+      'webhooks.bot.ca: is not used: the URL is not https://',
     ]);
   });
 

@@ -2,6 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { Notifier, type NotifierParts } from '../../src/app/notifications/notifier.ts';
 import type { NotificationConfig, WebhookConfig } from '../../src/config/config.ts';
 import { systemClock } from '../../src/platform/clock.ts';
+import { TRUST_SYSTEM } from '../../src/platform/tls.ts';
 import { openSqliteStore } from '../../src/store/sqlite-store.ts';
 import type { NewEvent, Store } from '../../src/store/store.ts';
 import { openReceiver, type Receiver } from '../support/receiver.ts';
@@ -31,7 +32,14 @@ async function receiver(status = 204): Promise<Receiver> {
 /** A notifier of a process that ends with the test, and what it logs. */
 function start(store: Store<object>, url: string, change: Partial<NotifierParts> = {}) {
   const errors: unknown[] = [];
-  const webhook: WebhookConfig = { url, secret: 'a secret of the test', timeoutMs: 5000, attempts: 3, backoffMs: 10 };
+  const webhook: WebhookConfig = {
+    url,
+    secret: 'a secret of the test',
+    timeoutMs: 5000,
+    attempts: 3,
+    backoffMs: 10,
+    tls: TRUST_SYSTEM,
+  };
   let ids = 0;
   const notifier = new Notifier({
     store,

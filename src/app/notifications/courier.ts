@@ -53,7 +53,7 @@ type Outcome =
 
 async function attempt(
   delivery: Delivery,
-  { url, secret, timeoutMs }: WebhookConfig,
+  { url, secret, timeoutMs, tls }: WebhookConfig,
   { links, clock }: CourierParts,
   signal: AbortSignal,
 ): Promise<Outcome> {
@@ -63,7 +63,7 @@ async function attempt(
     'content-type': 'application/json',
     ...(secret === null ? { 'webhook-id': delivery.id } : signWebhook(message, secret)),
   };
-  const answer = await sendOutgoing({ method: 'POST', url, headers, body, timeoutMs, signal });
+  const answer = await sendOutgoing({ method: 'POST', url, headers, body, timeoutMs, tls, signal });
   if (answer.kind === 'unanswered')
     return { kind: 'failed', detail: `no answer: ${answer.detail}`, retryAfterMs: null };
   const { status, body: said, retryAfterMs } = answer;
