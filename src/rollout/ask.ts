@@ -2,9 +2,10 @@ import type { Config } from '../config/config.ts';
 import type { MetricGuard } from '../config/guards/guard.ts';
 import { fillQuery } from '../config/query-template.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { Answer } from './answer.ts';
 import type { MetricObservation } from './guards/metric.ts';
 import type { WebhookObservation } from './guards/webhook.ts';
-import { answersTo, type Poll } from './polls.ts';
+import type { Poll } from './polls.ts';
 import { type QueryResult, queryPrometheus } from './prometheus.ts';
 import type { Rollout } from './rollout.ts';
 import { stageOf } from './step.ts';
@@ -20,14 +21,16 @@ export interface AskContext {
   readonly signal: AbortSignal;
 }
 
+/** One of the questions of a guard or a gate. */
+export interface Asking {
+  readonly poll: Poll;
+  readonly rollout: Rollout;
+  /** From 1. A question whose answer a crash left unstored is asked again under the same number. */
+  readonly number: number;
+}
+
 /** Asks what a guard or a gate wants to know. Rejects only when the signal ends. */
-export function ask(
-  poll: Poll,
-  rollout: Rollout,
-  context: AskContext,
-): Promise<MetricObservation | WebhookObservation> {
-  // The number of the question, so that one that was asked before a crash is asked again under the same id.
-  const number = answersTo(poll, rollout).asked + 1;
+export function ask({ poll, rollout, number }: Asking, context: AskContext): Promise<Answer> {
   if (poll.kind === 'gate') {
     const { stage, gate } = poll;
     const id = `${rollout.id}.gate.${stage}.${number}`;

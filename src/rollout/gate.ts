@@ -1,7 +1,7 @@
 import type { Gate } from '../config/gate-schema.ts';
 import { isWithin } from '../platform/schedule-window.ts';
 import { measured, NOT_ASKED } from './guards/polled.ts';
-import { webhookObservation } from './guards/webhook.ts';
+import { webhookMeasurement, webhookObservation } from './guards/webhook.ts';
 import type { RolloutUpdate } from './ports.ts';
 import type { Rollout } from './rollout.ts';
 import { ITSELF } from './step.ts';
@@ -48,13 +48,13 @@ export function hearGate(rollout: Rollout, observation: unknown): Pick<RolloutUp
   if (observation === undefined || position.phase !== 'paused' || position.reason !== 'gate') {
     return { rollout, events: [] };
   }
-  const { reason: summary, ...said } = webhookObservation.parse(observation);
-  const gate = measured(position.gate ?? NOT_ASKED, { ...said, summary });
+  const said = webhookObservation.parse(observation);
+  const gate = measured(position.gate ?? NOT_ASKED, webhookMeasurement(said), said.times);
   const heard: Rollout = { ...rollout, position: { ...position, gate } };
   if (said.verdict !== 'fail') return { rollout: heard, events: [] };
   const { transitions } = rollout;
   // As with a transition, so that a message about it can carry links that act.
   const moment = { phase: position.phase, transition: transitions.length };
-  const data = { rollout: id, from, to, ...moment, stage: stageBehind(rollout), said: summary };
+  const data = { rollout: id, from, to, ...moment, stage: stageBehind(rollout), said: said.reason };
   return { rollout: heard, events: [{ type: 'rollout.gate_refused', actor: ITSELF, data }] };
 }

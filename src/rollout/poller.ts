@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../platform/clock.ts';
-import { type Poll, pollsOf, waitOf } from './polls.ts';
+import { type Answer, isUrgent, together, without } from './answer.ts';
+import type { Asking } from './ask.ts';
+import { answersTo, type Poll, pollsOf, waitOf } from './polls.ts';
 import type { Tick } from './progress.ts';
 import type { Rollout } from './rollout.ts';
 
@@ -9,7 +11,7 @@ export interface PollerParts {
   /** As it is stored now. */
   readonly rollout: (service: string) => Rollout | null;
   /** Asks, and comes back with plain JSON. Rejects when the signal ends, and for bugs. */
-  readonly ask: (poll: Poll, rollout: Rollout, signal: AbortSignal) => Promise<unknown>;
+  readonly ask: (asking: Asking, signal: AbortSignal) => Promise<Answer>;
   /** There is something new for a service. */
   readonly onObserved: (service: string) => void;
   readonly onError: (service: string, error: unknown) => void;
@@ -17,14 +19,19 @@ export interface PollerParts {
 
 /** What others said, for a tick. */
 export type Answers = Pick<Tick, 'observations' | 'gate'>;
+const NO_ANSWERS: Answers = {};
 
 interface Running {
   readonly poll: Poll;
   readonly stop: AbortController;
+  /** Of the question that was asked last, from 1. */
+  number: number;
   /** Resolves when it has ended. */
   ended: Promise<void>;
-  /** The newest answer that the rollout has not taken in; undefined when it has. */
-  answer: unknown;
+  /** The newest answer that the rollout has not taken in, for all of those; undefined when it has. */
+  answer: Answer | undefined;
+  /** That answer may change something, so that a look must store it. */
+  isUrgent: boolean;
   /** Resolves once the answer was taken in. */
   taken: PromiseWithResolvers<void>;
 }
@@ -34,7 +41,8 @@ const REST_MS = 1000;
 
 /**
  * Asks whom the guards and gates of rollouts name, each on its own and beside the looks at rollouts, so that nobody who is slow to
- * answer holds up anything else. What it finds waits here until a look has stored it; then the next question may follow.
+ * answer holds up anything else. What it finds waits here until a look has stored it. After what may change something the
+ * next question follows only then; of what does not, the newest stands for those before it.
  */
 export class Poller {
   readonly #parts: PollerParts;
@@ -64,9 +72,9 @@ export class Poller {
   /** Answers that the rollout has not taken in, as a tick has them; nothing when there are none. */
   answers(rollout: Rollout): Answers {
     const running = this.#services.get(rollout.service);
-    if (running === undefined || running.size === 0) return {};
-    const observations: [string, unknown][] = [];
-    let gate: unknown;
+    if (running === undefined || running.size === 0) return NO_ANSWERS;
+    const observations: [string, Answer][] = [];
+    let gate: Answer | undefined;
     for (const poll of pollsOf(rollout)) {
       const answer = running.get(poll.identity)?.answer;
       if (answer === undefined) continue;
@@ -79,13 +87,23 @@ export class Poller {
     };
   }
 
+  /** Whether there is an answer that must not wait. */
+  hasUrgent(service: string): boolean {
+    return [...(this.#services.get(service)?.values() ?? [])].some(({ answer, isUrgent }) => {
+      return answer !== undefined && isUrgent;
+    });
+  }
+
   /** These were stored with the rollout. */
   stored(service: string, { observations = {}, gate }: Answers): void {
-    const given = new Set([...Object.values(observations), gate]);
     for (const running of this.#services.get(service)?.values() ?? []) {
-      if (running.answer === undefined || !given.has(running.answer)) continue;
-      running.answer = undefined;
-      running.taken.resolve();
+      const { poll, answer } = running;
+      // As `answers` gave them.
+      const told = (poll.kind === 'gate' ? gate : observations[poll.guard.name]) as Answer | undefined;
+      if (told === undefined || answer === undefined) continue;
+      // Otherwise a newer one has come meanwhile.
+      running.answer = answer === told ? undefined : without(answer, told);
+      if (answer === told) running.taken.resolve();
     }
   }
 
@@ -107,7 +125,9 @@ export class Poller {
       poll,
       stop: new AbortController(),
       ended: Promise.resolve(),
+      number: 0,
       answer: undefined,
+      isUrgent: false,
       taken: Promise.withResolvers<void>(),
     };
     running.ended = this.#run(running, service);
@@ -131,13 +151,18 @@ export class Poller {
     const { ask, clock, onObserved } = this.#parts;
     const before = this.#wanting(running, service);
     if (before === null) return this.#drop(running, service);
-    await delay(waitOf(running.poll, before, clock.wallMs()), undefined, { signal });
+    const { poll } = running;
+    const waitMs = running.answer === undefined ? waitOf(poll, before, clock.wallMs()) : poll.intervalMs;
+    await delay(waitMs, undefined, { signal });
     // The last answer may have been the one that was waited for, and the look that takes note of it yet to come.
     const rollout = this.#wanting(running, service);
     if (rollout === null) return this.#drop(running, service);
-    const answer = await ask(running.poll, rollout, signal);
+    running.number = Math.max(running.number, answersTo(poll, rollout).asked) + 1;
+    const answer = await ask({ poll, rollout, number: running.number }, signal);
+    running.answer = together(running.answer, answer);
+    running.isUrgent = isUrgent(poll, this.#wanting(running, service) ?? rollout, answer);
+    if (!running.isUrgent) return;
     running.taken = Promise.withResolvers<void>();
-    running.answer = answer;
     onObserved(service);
     await running.taken.promise;
   }

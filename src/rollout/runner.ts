@@ -77,7 +77,7 @@ class RolloutRunner implements Runner {
     this.#poller = new Poller({
       clock,
       rollout: (service) => ports.rollout(service),
-      ask: (poll, rollout, signal) => ask(poll, rollout, { connections: ports.connections(), clock, signal }),
+      ask: (asking, signal) => ask(asking, { connections: ports.connections(), clock, signal }),
       onObserved: (service) => void this.judge(service),
       onError: (service, error) => this.#report(service, error),
     });
@@ -294,7 +294,7 @@ class RolloutRunner implements Runner {
     const isDue = this.#isDue(rollout);
     const event = this.#tick(rollout, isDue);
     const seen = transition(rollout, event, this.#clock.wallMs());
-    if (!isWorthStoring(rollout, seen, isDue || hasAnswers(event))) return false;
+    if (!isWorthStoring(rollout, seen, isDue || this.#poller.hasUrgent(rollout.service))) return false;
     return this.#update(rollout, (current) => this.#tick(current, isDue));
   }
 
@@ -324,7 +324,7 @@ class RolloutRunner implements Runner {
       );
     };
     const seen = tell(members);
-    const isWorth = isDue || events.some(hasAnswers);
+    const isWorth = isDue || members.some(({ service }) => this.#poller.hasUrgent(service));
     if (!seen.some((update, i) => isWorthStoring(members[i], update, isWorth))) return false;
     const outcome = { stored: false, moved: false };
     const services = members.map(({ service }) => service);

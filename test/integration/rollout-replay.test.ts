@@ -8,6 +8,7 @@ import type { Replay } from '../../src/rollout/replay.ts';
 import { cli } from '../support/cli.ts';
 import { type GateFile, get, openTarget, startLoad, type Target, until, writeGateFile } from '../support/gate.ts';
 import { type GateProcess, spawnGate } from '../support/gate-process.ts';
+import { openReceiver } from '../support/receiver.ts';
 
 let directory: string;
 let store: string;
@@ -132,6 +133,38 @@ describe('a replay', () => {
     expect(code).toBe(0);
     const { stdout } = await cli(['explain', '--store', store]);
     expect(stdout).toMatch(/the guard (errorRate|collateral|business|latency) failed: /);
+  });
+
+  it('of a gate that said "not yet" ten times a second comes out the same, from an entry a second', async () => {
+    await using bot = await openReceiver((_request, count) => ({ status: count <= 25 ? 202 : 204 }));
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
+    const webhooks = { bot: { url: bot.url, secret } };
+    const configPath = await writeGateFile(directory, { ...file(blue, green), webhooks });
+    {
+      await using gate = await spawnGate(configPath);
+      const stages = [
+        { weight: 20 },
+        { weight: 50, hold: '1h', gate: { http: { webhook: 'bot', interval: '100ms' } } },
+      ];
+      await gate.command('POST', '/v1/services/shop/rollouts', { to: 'green', stages });
+      await untilShop(gate, ({ rollout }) => rollout?.position.phase === 'paused', 'the gate');
+      await untilShop(gate, ({ rollout }) => rollout?.position.phase === 'progressing', 'the second stage');
+      await gate.kill('SIGKILL');
+    }
+    const ids = bot.received.map(({ headers }) => headers['webhook-id']);
+    expect(new Set(ids).size).toBe(26);
+    const db = new DatabaseSync(store);
+    const answered =
+      "SELECT at, json_extract(data, '$.event.gate.times') AS times FROM journal WHERE data LIKE '%\"gate\"%'";
+    const entries = db.prepare(`${answered} AND is_state = 0 ORDER BY id`).all();
+    db.close();
+    expect(entries.reduce((sum, { times }) => sum + Number(times ?? 1), 0)).toBe(26);
+    const [first, last] = [entries.at(0), entries.at(-1)].map((entry) => Number(entry?.at));
+    // The first and the last answer are stored as they come, those between once a second.
+    expect(entries.length).toBeLessThanOrEqual(2 + ((last ?? 0) - (first ?? 0)) / 1000 + 1);
+    expect(await replayed(store)).toMatchObject({ code: 0, replays: [{ result: 'same', whole: true }] });
   });
 
   it('of a store that a gate has open is refused, and says what to do', async () => {

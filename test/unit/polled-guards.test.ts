@@ -138,6 +138,14 @@ describe('a metric guard', () => {
     expect(judged(guard, bad, { result: error }, { result: noData }, bad)).toMatchObject({ verdict: 'fail', asked: 4 });
   });
 
+  it('counts answers that come together as if each had come alone', () => {
+    const [bad, good] = [{ result: value(9) }, { result: value(1) }];
+    const guard = { max: 5, failures: 2 };
+    expect(judged(guard, good, { ...good, times: 7 })).toMatchObject({ verdict: 'pass', asked: 8, failures: 0 });
+    expect(judged(guard, good, { ...bad, times: 7 })).toMatchObject({ verdict: 'inconclusive', asked: 8, failures: 1 });
+    expect(judged(guard, bad, bad, { ...bad, times: 7 })).toMatchObject({ verdict: 'fail', asked: 9, failures: 9 });
+  });
+
   it('does not let an old pass stand when the last question was not answered', () => {
     expect(judged({ max: 5 }, { result: value(1) }, { result: error })?.verdict).toBe('inconclusive');
   });

@@ -1,15 +1,17 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { WebhookGuard } from '../../src/config/guards/guard.ts';
 import { systemClock } from '../../src/platform/clock.ts';
+import type { Answer } from '../../src/rollout/answer.ts';
 import { createRollout } from '../../src/rollout/create.ts';
+import type { WebhookObservation } from '../../src/rollout/guards/webhook.ts';
 import { Poller } from '../../src/rollout/poller.ts';
 import { type RolloutEvent, transition } from '../../src/rollout/reducer.ts';
-import type { Rollout } from '../../src/rollout/rollout.ts';
+import type { Rollout, Verdict } from '../../src/rollout/rollout.ts';
 
 const AT = 1_700_000_000_000;
 const NONE = { trials: 0, errors: 0, slow: 0 };
 const BOT: WebhookGuard = { name: 'bot', kind: 'webhook', webhook: 'bot', intervalMs: 1, failures: 1 };
-const said = (verdict: string) => ({ at: AT, verdict, answered: true, reason: verdict });
+const said = (verdict: Verdict): WebhookObservation => ({ at: AT, verdict, answered: true, reason: verdict });
 
 const run = (rollout: Rollout, ...events: readonly RolloutEvent[]): Rollout =>
   events.reduce((state, event) => transition(state, event, AT).rollout, rollout);
@@ -28,13 +30,13 @@ function begun(more: object = {}): Rollout {
 /** A poller on a rollout that the test keeps; each question waits for the test's answer. */
 function open(rollout: Rollout) {
   const state = { rollout, observed: 0 };
-  const asked: { answer: (value: unknown) => void; signal: AbortSignal }[] = [];
+  const asked: { answer: (value: Answer) => void; signal: AbortSignal; number: number }[] = [];
   const poller = new Poller({
     clock: systemClock,
     rollout: () => state.rollout,
-    ask: (_poll, _rollout, signal) =>
+    ask: ({ number }, signal) =>
       new Promise((answer, reject) => {
-        asked.push({ answer, signal });
+        asked.push({ answer, signal, number });
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
       }),
     onObserved: () => state.observed++,
@@ -67,6 +69,40 @@ describe('the poller', () => {
     poller.stored('shop', answers);
     expect(poller.answers(state.rollout)).toEqual({});
     await until(() => asked.length === 2);
+  });
+
+  it('asks on while the answers say the same, and hands in the newest for all of them', async () => {
+    const { poller, state, asked } = open(run(begun(), tick({})));
+    const answer = async (nth: number, given: Answer): Promise<void> => {
+      await until(() => asked.length === nth);
+      asked[nth - 1]?.answer(given);
+    };
+    const store = (answers = poller.answers(state.rollout)): void => {
+      state.rollout = run(state.rollout, tick(answers));
+      poller.stored('shop', answers);
+    };
+    await answer(1, said('inconclusive'));
+    await until(() => state.observed === 1);
+    expect(poller.hasUrgent('shop')).toBe(true);
+    store();
+    for (const nth of [2, 3, 4]) await answer(nth, said('inconclusive'));
+    await until(() => asked.length === 5);
+    expect([state.observed, poller.hasUrgent('shop')]).toEqual([1, false]);
+    const three = poller.answers(state.rollout);
+    expect(three).toEqual({ gate: { ...said('inconclusive'), times: 3 } });
+    // While these are being stored, the next one comes.
+    await answer(5, { ...said('inconclusive'), reason: 'soon' });
+    await until(() => asked.length === 6);
+    store(three);
+    expect(poller.answers(state.rollout)).toEqual({ gate: { ...said('inconclusive'), reason: 'soon', times: 1 } });
+    await answer(6, said('pass'));
+    await until(() => state.observed === 2);
+    expect(poller.hasUrgent('shop')).toBe(true);
+    expect(asked.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6]);
+    const { position } = run(state.rollout, tick({ gate: { ...said('inconclusive'), times: 2 } }));
+    expect(position).toMatchObject({ phase: 'paused', gate: { asked: 6 } });
+    store();
+    expect(state.rollout.position).toMatchObject({ phase: 'progressing', stage: 1 });
   });
 
   it('does not ask once more when the answer was the last that is wanted, however late the next look is', async () => {

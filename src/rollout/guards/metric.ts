@@ -3,7 +3,15 @@ import type { MetricGuard } from '../../config/guards/guard.ts';
 import type { MetricEvidence } from '../rollout.ts';
 import { base } from './evidence-shape.ts';
 import { evidenceOf, type GuardRule } from './kind.ts';
-import { judgePolled, type Measurement, measured, NOT_ASKED, type PolledState, polledJudgement } from './polled.ts';
+import {
+  judgePolled,
+  type Measurement,
+  measured,
+  NOT_ASKED,
+  type PolledState,
+  polledJudgement,
+  times,
+} from './polled.ts';
 
 const result = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('value'), value: z.number() }),
@@ -12,7 +20,7 @@ const result = z.discriminatedUnion('kind', [
 ]);
 
 /** What the guard is told: the answers to its query, and to that of the baseline where it has one. */
-export const metricObservation = z.object({ at: z.number(), result, baseline: result.exactOptional() });
+export const metricObservation = z.object({ at: z.number(), result, baseline: result.exactOptional(), times });
 export type MetricObservation = z.output<typeof metricObservation>;
 
 /** Holds the value of a Prometheus query against bounds. */
@@ -21,7 +29,9 @@ export const metric: GuardRule<MetricGuard, PolledState, MetricEvidence> = {
   isUrgent: false,
   begin: () => NOT_ASKED,
   advance(state, guard, { observation }) {
-    return observation === undefined ? state : measured(state, measure(guard, metricObservation.parse(observation)));
+    if (observation === undefined) return state;
+    const seen = metricObservation.parse(observation);
+    return measured(state, measure(guard, seen), seen.times);
   },
   judge(guard, state) {
     const { value = null, baseline = null } = state.last ?? {};
@@ -38,7 +48,8 @@ export const metricEvidence = {
   ...polledJudgement,
 } as const;
 
-function measure(guard: MetricGuard, { at, result: candidate, baseline }: MetricObservation): Measurement {
+/** What the answers mean to the guard. */
+export function measure(guard: MetricGuard, { at, result: candidate, baseline }: MetricObservation): Measurement {
   // An error counts before missing data: without an answer it is not known whether there are data.
   const results = [candidate, ...(baseline === undefined ? [] : [baseline])];
   const error = results.find(({ kind }) => kind === 'error');

@@ -28,11 +28,19 @@ export interface PolledState {
 
 export const NOT_ASKED: PolledState = { asked: 0, failures: 0, unanswered: 0, last: null };
 
-/** A question that came to nothing says nothing: it neither adds to a row of failures nor ends it. */
-export function measured(state: PolledState, last: Measurement): PolledState {
+/** Of an observation: how many questions it answers, the last of them being the one that it tells of. */
+export const times = z.int().min(1).exactOptional();
+
+/**
+ * A question that came to nothing says nothing: it neither adds to a row of failures nor ends it.
+ *
+ * @param times questions since the state, the earlier ones answered as the one before them
+ */
+export function measured(state: PolledState, last: Measurement, times = 1): PolledState {
   const { verdict, answered } = last;
-  const failures = verdict === 'fail' ? state.failures + 1 : verdict === 'pass' ? 0 : state.failures;
-  return { asked: state.asked + 1, failures, unanswered: answered ? 0 : state.unanswered + 1, last };
+  const more = state.last?.verdict === 'fail' ? times : 1;
+  const failures = verdict === 'fail' ? state.failures + more : verdict === 'pass' ? 0 : state.failures;
+  return { asked: state.asked + times, failures, unanswered: answered ? 0 : state.unanswered + 1, last };
 }
 
 /** @param needed failures in a row that are a `fail` */

@@ -3,7 +3,15 @@ import type { WebhookGuard } from '../../config/guards/guard.ts';
 import type { WebhookEvidence } from '../rollout.ts';
 import { base } from './evidence-shape.ts';
 import { evidenceOf, type GuardRule } from './kind.ts';
-import { judgePolled, measured, NOT_ASKED, type PolledState, polledJudgement } from './polled.ts';
+import {
+  judgePolled,
+  type Measurement,
+  measured,
+  NOT_ASKED,
+  type PolledState,
+  polledJudgement,
+  times,
+} from './polled.ts';
 
 /** What the guard is told: what the webhook said. */
 export const webhookObservation = z.object({
@@ -12,6 +20,7 @@ export const webhookObservation = z.object({
   /** False: nothing that says anything. */
   answered: z.boolean(),
   reason: z.string(),
+  times,
 });
 export type WebhookObservation = z.output<typeof webhookObservation>;
 
@@ -22,14 +31,18 @@ export const webhook: GuardRule<WebhookGuard, PolledState, WebhookEvidence> = {
   begin: () => NOT_ASKED,
   advance(state, _guard, { observation }) {
     if (observation === undefined) return state;
-    const { reason: summary, ...said } = webhookObservation.parse(observation);
-    return measured(state, { ...said, summary });
+    const said = webhookObservation.parse(observation);
+    return measured(state, webhookMeasurement(said), said.times);
   },
   judge(guard, state) {
     const { summary, ...judged } = judgePolled(state, guard.failures);
     return { ...evidenceOf(guard), webhook: guard.webhook, ...judged, summary };
   },
 };
+
+export function webhookMeasurement({ at, verdict, answered, reason: summary }: WebhookObservation): Measurement {
+  return { at, verdict, answered, summary };
+}
 
 export const webhookEvidence = {
   ...base,
