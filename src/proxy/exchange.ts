@@ -240,16 +240,20 @@ export class Exchange implements ActiveRequest, UpstreamHandler, Timed, Waiter {
     this.#rearm();
   }
 
-  /** To the upstream it waited for, unless a change of routes has closed that one meanwhile. */
+  /**
+   * To the upstream it waited for, unless a change of routes has closed that one meanwhile. Who asked for it gets what it
+   * says, as if it had come just now: a blown fuse is for those who did not.
+   */
   onTurn(): void {
     this.#room = null;
     const service = this.#gateway.current(this.#service as Service);
     const before = service.upstreams.get(this.#attempt.upstream?.route.name ?? '');
-    if (before !== undefined && stillTakes(service, before)) {
+    const { forced } = this.#attempt;
+    if (before !== undefined && (forced || stillTakes(service, before))) {
       this.#try(before);
       return;
     }
-    const upstream = this.#attempt.forced ? null : service.picker.next();
+    const upstream = forced ? null : service.picker.next();
     if (upstream === null) this.#replyError('connection_limit_reached', 'no_target');
     else this.#arrive(upstream);
   }

@@ -51,6 +51,30 @@ describe('a request to targets that have as many as they may', () => {
     await queued(0);
   });
 
+  it('goes to the candidate it asked for, though the fuse that holds back all others blew meanwhile', async () => {
+    const target = await held();
+    await bench.serve({
+      upstreams: {
+        blue: { weight: 0, targets: [(await bench.target()).port] },
+        green: { weight: 1, targets: [target.port] },
+      },
+      stable: 'blue',
+      candidate: 'green',
+      fuse: { id: 1, limits: [1, 1, 1, 1] },
+      limits: LIMITS,
+      preview: { candidate: 'green', hosts: [], header: { name: 'x-preview', value: null }, cookie: null },
+    });
+    const charged = await bench.send(get('/charged'));
+    const failing = await target.request(0);
+    const preview = await bench.send(head('GET /preview HTTP/1.1', HOST, 'X-Preview: green'));
+    await queued(1, 'green');
+    failing.send(response('500 Internal Server Error', [], 'green failed'));
+    expect((await charged.readFinal()).status).toBe(200);
+    await eventually('the fuse blows', () => bench.gate.fuses.includes(bench.service));
+    answer(await target.request(1));
+    expect(await bodyOf(preview)).toBe('200 /preview');
+  });
+
   it('goes to the target that has a place, however few those are', async () => {
     const [busy, free] = [await held(), await bench.target()];
     const targets = [busy.port, free.port];
