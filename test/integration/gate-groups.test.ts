@@ -104,6 +104,45 @@ describe('a group', () => {
     expectReplayable(test);
   });
 
+  it('is shadowed as one: each candidate gets copies, all wait for somebody together, and are promoted in one step', async () => {
+    await using blue = await openTarget('blue');
+    await using shop = await openTarget('shop');
+    await using cart = await openTarget('cart');
+    await using test = await openGate(file(blue, { shop, cart }));
+    const plan = { strategy: 'shadow', watch: '300ms', guards: 'none' };
+    await test.control.startGroupRollout('release', 'green', plan, BY);
+    await until(() => all(test, 'progressing'), 'the copies');
+    const load = startLoad(`${test.url}/cart`, 1);
+    await until(() => cart.requests > 0, 'a copy');
+    await until(() => all(test, 'paused'), 'the end of the copies');
+    await load.stop();
+    const reasons = test.control
+      .group('release')
+      .rollouts.map(({ position }) => 'reason' in position && position.reason);
+    expect(reasons).toEqual(['shadowed', 'shadowed']);
+    expect(shop.requests).toBe(0);
+    expect(weights(test)).toEqual([0, 0]);
+    await expect(test.control.operateGroup('release', 'resume', BY)).rejects.toThrow('shadow rollout');
+    await test.control.operateGroup('release', 'promote', BY);
+    await until(() => all(test, 'promoted'), 'the promotion');
+    expect(weights(test)).toEqual([100, 100]);
+    expectReplayable(test);
+  });
+
+  it('is not shadowed in part', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    const { services, groups } = file(blue, { shop: green, cart: green });
+    const cart = { ...services.cart, rollout: { strategy: 'shadow', watch: '1h' } };
+    const shop = { ...services.shop, rollout: { strategy: 'blue-green' } };
+    await using test = await openGate({ services: { shop, cart }, groups });
+    await expect(test.control.startGroupRollout('release', 'green', {}, BY)).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('only cart would be shadowed'),
+    });
+    expect(test.control.service('cart').rollout).toBeNull();
+  });
+
   it('is operated as one, and its members not alone', async () => {
     await using blue = await openTarget('blue');
     await using green = await openTarget('green');

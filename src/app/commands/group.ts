@@ -56,6 +56,7 @@ export async function startGroupRollout(core: Core, group: string, start: GroupS
       return rollout;
     });
     expectSameStages(rollouts);
+    expectSameEnd(rollouts);
     const common: RolloutGroup = { name: group, id: `g${rollouts[0]?.id ?? ''}`, services };
     return before.map(({ state, events, journal }, i) => {
       const rollout = rollouts[i];
@@ -169,6 +170,18 @@ function candidatesOf(group: string, services: readonly string[], to: string | C
   if (missing.length === 0 && unknown.length === 0) return to;
   const mend = `give one upstream, or one for each of ${services.join(', ')}`;
   throw new TealgateError('bad_request', `\`to\` does not fit the services of group ${group}; ${mend}`);
+}
+
+/**
+ * A shadow ends with a question, a plan of any other kind with a promotion; and a member whose candidate answers nobody
+ * has no part in one that is released. Throws `conflict`.
+ */
+function expectSameEnd(rollouts: readonly Rollout[]): void {
+  const shadows = rollouts.filter(({ plan }) => plan.strategy === 'shadow');
+  if (shadows.length === 0 || shadows.length === rollouts.length) return;
+  const names = shadows.map(({ service }) => service).join(', ');
+  const message = `only ${names} would be shadowed; in a group all plans are shadows, or none of them`;
+  throw new TealgateError('conflict', message);
 }
 
 /** Stages are gone through together. Throws `conflict`. */
