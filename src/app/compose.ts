@@ -20,6 +20,7 @@ import { createOutliers } from './outliers.ts';
 import { TransitionCounter } from './ports/metrics-source.ts';
 import { rolloutPorts } from './ports/rollout-ports.ts';
 import { createPublisher } from './publisher.ts';
+import { RecentLatency } from './recent-latency.ts';
 import { createRegistry } from './registry.ts';
 import { RequestRates } from './request-rates.ts';
 import { settleStripe } from './settle-stripe.ts';
@@ -77,7 +78,20 @@ export function compose({ config, state, clock, log, sink }: Surroundings): Comp
   };
   const baselines = new Baselines(registry);
   const { store } = state;
-  const parts: CoreParts = { store, publisher, registry, health, outliers, baselines, pool, clock, log, onEvents };
+  const latency = new RecentLatency(registry);
+  const parts: CoreParts = {
+    store,
+    publisher,
+    registry,
+    health,
+    outliers,
+    baselines,
+    latency,
+    pool,
+    clock,
+    log,
+    onEvents,
+  };
   const core = new Core(parts, { config, desired: state.desired }, state.revision);
   const rates = new RequestRates(core);
   const power = new PowerTeller(core, rates, log);

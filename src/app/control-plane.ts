@@ -244,6 +244,8 @@ export interface UpstreamView {
   readonly errors: number;
   readonly retries: number;
   readonly latencyMs: { readonly p50: number; readonly p99: number };
+  /** The same of the last minute; null without a request. */
+  readonly recentLatencyMs: { readonly p50: number; readonly p99: number } | null;
   readonly targets: readonly TargetView[];
 }
 

@@ -15,6 +15,7 @@ import type { HealthChecker } from './health/checker.ts';
 import type { Outliers } from './outliers.ts';
 import type { Publisher } from './publisher.ts';
 import { SerialQueue } from './queue.ts';
+import type { RecentLatency } from './recent-latency.ts';
 import type { Registry } from './registry.ts';
 import { serviceView } from './views/service-view.ts';
 import type { WorkerPool } from './workers/worker-pool.ts';
@@ -27,6 +28,7 @@ export interface CoreParts {
   readonly health: HealthChecker;
   readonly outliers: Outliers;
   readonly baselines: Baselines;
+  readonly latency: RecentLatency;
   readonly pool: WorkerPool;
   readonly clock: Clock;
   readonly log: Logger;

@@ -85,6 +85,7 @@ async function start(options: GateOptions, base: Base): Promise<Gate> {
   sweepRemoved(parts.core, running.signal);
   sweepOutliers(parts.core, running.signal);
   parts.rates.start(running.signal);
+  parts.latency.start(running.signal);
   sampleBaselines(parts.core, running.signal);
   onFileChange(() => void reloadChanged(control, log));
   const startMs = systemClock.wallMs() - startedAt;

@@ -146,6 +146,7 @@ export function upstreamOf(changes: Partial<UpstreamView>): UpstreamView {
     errors: 0,
     retries: 0,
     latencyMs: { p50: 2.5, p99: 12 },
+    recentLatencyMs: { p50: 2, p99: 9.5 },
     targets: [targetOf({})],
     ...changes,
   };

@@ -569,6 +569,7 @@ export class FakeControlPlane implements ControlPlane, MetricsSource {
       errors: cell(UPSTREAM.errors),
       retries: cell(UPSTREAM.retries),
       latencyMs: cell(UPSTREAM.requests) === 0 ? { p50: 0, p99: 0 } : { p50: 11.4, p99: 48.2 },
+      recentLatencyMs: cell(UPSTREAM.requests) === 0 ? null : { p50: 11.4, p99: 48.2 },
       targets: targets.map((url, i) => ({
         url,
         health: upstream.health,

@@ -10,6 +10,7 @@ import { openState } from '../../src/app/open-state.ts';
 import { createOutliers } from '../../src/app/outliers.ts';
 import { rolloutPorts } from '../../src/app/ports/rollout-ports.ts';
 import { createPublisher } from '../../src/app/publisher.ts';
+import { RecentLatency } from '../../src/app/recent-latency.ts';
 import { createRegistry } from '../../src/app/registry.ts';
 import type { WorkerPool } from '../../src/app/workers/worker-pool.ts';
 import type { Config } from '../../src/config/config.ts';
@@ -73,6 +74,7 @@ export class MortalGate {
       health,
       outliers,
       baselines,
+      latency: new RecentLatency(registry),
       pool,
       clock,
       log,

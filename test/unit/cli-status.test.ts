@@ -33,9 +33,9 @@ describe('status', () => {
     expect(code).toBe(0);
     expect(stdout).toBe(
       'service=shop upstream=blue role=stable weight=95 share=0.9500 admin=enabled in_flight=0 upgrades=0 pins=0 ' +
-        'requests=1000 errors=0 p50_ms=2.5 p99_ms=12.0 targets=1/1\n' +
+        'requests=1000 errors=0 p50_ms=2.5 p99_ms=12.0 recent_p50_ms=2.0 recent_p99_ms=9.5 targets=1/1\n' +
         'service=shop upstream=green role=candidate weight=5 share=0.0500 admin=enabled in_flight=0 upgrades=0 pins=0 ' +
-        'requests=1000 errors=0 p50_ms=2.5 p99_ms=12.0 targets=1/1\n',
+        'requests=1000 errors=0 p50_ms=2.5 p99_ms=12.0 recent_p50_ms=2.0 recent_p99_ms=9.5 targets=1/1\n',
     );
   });
 
@@ -75,8 +75,8 @@ describe('status', () => {
     const { url } = await gate(overviewOf(serviceOf()));
     const { stdout } = await cli(['status', '--admin', url], { tty: true });
     const lines = stripVTControlCharacters(stdout).split('\n');
-    expect(lines[1]).toMatch(/UPSTREAM +ROLE +SHARE +IN FLIGHT +REQUESTS +ERRORS +P50 +P99 +TARGETS/);
-    expect(lines[2]).toMatch(/ blue +stable +█{19}░ +95 % +0 +1000 +0 % +2\.5 ms +12 ms +1 of 1 usable/);
+    expect(lines[1]).toMatch(/UPSTREAM +ROLE +SHARE +IN FLIGHT +REQUESTS +ERRORS +P50 NOW +P99 NOW +TARGETS/);
+    expect(lines[2]).toMatch(/ blue +stable +█{19}░ +95 % +0 +1000 +0 % +2 ms +9\.5 ms +1 of 1 usable/);
     expect(lines[3]).toMatch(/▶ +green +candidate +█░{19} +5 %/);
   });
 

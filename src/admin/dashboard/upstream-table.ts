@@ -20,8 +20,8 @@ export function upstreamTable(table: UpstreamTable): Html {
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Upstreams of ${service.name}"><table>
     <thead><tr><th scope="col">Upstream</th><th scope="col">State</th><th scope="col" class="n">Weight</th>
     <th scope="col" class="n">In flight</th><th scope="col" class="n">Upgrades</th><th scope="col" class="n">Pins</th>
-    <th scope="col" class="n">Req/s</th><th scope="col" class="n">Errors</th><th scope="col" class="n">p50</th>
-    <th scope="col" class="n">p99</th><th scope="col">Last probe</th>${operator && html`<th scope="col" class="actions"><span class="hidden">Actions</span></th>`}</tr></thead>
+    <th scope="col" class="n">Req/s</th><th scope="col" class="n">Errors</th><th scope="col" class="n" title="Of the last minute">p50</th>
+    <th scope="col" class="n" title="Of the last minute">p99</th><th scope="col">Last probe</th>${operator && html`<th scope="col" class="actions"><span class="hidden">Actions</span></th>`}</tr></thead>
     ${groups}</table></div>`;
 }
 
@@ -41,8 +41,7 @@ function group(upstream: UpstreamView, index: number, table: UpstreamTable): Htm
     colour: traffic.errorsCurve.some((share) => share > 0) ? 'c-bad' : '',
     label: 'Share of errors, last 2 minutes',
   };
-  const { p50, p99 } = upstream.latencyMs;
-  const served = upstream.requests > 0;
+  const { recentLatencyMs: recent } = upstream;
   return html`<tbody><tr class="upstream"><th scope="row"><i class="dot ${shade}"></i>${upstream.name}
     ${upstream.role !== 'idle' && html`<span class="role ${upstream.role}">${upstream.role}</span>`}</th>
     <td>${upstreamState(upstream, nowMs)}</td><td class="n">${upstream.weight}</td>
@@ -50,7 +49,8 @@ function group(upstream: UpstreamView, index: number, table: UpstreamTable): Htm
     <td class="n">${formatCount(upstream.pins)}</td>
     <td class="n curve">${sparkline(requests)}<span>${formatRate(traffic.perSecond)}</span></td>
     <td class="n curve">${sparkline(errors)}<span class="${tint(traffic.errorShare)}">${formatShare(traffic.errorShare)}</span></td>
-    <td class="n">${served ? formatLatency(p50) : '–'}</td><td class="n">${served ? formatLatency(p99) : '–'}</td><td></td>
+    <td class="n">${recent === null ? '–' : formatLatency(recent.p50)}</td>
+    <td class="n">${recent === null ? '–' : formatLatency(recent.p99)}</td><td></td>
     ${operator && html`<td class="actions">${upstreamButtons(service, upstream)}</td>`}</tr>
     ${upstream.targets.map((target) => targetRow(target, nowMs, operator))}</tbody>`;
 }

@@ -4,6 +4,7 @@ import { OUTCOMES } from '../../traffic/ledger.ts';
 import { rolloutSchema } from './rollout.ts';
 
 const count = z.number().min(0);
+const latency = z.strictObject({ p50: z.number(), p99: z.number() });
 const at = z.number().describe('Milliseconds since the Unix epoch.');
 
 const probe = z
@@ -49,7 +50,8 @@ const upstream = z
     trials: count,
     errors: count,
     retries: count,
-    latencyMs: z.strictObject({ p50: z.number(), p99: z.number() }),
+    latencyMs: latency.describe('Of all requests since the start.'),
+    recentLatencyMs: latency.nullable().describe('Of the requests of the last minute; null without any.'),
     targets: z.array(target),
   })
   .meta({ id: 'Upstream' });

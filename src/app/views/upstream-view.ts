@@ -16,7 +16,7 @@ export interface UpstreamSetting {
   readonly warm: WarmUpstream | null;
 }
 
-type Parts = Pick<CoreParts, 'health' | 'outliers' | 'clock'>;
+type Parts = Pick<CoreParts, 'health' | 'outliers' | 'latency' | 'clock'>;
 
 export function upstreamView(parts: Parts, entry: UpstreamEntry, setting: UpstreamSetting): UpstreamView {
   const cells = readBlock(entry.ledger, UPSTREAM.size);
@@ -40,6 +40,7 @@ export function upstreamView(parts: Parts, entry: UpstreamEntry, setting: Upstre
       p50: fineQuantileMs(cells, UPSTREAM.fine, 0.5),
       p99: fineQuantileMs(cells, UPSTREAM.fine, 0.99),
     },
+    recentLatencyMs: parts.latency.of(entry),
     targets: [...entry.targets.values()].map((target) => targetView(parts, target, admin)),
   };
 }

@@ -55,7 +55,7 @@ export function servicePlain(service: ServiceView): string[] {
       `service=${service.name} upstream=${upstream.name} role=${upstream.role} weight=${upstream.weight} ` +
       `share=${share(upstream, total).toFixed(4)} admin=${admin} in_flight=${inFlight} upgrades=${upgrades} ` +
       `pins=${pins} requests=${requests} errors=${errors} p50_ms=${upstream.latencyMs.p50.toFixed(1)} ` +
-      `p99_ms=${upstream.latencyMs.p99.toFixed(1)} targets=${usable(upstream)}/${upstream.targets.length}` +
+      `p99_ms=${upstream.latencyMs.p99.toFixed(1)}${recentFields(upstream)} targets=${usable(upstream)}/${upstream.targets.length}` +
       (upstream.warm === undefined ? '' : ` warm_ms=${Math.round(upstream.warm.leftMs)}`)
     );
   });
@@ -69,13 +69,14 @@ export function weightsText(service: ServiceView): string {
   return upstreams.map((upstream) => `${upstream.name} ${percent(share(upstream, total))}`).join(', ');
 }
 
-const NUMBERS = ['IN FLIGHT', 'REQUESTS', 'ERRORS', 'P50', 'P99'];
+const NUMBERS = ['IN FLIGHT', 'REQUESTS', 'ERRORS', 'P50 NOW', 'P99 NOW'];
 const RIGHT = new Set(['SHARE', 'REQ/S', 'ERR NOW', ...NUMBERS]);
 
 function upstreamRow(upstream: UpstreamView, total: number, rates: Rates | null): Cell[] {
   const part = share(upstream, total);
   const right = (text: string): Cell => ({ text, align: 'right' });
   const good = usable(upstream) === upstream.targets.length;
+  const { recentLatencyMs: recent } = upstream;
   return [
     { text: upstream.role === 'candidate' ? '▶' : ' ', format: 'cyan' },
     { text: upstream.name, format: 'bold' },
@@ -86,10 +87,15 @@ function upstreamRow(upstream: UpstreamView, total: number, rates: Rates | null)
     right(String(upstream.inFlight + upstream.upgrades)),
     right(String(upstream.requests)),
     { text: errorShare(upstream), align: 'right', ...(upstream.errors > 0 ? { format: 'red' as const } : {}) },
-    right(latency(upstream.latencyMs.p50)),
-    right(latency(upstream.latencyMs.p99)),
+    right(recent === null ? '-' : latency(recent.p50)),
+    right(recent === null ? '-' : latency(recent.p99)),
     { text: `${usable(upstream)} of ${upstream.targets.length} usable`, format: good ? 'green' : 'red' },
   ];
+}
+
+/** Nothing without a request in the last minute. */
+function recentFields({ recentLatencyMs: recent }: UpstreamView): string {
+  return recent === null ? '' : ` recent_p50_ms=${recent.p50.toFixed(1)} recent_p99_ms=${recent.p99.toFixed(1)}`;
 }
 
 function describeMatch(service: ServiceView): string {
