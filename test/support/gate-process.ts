@@ -57,12 +57,14 @@ interface Listening {
 async function listening(child: ChildProcess): Promise<Listening> {
   if (child.stdout === null) throw new Error('no standard output');
   const lines = createInterface({ input: child.stdout });
-  for await (const line of lines) {
-    const entry = JSON.parse(line) as { readonly event: string } & Listening;
-    if (entry.event !== 'listening') continue;
-    // Nobody reads on, but the pipe must not fill up.
+  try {
+    for await (const line of lines) {
+      const entry = JSON.parse(line) as { readonly event: string } & Listening;
+      if (entry.event === 'listening') return entry;
+    }
+  } finally {
+    // Nobody reads on, but the pipe must not fill up. The end of the loop pauses it, so this comes after.
     child.stdout.resume();
-    return entry;
   }
   throw new Error('it ended before it listened');
 }

@@ -24,7 +24,8 @@ function isTaken(host: string, port: number): Promise<boolean> {
     };
     // Where nobody listens, a socket may be given the very port that it connects to, and be its own peer.
     socket.once('connect', () => answer(socket.localPort !== port));
-    socket.once('timeout', () => answer(false));
+    // A thread that was busy for that long hears of its own timer before it hears of the connection.
+    socket.once('timeout', () => setImmediate(answer, false));
     socket.once('error', () => answer(false));
   });
 }
