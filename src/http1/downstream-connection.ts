@@ -143,6 +143,11 @@ export class DownstreamConnection implements Timed {
     return this.#halfClosed && this.#buffered.length === 0;
   }
 
+  /** A shutdown has come to where every response closes the connection. */
+  get leaving(): boolean {
+    return this.tellAtMs !== Number.POSITIVE_INFINITY && performance.now() >= this.tellAtMs;
+  }
+
   get closed(): boolean {
     return this.#closed;
   }

@@ -3,6 +3,7 @@ import type { FuseState } from '../traffic/fuse-state.ts';
 import { NO_GRPC } from '../traffic/grpc.ts';
 import { TARGET, UPSTREAM } from '../traffic/ledger.ts';
 import { add } from './accounting.ts';
+import type { Choice } from './choice.ts';
 import type { Dial } from './dial.ts';
 import type { RequestFacts } from './request-policy.ts';
 import type { Service, Target, Upstream } from './routing-table.ts';
@@ -21,8 +22,6 @@ export class Attempt {
   onTrial = false;
   /** Of the request, this one counted. */
   count = 0;
-  /** The request asked for its upstream itself: whatever becomes of it judges nobody and is not shielded. */
-  forced = false;
 
   /** Of the final response head; 0 before it came. */
   status = 0;
@@ -31,6 +30,7 @@ export class Attempt {
   /** What the response reported of the business. */
   report = '';
 
+  readonly #choice: Choice;
   #judged = false;
   /** Something of it is counted by rules, for which it is timed. */
   #timed = false;
@@ -39,6 +39,11 @@ export class Attempt {
   /** To be told of the answer; null when there is none, or it was told. */
   #fuse: FuseState | null = null;
 
+  /** `choice`: of the upstream for the request. */
+  constructor(choice: Choice) {
+    this.#choice = choice;
+  }
+
   reset(): void {
     this.upstream = null;
     this.target = null;
@@ -46,7 +51,6 @@ export class Attempt {
     this.dial = null;
     this.onTrial = false;
     this.count = 0;
-    this.forced = false;
     this.status = 0;
     this.grpcStatus = NO_GRPC;
     this.report = '';
@@ -55,13 +59,18 @@ export class Attempt {
     this.#fuse = null;
   }
 
+  /** When the target in hand waits no longer, in `performance.now()` time; Infinity for never. */
+  get cutAtMs(): number {
+    return this.target?.cutAtMs ?? Number.POSITIVE_INFINITY;
+  }
+
   begin(service: Service, upstream: Upstream): void {
     this.upstream = upstream;
-    this.onTrial = !this.forced && service.candidate?.route.id === upstream.route.id;
+    this.onTrial = !this.#choice.forced && service.candidate?.route.id === upstream.route.id;
     this.status = 0;
     this.grpcStatus = NO_GRPC;
     this.report = '';
-    this.#judged = this.forced;
+    this.#judged = this.#choice.forced;
     this.#timed = false;
   }
 

@@ -1,8 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { connectFailure } from '../http1/connect-failure.ts';
+import { type ConnectFailure, connectFailure } from '../http1/connect-failure.ts';
 import type { UpstreamTls } from '../http1/upstream-tls.ts';
-import type { AttemptFailure } from './failures.ts';
 
 export interface DialOptions {
   readonly host: string;
@@ -17,7 +16,7 @@ export class Dial {
   readonly #socket: Socket;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(to: DialOptions, onConnected: (socket: Socket) => void, onFailed: (failure: AttemptFailure) => void) {
+  constructor(to: DialOptions, onConnected: (socket: Socket) => void, onFailed: (failure: ConnectFailure) => void) {
     let handshaking: TLSSocket | null = null;
     const secure = to.tls?.connect(to);
     secure?.once('connect', () => {
@@ -25,7 +24,7 @@ export class Dial {
     });
     const socket = secure ?? connect({ host: to.host, port: to.port, noDelay: true });
     this.#socket = socket;
-    const fail = (failure: AttemptFailure): void => {
+    const fail = (failure: ConnectFailure): void => {
       this.destroy();
       onFailed(failure);
     };

@@ -1,11 +1,23 @@
 import type { UpstreamFailure } from '../http1/upstream-connection.ts';
 import type { Outcome } from '../traffic/ledger.ts';
-import type { ProxyError } from './replies.ts';
+import { PROXY_ERRORS, type ProxyError } from './replies.ts';
+import type { LocalAnswer } from './request-policy.ts';
 
+/** Why an attempt failed. */
 export type AttemptFailure = UpstreamFailure | 'response_timeout';
 
-/** What a failed attempt means for the client and for the books. */
-export const FAILURES: Readonly<Record<AttemptFailure, readonly [ProxyError, Outcome]>> = {
+/** Why a request is not answered by a target. */
+export type Failure =
+  | AttemptFailure
+  /** No target may take it. */
+  | 'no_target'
+  /** Every target has as many requests as it may. */
+  | 'no_place'
+  /** Its target, or the gate, is drained, and waits no longer. */
+  | 'cut';
+
+/** What a failure means for the client and for the books; with a detail where that of the error does not say enough. */
+export const FAILURES: Readonly<Record<Failure, readonly [ProxyError, Outcome, string?]>> = {
   connect_refused: ['connection_refused', 'connect_failed'],
   connect_timeout: ['connection_timeout', 'timeout'],
   connect_failed: ['destination_unavailable', 'connect_failed'],
@@ -19,9 +31,19 @@ export const FAILURES: Readonly<Record<AttemptFailure, readonly [ProxyError, Out
   protocol: ['http_protocol_error', 'reset'],
   truncated: ['http_protocol_error', 'reset'],
   response_timeout: ['http_response_timeout', 'timeout'],
+  no_target: ['connection_limit_reached', 'no_target'],
+  no_place: ['connection_limit_reached', 'overloaded', 'this service has as many requests as it may'],
+  cut: ['http_response_timeout', 'cut'],
 };
 
 /** The target cannot have done anything about the request. */
 export function neverReached(failure: AttemptFailure): boolean {
   return failure === 'unprocessed' || FAILURES[failure][1] === 'connect_failed' || failure === 'connect_timeout';
+}
+
+/** What the client is told. */
+export function answerTo(failure: Failure): LocalAnswer {
+  const [error, , why] = FAILURES[failure];
+  const [status, detail] = PROXY_ERRORS[error];
+  return { status, detail: why ?? detail, error, extra: '' };
 }

@@ -1,6 +1,9 @@
 import { METHODS } from '../traffic/ledger.ts';
 import type { MirrorRoute } from '../traffic/snapshot.ts';
+import type { RequestFacts } from './request-policy.ts';
+import type { RequestRelay } from './request-relay.ts';
 import { ResponseCapture } from './response-capture.ts';
+import type { Service, Upstream } from './routing-table.ts';
 
 /** Copies of one service and worker that may be under way at once; more are left out and counted. */
 const MOST_UNDER_WAY = 64;
@@ -49,4 +52,16 @@ export class Mirror {
     const { compare } = this.#route;
     return { capture: compare === null ? null : new ResponseCapture(compare) };
   }
+}
+
+/** For a request that goes to `upstream` by pin or weight; null when it is not copied. */
+export function mirrorTicket(
+  service: Service,
+  upstream: Upstream,
+  request: RequestFacts,
+  relay: RequestRelay,
+): MirrorTicket | null {
+  if (service.mirror === null || upstream !== service.stable || request.upgrade) return null;
+  const isWhole = relay.done && relay.firstBytes > 0;
+  return isWhole ? service.mirror.take(request.method, relay.firstBytes) : null;
 }

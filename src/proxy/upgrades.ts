@@ -12,17 +12,29 @@ import { FrameBoundary, GOING_AWAY } from './frame-boundary.ts';
 import { contextOf } from './gateway.ts';
 import type { Target, Upstream } from './routing-table.ts';
 
-/** What the exchange of a handshake wants to hear; one of the three is called, once. */
-export interface HandshakeHooks {
+/** The exchange of a handshake: one of the three is called, once. */
+export interface HandshakeHandler {
+  onHandshakeAnswered(status: number): void;
+  /** Returns the reply for the client. */
+  onHandshakeFailed(failure: UpstreamFailure | 'response_timeout'): Buffer;
+  onClientGone(): void;
+}
+
+/** A handshake that has been routed. */
+export interface RoutedHandshake {
+  readonly client: DownstreamConnection;
+  /** The handshake as it is to be forwarded. */
+  readonly head: Buffer;
+  /** Connected to the target. */
+  readonly peer: Socket;
+  readonly upstream: Upstream;
+  readonly target: Target;
   readonly responseTimeoutMs: number;
   /** For a client that takes nothing of a refusal. */
   readonly stallTimeoutMs: number;
   /** Whole field lines to add to the answer. */
   readonly extra: string;
-  onAnswered(status: number): void;
-  /** Returns the reply for the client. */
-  onFailed(failure: UpstreamFailure | 'response_timeout'): Buffer;
-  onClientGone(): void;
+  readonly handler: HandshakeHandler;
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -63,22 +75,16 @@ export class UpgradeLane {
     return this.#tunnels.size;
   }
 
-  /** Takes the client's socket over. `head`: the handshake as it is to be forwarded. `peer`: connected to the target. */
-  open(
-    client: DownstreamConnection,
-    head: Buffer,
-    peer: Socket,
-    upstream: Upstream,
-    target: Target,
-    hooks: HandshakeHooks,
-  ): void {
+  /** Takes the client's socket over. */
+  open(routed: RoutedHandshake): void {
+    const { client, head, peer, upstream, target } = routed;
     const { socket: detached, rest } = client.detach();
     const socket = detached as Socket; // streams of HTTP/2 carry no handshakes
     socket.once('close', contextOf(client).onClosed);
     const onSwitched = (): void => {
       this.#switched.set(peer, () => this.#onTunnel(socket, peer, upstream, target));
     };
-    this.#handshakes.set(socket, new Handshake(socket, peer, target, hooks, onSwitched));
+    this.#handshakes.set(socket, new Handshake(socket, routed, onSwitched));
     socket.unshift(rest.length === 0 ? head : Buffer.concat([head, rest]));
     this.#server.emit('connection', socket);
     socket.resume();
@@ -127,7 +133,7 @@ export class UpgradeLane {
 class Handshake {
   readonly proxyOptions: { target: { protocol: string; host: string; port: number }; agent: HttpAgent };
   readonly #socket: Socket;
-  readonly #hooks: HandshakeHooks;
+  readonly #routed: RoutedHandshake;
   readonly #onSwitched: () => void;
   readonly #timer: NodeJS.Timeout;
   #request: ClientRequest | null = null;
@@ -135,15 +141,16 @@ class Handshake {
   #over = false;
   #isTunnel = false;
 
-  constructor(socket: Socket, peer: Socket, target: Target, hooks: HandshakeHooks, onSwitched: () => void) {
+  constructor(socket: Socket, routed: RoutedHandshake, onSwitched: () => void) {
+    const { peer, target, responseTimeoutMs } = routed;
     const { host, port } = target.route;
     this.#socket = socket;
-    this.#hooks = hooks;
+    this.#routed = routed;
     this.#onSwitched = onSwitched;
     const agent = new Agent();
     agent.createConnection = () => peer;
     this.proxyOptions = { target: { protocol: 'http:', host, port }, agent };
-    this.#timer = setTimeout(() => this.#onTimeout(), hooks.responseTimeoutMs);
+    this.#timer = setTimeout(() => this.#onTimeout(), responseTimeoutMs);
     socket.once('close', () => {
       this.#onClientGone();
       // A tunnel closes its own; any other connection to the target ends with the client's.
@@ -158,18 +165,18 @@ class Handshake {
     this.#request = request;
     request.path = incoming.url ?? '/';
     request.on('upgrade', (response) => {
-      addLines(response, this.#hooks.extra);
+      addLines(response, this.#routed.extra);
       this.#isTunnel = true;
-      this.#end(() => this.#hooks.onAnswered(101));
+      this.#end(() => this.#routed.handler.onHandshakeAnswered(101));
       this.#onSwitched();
     });
     request.on('response', (response) => {
-      addLines(response, this.#hooks.extra);
+      addLines(response, this.#routed.extra);
       response.headers.connection = 'close'; // http-proxy-3 ends the connection behind a refusal
       response.on('error', () => this.#socket.destroy()); // cut inside the body: the client must see it
       response.on('aborted', () => this.#socket.destroy());
       this.#holdBack(response);
-      this.#end(() => this.#hooks.onAnswered(response.statusCode ?? 502));
+      this.#end(() => this.#routed.handler.onHandshakeAnswered(response.statusCode ?? 502));
     });
   }
 
@@ -185,14 +192,14 @@ class Handshake {
       const taken = socket.bytesWritten - socket.writableLength;
       if (socket.writableLength > 0 && taken === takenBefore) socket.destroy();
       takenBefore = taken;
-    }, this.#hooks.stallTimeoutMs);
+    }, this.#routed.stallTimeoutMs);
     socket.once('close', () => clearInterval(look));
   }
 
   onError(error: Error): void {
     const failure = this.#timedOut ? 'response_timeout' : failureOf(error);
     this.#end(() => {
-      const reply = this.#hooks.onFailed(failure);
+      const reply = this.#routed.handler.onHandshakeFailed(failure);
       if (!this.#socket.destroyed) this.#socket.write(reply);
     });
   }
@@ -207,7 +214,7 @@ class Handshake {
       if (!this.#isTunnel) this.#socket.destroySoon(); // inside a refusal: what was relayed of it may still arrive
       return;
     }
-    this.#end(() => this.#hooks.onClientGone());
+    this.#end(() => this.#routed.handler.onClientGone());
     this.#request?.destroy();
     this.#socket.destroy();
   }
