@@ -5,8 +5,8 @@ import type { Head } from '../http1/head.ts';
 import { SERVICE, stripe, UPSTREAM } from '../traffic/ledger.ts';
 import type { AccessLog } from './access-log.ts';
 import { countAccepted, countOutcome } from './accounting.ts';
+import { contextOf } from './connection-context.ts';
 import { Exchange } from './exchange.ts';
-import type { ForwardingFields } from './forwarding.ts';
 import { httpDate } from './http-date.ts';
 import { PinJar } from './pins.ts';
 import { Repetition } from './repetition.ts';
@@ -15,18 +15,6 @@ import type { RequestFacts } from './request-policy.ts';
 import { createPicker, type RoutingTable, type Service, type Upstream } from './routing-table.ts';
 import { SpareDescriptor } from './spare-descriptor.ts';
 import { UpgradeLane } from './upgrades.ts';
-
-/** What a client connection carries for the gateway. */
-export interface ConnectionContext {
-  /** Serves the connection's requests, one at a time. */
-  exchange: Exchange | null;
-  readonly forwarding: ForwardingFields;
-  /** The client speaks TLS with us. */
-  readonly secure: boolean;
-  /** Infinity for none. */
-  readonly bodyBytes: number;
-  readonly onClosed: () => void;
-}
 
 /** What a copy of a request showed. */
 export interface Difference {
@@ -234,8 +222,4 @@ export class Gateway implements RequestHandler {
       for (const upstream of service.upstreams.values()) upstream.ledger[UPSTREAM.pins] = counts.get(upstream) ?? 0;
     }
   }
-}
-
-export function contextOf(connection: DownstreamConnection): ConnectionContext {
-  return connection.context as ConnectionContext; // set by the listener before any data is read
 }

@@ -1,8 +1,9 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { DownstreamConnection } from '../http1/downstream-connection.ts';
+import type { ConnectionContext } from './connection-context.ts';
 import type { Farewells } from './farewell.ts';
 import { createTrust, ForwardingFields } from './forwarding.ts';
-import type { ConnectionContext, Gateway } from './gateway.ts';
+import type { Gateway } from './gateway.ts';
 import { Http2Lane } from './http2-lane.ts';
 import type { ListenerOptions, TlsOptions } from './messages.ts';
 import { PrefaceEntrance } from './preface-entrance.ts';

@@ -8,8 +8,8 @@ import type { UpstreamFailure } from '../http1/upstream-connection.ts';
 import { Agent, createServer } from '../platform/node-http.ts';
 import { TARGET, UPSTREAM } from '../traffic/ledger.ts';
 import { add } from './accounting.ts';
+import { contextOf } from './connection-context.ts';
 import { FrameBoundary, GOING_AWAY } from './frame-boundary.ts';
-import { contextOf } from './gateway.ts';
 import type { Target, Upstream } from './routing-table.ts';
 
 /** The exchange of a handshake: one of the three is called, once. */
