@@ -12,6 +12,7 @@ import { type ConnectionContext, contextOf } from './connection-context.ts';
 import { Delivery, type DeliveryHandler } from './delivery.ts';
 import { type AttemptFailure, answerTo, FAILURES, type Failure } from './failures.ts';
 import type { Gateway } from './gateway.ts';
+import type { HandshakeHandler } from './handshake.ts';
 import { httpDate } from './http-date.ts';
 import { type MirrorTicket, mirrorTicket } from './mirror.ts';
 import { sendCopies } from './mirror-copy.ts';
@@ -22,7 +23,6 @@ import { describeRequest, type LocalAnswer, localAnswer, type RequestFacts, rewr
 import { type BodyRefusal, isRefusal, RequestRelay } from './request-relay.ts';
 import { ResponseRelay } from './response-relay.ts';
 import type { Service, Target, Upstream } from './routing-table.ts';
-import type { HandshakeHandler } from './upgrades.ts';
 
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
 

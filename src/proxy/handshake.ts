@@ -1,0 +1,153 @@
+import type { ClientRequest, Agent as HttpAgent, IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { refusesClient } from '../http1/connect-failure.ts';
+import type { DownstreamConnection } from '../http1/downstream-connection.ts';
+import type { UpstreamFailure } from '../http1/upstream-connection.ts';
+import { Agent } from '../platform/node-http.ts';
+import type { Target, Upstream } from './routing-table.ts';
+
+/** The exchange of a handshake: one of the three is called, once. */
+export interface HandshakeHandler {
+  onHandshakeAnswered(status: number): void;
+  /** Returns the reply for the client. */
+  onHandshakeFailed(failure: UpstreamFailure | 'response_timeout'): Buffer;
+  onClientGone(): void;
+}
+
+/** A handshake that has been routed. */
+export interface RoutedHandshake {
+  readonly client: DownstreamConnection;
+  /** The handshake as it is to be forwarded. */
+  readonly head: Buffer;
+  /** Connected to the target. */
+  readonly peer: Socket;
+  readonly upstream: Upstream;
+  readonly target: Target;
+  readonly responseTimeoutMs: number;
+  /** For a client that takes nothing of a refusal. */
+  readonly stallTimeoutMs: number;
+  /** Whole field lines to add to the answer. */
+  readonly extra: string;
+  readonly handler: HandshakeHandler;
+}
+
+/** A handshake between its forwarding and its answer. */
+export class Handshake {
+  readonly proxyOptions: { target: { protocol: string; host: string; port: number }; agent: HttpAgent };
+  readonly #socket: Socket;
+  readonly #handler: HandshakeHandler;
+  readonly #extra: string;
+  readonly #stallTimeoutMs: number;
+  readonly #onSwitched: () => void;
+  readonly #timer: NodeJS.Timeout;
+  #request: ClientRequest | null = null;
+  #timedOut = false;
+  #over = false;
+  #isTunnel = false;
+
+  constructor(socket: Socket, routed: RoutedHandshake, onSwitched: () => void) {
+    const { peer, target } = routed;
+    const { host, port } = target.route;
+    this.#socket = socket;
+    this.#handler = routed.handler;
+    this.#extra = routed.extra;
+    this.#stallTimeoutMs = routed.stallTimeoutMs;
+    this.#onSwitched = onSwitched;
+    const agent = new Agent();
+    agent.createConnection = () => peer;
+    this.proxyOptions = { target: { protocol: 'http:', host, port }, agent };
+    this.#timer = setTimeout(() => this.#onTimeout(), routed.responseTimeoutMs);
+    socket.once('close', () => {
+      this.#onClientGone();
+      // A tunnel closes its own; any other connection to the target ends with the client's.
+      if (!this.#isTunnel) peer.destroy();
+    });
+    socket.once('end', () => this.#onClientGone()); // half a client can do nothing with a tunnel
+    socket.on('error', () => {}); // 'close' follows and says it all
+  }
+
+  /** http-proxy-3 is about to send; it would normalise the path. */
+  onRequest(request: ClientRequest, incoming: IncomingMessage): void {
+    this.#request = request;
+    request.path = incoming.url ?? '/';
+    request.on('upgrade', (response) => {
+      addLines(response, this.#extra);
+      this.#isTunnel = true;
+      this.#end(() => this.#handler.onHandshakeAnswered(101));
+      this.#onSwitched();
+    });
+    request.on('response', (response) => {
+      addLines(response, this.#extra);
+      response.headers.connection = 'close'; // http-proxy-3 ends the connection behind a refusal
+      response.on('error', () => this.#socket.destroy()); // cut inside the body: the client must see it
+      response.on('aborted', () => this.#socket.destroy());
+      this.#holdBack(response);
+      this.#end(() => this.#handler.onHandshakeAnswered(response.statusCode ?? 502));
+    });
+  }
+
+  /** http-proxy-3 writes on whether the client takes it or not: reading what it writes from has to stop instead. */
+  #holdBack(response: IncomingMessage): void {
+    const socket = this.#socket;
+    response.on('data', () => {
+      if (socket.writableNeedDrain) response.pause();
+    });
+    socket.on('drain', () => response.resume());
+    let takenBefore = -1;
+    const look = setInterval(() => {
+      const taken = socket.bytesWritten - socket.writableLength;
+      if (socket.writableLength > 0 && taken === takenBefore) socket.destroy();
+      takenBefore = taken;
+    }, this.#stallTimeoutMs);
+    socket.once('close', () => clearInterval(look));
+  }
+
+  onError(error: Error): void {
+    const failure = this.#timedOut ? 'response_timeout' : failureOf(error);
+    this.#end(() => {
+      const reply = this.#handler.onHandshakeFailed(failure);
+      if (!this.#socket.destroyed) this.#socket.write(reply);
+    });
+  }
+
+  #onTimeout(): void {
+    this.#timedOut = true;
+    this.#request?.destroy(new Error('no answer to the handshake in time'));
+  }
+
+  #onClientGone(): void {
+    if (this.#over) {
+      if (!this.#isTunnel) this.#socket.destroySoon(); // inside a refusal: what was relayed of it may still arrive
+      return;
+    }
+    this.#end(() => this.#handler.onClientGone());
+    this.#request?.destroy();
+    this.#socket.destroy();
+  }
+
+  #end(tell: () => void): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#timer);
+    tell();
+  }
+}
+
+/** The connection stood already: what is left is that the answer did not come, or was none. */
+function failureOf(error: Error): UpstreamFailure {
+  if (refusesClient(error)) return 'tls_alert';
+  const { code } = error as NodeJS.ErrnoException;
+  return code?.startsWith('HPE_') ? 'protocol' : 'reset';
+}
+
+/** http-proxy-3 sends on what stands in `headers`. */
+function addLines(response: IncomingMessage, lines: string): void {
+  for (const line of lines.split('\r\n')) {
+    const colon = line.indexOf(': ');
+    if (colon < 0) continue;
+    const name = line.slice(0, colon).toLowerCase();
+    const value = line.slice(colon + 2);
+    if (name === 'set-cookie') response.headers['set-cookie'] = [...(response.headers['set-cookie'] ?? []), value];
+    else response.headers[name] = value;
+  }
+}
