@@ -151,7 +151,7 @@ export function createRegistry(workers: number): Registry {
 const NOTHING: EffectiveService = { stable: '', upstreams: {} };
 
 /** No request and no upgraded connection on it. */
-export function targetIsEmpty({ ledger }: TargetEntry): boolean {
+function targetIsEmpty({ ledger }: TargetEntry): boolean {
   return readCell(ledger, TARGET.size, TARGET.inFlight) === 0 && readCell(ledger, TARGET.size, TARGET.upgrades) === 0;
 }
 

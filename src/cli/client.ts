@@ -7,7 +7,7 @@ import type { Io } from './io.ts';
 import { problemError } from './problem.ts';
 import { readServerSentEvents, type StreamPart } from './server-sent-events.ts';
 
-export const DEFAULT_ADMIN = 'http://127.0.0.1:9901';
+const DEFAULT_ADMIN = 'http://127.0.0.1:9901';
 
 /** A command changes something at once or fails; what takes longer is followed by polling. */
 const ANSWER_TIMEOUT_MS = 30_000;

@@ -10,9 +10,6 @@ export interface ScheduleWindow {
   readonly timeZone: string;
 }
 
-const MINUTE_MS = 60_000;
-const DAY_MINUTES = 1440;
-
 /**
  * Whether a moment is inside the window. Decided by what a clock on the wall shows, so that an hour that summer time
  * leaves out is never in it, and one that comes twice is in it twice.
@@ -25,19 +22,6 @@ export function isWithin(window: ScheduleWindow, at: number): boolean {
   if (from < to) return days.includes(day) && minute >= from && minute < to;
   const before = day === 1 ? 7 : day - 1;
   return (days.includes(day) && minute >= from) || (days.includes(before) && minute < to);
-}
-
-/**
- * When the window opens next: `at` itself while it is open. Null when it does not within eight days, which happens only
- * where every opening falls into an hour that is left out.
- */
-export function nextOpening(window: ScheduleWindow, at: number): number | null {
-  if (isWithin(window, at)) return at;
-  const first = Math.ceil(at / MINUTE_MS) * MINUTE_MS;
-  const limit = at + 8 * DAY_MINUTES * MINUTE_MS;
-  // Windows begin at whole minutes, and offsets of zones in use today are whole quarters of an hour.
-  for (let t = first; t <= limit; t += MINUTE_MS) if (isWithin(window, t)) return t;
-  return null;
 }
 
 /** `Mon, Tue 09:00-17:00 Europe/Berlin`. */

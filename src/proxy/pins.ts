@@ -106,7 +106,7 @@ function sign(secret: string, service: string, body: string): string {
 }
 
 /** The first cookie of this name (RFC 6265 §5.4). */
-export function cookieValue(cookies: string, name: string): string | null {
+function cookieValue(cookies: string, name: string): string | null {
   for (const pair of cookies.split(';')) {
     const trimmed = pair.trimStart();
     if (trimmed.startsWith(name) && trimmed.charCodeAt(name.length) === 0x3d)

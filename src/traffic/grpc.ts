@@ -3,7 +3,7 @@ import type { Outcome } from './ledger.ts';
 /** In place of a grpc-status, for a response that is none of gRPC or has not told it yet. */
 export const NO_GRPC = -1;
 /** UNKNOWN: also what clients take a response for that ends without a status. */
-export const GRPC_UNKNOWN = 2;
+const GRPC_UNKNOWN = 2;
 
 const OK = 0;
 /**

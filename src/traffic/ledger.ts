@@ -36,7 +36,7 @@ export const CODES: readonly number[] = [
 const CODE_CELLS = CODES.length + 1;
 
 /** Cell of each status code, 0 for those without one. */
-export const CODE_INDEX: Uint8Array = (() => {
+const CODE_INDEX: Uint8Array = (() => {
   const index = new Uint8Array(1000);
   CODES.forEach((code, i) => {
     index[code] = i + 1;

@@ -13,7 +13,7 @@ export const FRAME = {
   continuation: 9,
 } as const;
 export const END_STREAM = 0x1;
-export const ACK = 0x1;
+const ACK = 0x1;
 export const END_HEADERS = 0x4;
 export const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 

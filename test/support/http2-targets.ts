@@ -25,7 +25,7 @@ export interface Http2Target {
 }
 
 /** Over TLS with `cert` and `key`, else plain. */
-export async function openHttp2Target(
+async function openHttp2Target(
   onStream: StreamHandler,
   options: ServerOptions & SecureServerOptions = {},
   port = 0,

@@ -23,7 +23,7 @@ import type { ManualClock } from './app-fixtures.ts';
 export class Killed extends Error {}
 
 /** A directory whose loss of power nobody minds; in memory where there is such a one. */
-export const SCRATCH = process.platform === 'linux' ? '/dev/shm' : tmpdir();
+const SCRATCH = process.platform === 'linux' ? '/dev/shm' : tmpdir();
 
 /**
  * The control plane of a gate over a real store, without threads: its workers are a list of what they were told to serve.

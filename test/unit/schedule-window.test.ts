@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { describeWindow, isWithin, nextOpening, type ScheduleWindow } from '../../src/platform/schedule-window.ts';
+import { describeWindow, isWithin, type ScheduleWindow } from '../../src/platform/schedule-window.ts';
 
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 const WEEKDAYS = [1, 2, 3, 4, 5];
 
 function window(from: string, to: string, change: Partial<ScheduleWindow> = {}): ScheduleWindow {
@@ -13,9 +15,11 @@ function minute(text: string): number {
 }
 
 const inside = (of: ScheduleWindow, iso: string): boolean => isWithin(of, Date.parse(iso));
+/** When the window opens next, from a whole minute on; null when it does not within eight days. */
 const opens = (of: ScheduleWindow, iso: string): string | null => {
-  const at = nextOpening(of, Date.parse(iso));
-  return at === null ? null : new Date(at).toISOString();
+  const from = Date.parse(iso);
+  for (let at = from; at <= from + 8 * DAY_MS; at += MINUTE_MS) if (isWithin(of, at)) return new Date(at).toISOString();
+  return null;
 };
 
 describe('a window in working hours', () => {

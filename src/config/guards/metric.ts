@@ -133,7 +133,7 @@ export const metric: GuardSettingsKind<MetricGuard, Settings> = {
 };
 
 /** `at most 0.5, at most 1.5 times the baseline`. */
-export function boundsText({
+function boundsText({
   max,
   min,
   ratio,

@@ -39,7 +39,7 @@ export interface TwoRatesState {
 }
 
 /** Part of the error budget that the fast trip for disasters may spend. */
-export const DISASTER_SHARE = 0.2;
+const DISASTER_SHARE = 0.2;
 
 /** Steps in log odds above what is allowed, and weights: a small excess takes long to see under any weight. */
 const EXCESSES = [
@@ -119,7 +119,7 @@ export function logEBelow({ below }: TwoRatesState): number {
 }
 
 /** What the disasters alone have earned, their part of the budget in it: at the threshold the fast trip is due. */
-export function logDisaster({ above }: TwoRatesState): number {
+function logDisaster({ above }: TwoRatesState): number {
   return logMean(above.slice(BASES * EXCESSES.length), DISASTERS);
 }
 
