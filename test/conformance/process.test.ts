@@ -13,6 +13,7 @@ import { head, value } from '../support/message.ts';
 import { holdings, startProbed } from '../support/probed-gate.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { readVitals } from '../support/vitals.ts';
+import { handshake } from '../support/websocket.ts';
 
 const MIB = 1024 * 1024;
 const GET = head('GET / HTTP/1.1', 'Host: gate.test');
@@ -138,16 +139,7 @@ row(
     };
     const idle = await send(GET);
     await idle.readFinal();
-    const tunnel = await send(
-      head(
-        'GET /ws HTTP/1.1',
-        'Host: ws.test',
-        'Connection: Upgrade',
-        'Upgrade: websocket',
-        'Sec-WebSocket-Version: 13',
-        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-      ),
-    );
+    const tunnel = await send(handshake('/ws', 'ws.test'));
     expect((await tunnel.readFinal()).status).toBe(101);
     const events = await send(head('GET /events HTTP/1.1', 'Host: gate.test'));
     await events.peekHead();

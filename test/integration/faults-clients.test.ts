@@ -6,21 +6,14 @@ import { head, response } from '../support/message.ts';
 import type { RawClient } from '../support/raw-client.ts';
 import { TEST_LISTENER } from '../support/routes.ts';
 import { echo, type ScriptedTarget, type TargetScript } from '../support/scripted-target.ts';
+import { handshake, SWITCHED } from '../support/websocket.ts';
 
 const bench = useBench({ listener: { timeouts: { ...TEST_LISTENER.timeouts, headMs: 700, bodyMs: 1_000 } } });
 
 const HOST = 'Host: gate.test';
 const GET = head('GET /left HTTP/1.1', HOST);
 const OK_HEAD = head('HTTP/1.1 200 OK', 'Content-Length: 1000');
-const HANDSHAKE = head(
-  'GET /left HTTP/1.1',
-  HOST,
-  'Connection: Upgrade',
-  'Upgrade: websocket',
-  'Sec-WebSocket-Version: 13',
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-);
-const SWITCHED = head('HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade');
+const HANDSHAKE = handshake('/left');
 
 /** A point at which a client may leave. */
 interface Leaving {

@@ -7,6 +7,7 @@ import { head, response } from '../support/message.ts';
 import type { RawClient } from '../support/raw-client.ts';
 import { echo, type TargetRequest } from '../support/scripted-target.ts';
 import { startStoppedTarget } from '../support/stopped-target.ts';
+import { handshake, SWITCHED } from '../support/websocket.ts';
 
 const bench = useBench();
 
@@ -14,16 +15,6 @@ const HOST = 'Host: gate.test';
 const GET = head('GET /fault HTTP/1.1', HOST);
 const POST = Buffer.concat([head('POST /fault HTTP/1.1', HOST, 'Content-Length: 5'), Buffer.from('hello')]);
 const UNFINISHED = POST.subarray(0, -2);
-
-const HANDSHAKE = head(
-  'GET /ws HTTP/1.1',
-  HOST,
-  'Connection: Upgrade',
-  'Upgrade: websocket',
-  'Sec-WebSocket-Version: 13',
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-);
-const SWITCHED = head('HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade');
 
 /** How one misbehaviour must look from everywhere. */
 interface Fault {
@@ -402,7 +393,7 @@ describe('among several targets', () => {
     await bench.serve({ upstreams: { blue: { targets: [good.port, gone.port] } }, retries: { budget: 1 } });
     await gone.close();
     for (let i = 0; i < 10; i++) {
-      const client = await bench.send(HANDSHAKE);
+      const client = await bench.send(handshake());
       expect((await client.readFinal()).status).toBe(101);
       client.destroy();
     }
@@ -525,7 +516,7 @@ describe('the candidate of a rollout', () => {
     const green = await bench.target();
     await bench.serve(rollout(blue.port, green.port));
     await green.close();
-    const client = await bench.send(HANDSHAKE);
+    const client = await bench.send(handshake());
     expect((await client.readFinal()).status).toBe(101);
     expect(bench.trials('green')).toMatchObject({ trials: 1, errors: 1, shielded: 1 });
   });

@@ -3,17 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { useBench } from '../support/bench.ts';
 import { eventually } from '../support/inbox.ts';
 import { head } from '../support/message.ts';
+import { handshake } from '../support/websocket.ts';
 
 const bench = useBench();
-
-const HANDSHAKE = head(
-  'GET /ws HTTP/1.1',
-  'Host: gate.test',
-  'Connection: Upgrade',
-  'Upgrade: websocket',
-  'Sec-WebSocket-Version: 13',
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-);
 
 describe('a WebSocket handshake that is refused at length', () => {
   it('to a client that reads nothing holds the target back, and lets go of both when that lasts too long', async () => {
@@ -30,7 +22,7 @@ describe('a WebSocket handshake that is refused at length', () => {
     await bench.serve({ upstreams: { blue: { weight: 100, targets: [target.port] } } });
     const client = await bench.client();
     client.pause();
-    client.write(HANDSHAKE);
+    client.write(handshake());
     for (let before = -1; sent === 0 || sent !== before; ) {
       before = sent;
       await sleep(300);
@@ -47,7 +39,7 @@ describe('a WebSocket handshake whose client leaves', () => {
       request.send(head('HTTP/1.1 403 Forbidden', 'Content-Length: 100'), 'half');
     });
     await bench.serve({ upstreams: { blue: { weight: 100, targets: [target.port] } } });
-    const client = await bench.send(HANDSHAKE);
+    const client = await bench.send(handshake());
     await client.inbox.wait('the refusal', () => (client.inbox.bytes.includes('half') ? true : undefined));
     expect(target.openConnections).toBe(1);
     client[leave]();

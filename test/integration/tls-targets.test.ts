@@ -14,6 +14,7 @@ import { eventually } from '../support/inbox.ts';
 import { head, type ParsedResponse, response, value } from '../support/message.ts';
 import { echo, type TargetScript } from '../support/scripted-target.ts';
 import { pem, TARGET_FIXTURES } from '../support/tls.ts';
+import { handshake } from '../support/websocket.ts';
 
 const bench = useBench();
 
@@ -221,15 +222,7 @@ describe('an https: target that does not prove who it is', () => {
 
   it('opens no WebSocket either', async () => {
     await serve(ROOT, ALONE);
-    const handshake = head(
-      'GET /ws HTTP/1.1',
-      'Host: gate.test',
-      'Connection: Upgrade',
-      'Upgrade: websocket',
-      'Sec-WebSocket-Version: 13',
-      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-    );
-    const reply = await ask(handshake);
+    const reply = await ask(handshake());
     expect([reply.status, value(reply, 'proxy-status')]).toEqual([502, 'gate; error=tls_certificate_error']);
   });
 });

@@ -9,20 +9,12 @@ import { RawClient } from '../support/raw-client.ts';
 import type { ServiceSpec } from '../support/routes.ts';
 import { echo, type ScriptedTarget, type TargetScript } from '../support/scripted-target.ts';
 import { refuses } from '../support/sockets.ts';
+import { handshake, SWITCHED } from '../support/websocket.ts';
 import { WorkerGate } from '../support/worker-gate.ts';
 
 const bench = useBench();
 
 const HOST = 'Host: gate.test';
-const HANDSHAKE = head(
-  'GET /ws HTTP/1.1',
-  HOST,
-  'Connection: Upgrade',
-  'Upgrade: websocket',
-  'Sec-WebSocket-Version: 13',
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-);
-const SWITCHED = head('HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade');
 const GOING_AWAY = '\x88\x02\x03\xe9';
 
 const get = (path: string): Buffer => head(`GET ${path} HTTP/1.1`, HOST);
@@ -198,12 +190,12 @@ describe('a drain with open tunnels and streams', () => {
   it(obligation('S05-websocket', 'a close frame, then FIN'), async () => {
     const { blue, green } = await blueAndGreen(tunnel());
     green.script = tunnel();
-    const client = await bench.send(HANDSHAKE);
+    const client = await bench.send(handshake());
     expect((await client.readFinal()).status).toBe(101);
     await bench.republish(switched(blue, green, 900));
     (await blue.connection()).send('\x81\x02hi');
     expect((await client.readBytes(4)).toString('latin1')).toBe('\x81\x02hi');
-    const other = await bench.send(HANDSHAKE);
+    const other = await bench.send(handshake());
     expect((await other.readFinal()).status).toBe(101);
     expect(green.requests).toHaveLength(1);
 
@@ -220,7 +212,7 @@ describe('a drain with open tunnels and streams', () => {
 
   it(obligation('S05-websocket', 'inside a frame'), async () => {
     const { blue, green } = await blueAndGreen(tunnel());
-    const client = await bench.send(HANDSHAKE);
+    const client = await bench.send(handshake());
     await client.readFinal();
     (await blue.connection()).send('\x82\x7e\x10\x00half a frame');
     await client.readBytes(16);
@@ -235,7 +227,7 @@ describe('a drain with open tunnels and streams', () => {
       request.connection.ignoresEnd = true;
       return tunnel()(request);
     });
-    const client = await bench.send(HANDSHAKE);
+    const client = await bench.send(handshake());
     await client.readFinal();
     await bench.republish(switched(blue, green, 300));
     await client.readUntilClosed();
@@ -365,7 +357,7 @@ describe('the drain of a worker', () => {
         await RawClient.connect(gate.port),
         await RawClient.connect(gate.port),
       ];
-      webSocket.write(HANDSHAKE);
+      webSocket.write(handshake());
       await webSocket.readFinal();
       stream.write(get('/stream'));
       await stream.peekHead();

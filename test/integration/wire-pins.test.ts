@@ -5,6 +5,7 @@ import { head, values } from '../support/message.ts';
 import { obligation } from '../support/obligations.ts';
 import { RawClient } from '../support/raw-client.ts';
 import type { ServiceSpec, UpstreamSpec } from '../support/routes.ts';
+import { handshake } from '../support/websocket.ts';
 import { WorkerGate } from '../support/worker-gate.ts';
 
 const bench = useBench();
@@ -210,16 +211,7 @@ describe('a cookie pin', () => {
       );
     });
     await bench.serve(spec({ targets: [target.port] }, {}));
-    const client = await bench.send(
-      head(
-        'GET / HTTP/1.1',
-        'Host: a',
-        'Connection: Upgrade',
-        'Upgrade: websocket',
-        'Sec-WebSocket-Version: 13',
-        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-      ),
-    );
+    const client = await bench.send(handshake('/', 'a'));
     const answer = await client.readFinal();
     expect(answer.status).toBe(101);
     expect(values(answer, 'set-cookie')).toEqual(['app=1', expect.stringMatching(/^pin=k1\.blue\./)]);

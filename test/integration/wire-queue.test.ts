@@ -6,6 +6,7 @@ import { head, response, value } from '../support/message.ts';
 import { obligation } from '../support/obligations.ts';
 import type { RawClient } from '../support/raw-client.ts';
 import type { ScriptedTarget, TargetRequest } from '../support/scripted-target.ts';
+import { handshake } from '../support/websocket.ts';
 
 const bench = useBench();
 
@@ -165,16 +166,13 @@ describe('a request to targets that have as many as they may', () => {
     await bench.serve({ upstreams: { blue: { targets: [target.port] } }, limits: LIMITS });
     const first = await bench.send(get('/0'));
     await bench.gate.inFlight(bench.service, 1);
-    const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
-    const socket = await bench.send(
-      head('GET /ws HTTP/1.1', HOST, ...upgrade, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='),
-    );
+    const socket = await bench.send(handshake());
     await queued(1);
     answer(await target.request(0));
     await first.readFinal();
-    const handshake = await target.request(1);
-    handshake.connection.tunnel();
-    handshake.send(head('HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: websocket'));
+    const asked = await target.request(1);
+    asked.connection.tunnel();
+    asked.send(head('HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: websocket'));
     expect((await socket.readFinal()).status).toBe(101);
     const third = await bench.send(get('/2'));
     answer(await target.request(2));
