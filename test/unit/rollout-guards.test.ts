@@ -1,14 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { validateDesired } from '../../src/app/desired/validate.ts';
 import type { RolloutPlan } from '../../src/config/config.ts';
-import { createRollout } from '../../src/rollout/create.ts';
 import { aggregate } from '../../src/rollout/guards/verdict.ts';
 import { type RolloutEvent, transition } from '../../src/rollout/reducer.ts';
 import type { Counts, GuardEvidence, Rollout } from '../../src/rollout/rollout.ts';
 import { ERROR_RATE, LATENCY } from '../support/guards.ts';
+import { AT, given, pending, smokePassed, start, tick } from '../support/rollout-events.ts';
 
-const AT = 1_700_000_000_000;
-const NONE: Counts = { trials: 0, errors: 0 };
 const PLAN: RolloutPlan = {
   strategy: 'canary',
   smoke: [],
@@ -20,19 +18,10 @@ const PLAN: RolloutPlan = {
   guards: [ERROR_RATE],
 };
 
-const tick = (elapsedMs: number, candidate: Counts = NONE): RolloutEvent => ({
-  type: 'tick',
-  elapsedMs,
-  candidate,
-  stable: NONE,
-  ...(candidate.slow === undefined ? {} : { slots: [{ candidate, stable: NONE }] }),
-});
 const seen = (trials: number, errors: number): Counts => ({ trials, errors, slow: 0 });
 
 function begun(plan: RolloutPlan, events: readonly RolloutEvent[] = []): Rollout {
-  const rollout = createRollout({ service: 'shop', from: 'blue', to: 'green', plan, actor: 'ci', at: AT, taken: [] });
-  const all: readonly RolloutEvent[] = [{ type: 'start' }, { type: 'smoke_passed', results: [] }, ...events];
-  return all.reduce((state, event) => transition(state, event, AT).rollout, rollout);
+  return given([start, smokePassed, ...events], pending(plan));
 }
 
 const trialsOf = ({ guards }: Rollout) =>

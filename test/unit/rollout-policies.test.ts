@@ -1,16 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { RolloutPlan } from '../../src/config/config.ts';
 import type { CollateralGuard } from '../../src/config/guards/guard.ts';
-import { createRollout } from '../../src/rollout/create.ts';
 import { operate, stopAtOnce } from '../../src/rollout/operate.ts';
 import { type RolloutEvent, transition } from '../../src/rollout/reducer.ts';
 import { type Counts, candidateWeight, type Rollout } from '../../src/rollout/rollout.ts';
 import { extensionLeftMs } from '../../src/rollout/stage-end.ts';
 import { deadlineLeftMs } from '../../src/rollout/waiting.ts';
 import { ERROR_RATE, LATENCY } from '../support/guards.ts';
+import { AT, call, given, NONE, pending, smokePassed, start, tick } from '../support/rollout-events.ts';
 
-const AT = 1_700_000_000_000;
-const NONE: Counts = { trials: 0, errors: 0 };
 const PLAN: RolloutPlan = {
   strategy: 'canary',
   smoke: [],
@@ -21,31 +19,14 @@ const PLAN: RolloutPlan = {
   guards: [ERROR_RATE],
 };
 
-const start: RolloutEvent = { type: 'start' };
-const smokePassed: RolloutEvent = { type: 'smoke_passed', results: [] };
-const call = (type: 'promote' | 'abort' | 'pause' | 'resume'): RolloutEvent => ({ type, actor: 'ci' });
-const tick = (elapsedMs: number, candidate: Counts = NONE): RolloutEvent => ({
-  type: 'tick',
-  elapsedMs,
-  candidate,
-  stable: NONE,
-  ...(candidate.slow === undefined ? {} : { slots: [{ candidate, stable: NONE }] }),
-});
 /** Enough to be sure that the error rate is below 1 %. */
 const PROOF: Counts = { trials: 2000, errors: 0 };
 const SLOW: Counts = { trials: 50, errors: 0, slow: 50 };
 
-function pending(plan: Partial<RolloutPlan>): Rollout {
-  const merged = { ...PLAN, ...plan };
-  return createRollout({ service: 'shop', from: 'blue', to: 'green', plan: merged, actor: 'ci', at: AT, taken: [] });
-}
-
-function given(events: readonly RolloutEvent[], from: Rollout): Rollout {
-  return events.reduce((state, event) => transition(state, event, AT).rollout, from);
-}
+const rollout = (plan: Partial<RolloutPlan>): Rollout => pending({ ...PLAN, ...plan });
 
 function begun(plan: Partial<RolloutPlan>): Rollout {
-  return given([start, smokePassed], pending(plan));
+  return given([start, smokePassed], rollout(plan));
 }
 
 const weights = (blue: number, green: number) => ({ kind: 'weights', weights: { blue, green } });
@@ -196,7 +177,7 @@ describe('a deadline', () => {
 
   it('ends the smoke requests, and never with a promotion', () => {
     const checking = (onDeadline?: 'rollback' | 'promote') =>
-      given([start, tick(5000)], pending({ deadlineMs, ...(onDeadline === undefined ? {} : { onDeadline }) })).position;
+      given([start, tick(5000)], rollout({ deadlineMs, ...(onDeadline === undefined ? {} : { onDeadline }) })).position;
     expect(checking()).toMatchObject({ phase: 'aborted', reason: 'deadline' });
     expect(checking('promote')).toMatchObject({ phase: 'failed', reason: 'deadline' });
     expect(checking('rollback')).toMatchObject({ phase: 'failed', reason: 'deadline' });
@@ -222,7 +203,7 @@ describe('a gate before the first stage', () => {
   const waiting = begun({ strategy: 'blue-green', stages });
 
   it('waits after the smoke requests, and moves no weight', () => {
-    const step = transition(given([start], pending({ stages })), smokePassed, AT);
+    const step = transition(given([start], rollout({ stages })), smokePassed, AT);
     expect(step.rollout.position).toEqual({
       phase: 'paused',
       stage: 0,
@@ -245,7 +226,7 @@ describe('a gate before the first stage', () => {
 
   it('holds nothing against a candidate that has done nothing yet', () => {
     const guard: CollateralGuard = { name: 'c', kind: 'collateral', ratio: 1, margin: 0, confidence: 0.99 };
-    const checking = given([start], pending({ stages, guards: [guard] }));
+    const checking = given([start], rollout({ stages, guards: [guard] }));
     const baseline = { all: { trials: 1000, errors: 1 }, slots: [] };
     const gated = given([{ type: 'smoke_passed', results: [], baseline }], checking);
     const failing: RolloutEvent = {

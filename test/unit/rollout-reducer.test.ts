@@ -5,11 +5,10 @@ import { createRollout } from '../../src/rollout/create.ts';
 import { EDGES } from '../../src/rollout/edges.ts';
 import { operate, undoTarget } from '../../src/rollout/operate.ts';
 import { type RolloutEvent, transition } from '../../src/rollout/reducer.ts';
-import { type Counts, PHASES, type Phase, type Rollout, type SmokeResult } from '../../src/rollout/rollout.ts';
+import { PHASES, type Phase, type Rollout, type SmokeResult } from '../../src/rollout/rollout.ts';
 import { ERROR_RATE, LATENCY } from '../support/guards.ts';
+import { AT, call, given, NONE, pending, smokePassed, start, tick } from '../support/rollout-events.ts';
 
-const AT = 1_700_000_000_000;
-const NONE: Counts = { trials: 0, errors: 0 };
 const PLAN: RolloutPlan = {
   strategy: 'canary',
   smoke: [],
@@ -21,39 +20,21 @@ const PLAN: RolloutPlan = {
   guards: [ERROR_RATE],
 };
 
-function rollout(plan: RolloutPlan = PLAN): Rollout {
-  return createRollout({ service: 'shop', from: 'blue', to: 'green', plan, actor: 'ci', at: AT, taken: [] });
-}
-
-function given(events: readonly RolloutEvent[], from: Rollout = rollout()): Rollout {
-  return events.reduce((state, event) => transition(state, event, AT).rollout, from);
-}
-
-const start: RolloutEvent = { type: 'start' };
-const smokePassed: RolloutEvent = { type: 'smoke_passed', results: [] };
-const call = (type: 'promote' | 'abort' | 'pause' | 'resume' | 'retry'): RolloutEvent => ({ type, actor: 'ci' });
-const tick = (elapsedMs: number, candidate: Counts = NONE, stable: Counts = NONE): RolloutEvent => ({
-  type: 'tick',
-  elapsedMs,
-  candidate,
-  stable,
-  // What a latency guard goes by is counted in a slot of its own.
-  ...(candidate.slow === undefined ? {} : { slots: [{ candidate, stable }] }),
-});
+const rollout = (plan: RolloutPlan = PLAN): Rollout => pending(plan);
 const FAILING = tick(50, { trials: 5, errors: 5 });
 
 const IN: Readonly<Record<Phase, Rollout>> = {
   pending: rollout(),
-  checking: given([start]),
-  progressing: given([start, smokePassed]),
-  paused: given([start, smokePassed, tick(400), call('pause')]),
+  checking: given([start], rollout()),
+  progressing: given([start, smokePassed], rollout()),
+  paused: given([start, smokePassed, tick(400), call('pause')], rollout()),
   returning: given([start, smokePassed, call('abort')], rollout({ ...PLAN, rampMs: 1000 })),
-  promoting: given([start, smokePassed, call('promote')]),
-  draining: given([start, smokePassed, call('promote'), { type: 'switched' }]),
-  promoted: given([start, smokePassed, call('promote'), { type: 'switched' }, { type: 'drained' }]),
-  aborted: given([start, call('abort')]),
-  rolled_back: given([start, smokePassed, FAILING]),
-  failed: given([start, { type: 'smoke_failed', results: [] }]),
+  promoting: given([start, smokePassed, call('promote')], rollout()),
+  draining: given([start, smokePassed, call('promote'), { type: 'switched' }], rollout()),
+  promoted: given([start, smokePassed, call('promote'), { type: 'switched' }, { type: 'drained' }], rollout()),
+  aborted: given([start, call('abort')], rollout()),
+  rolled_back: given([start, smokePassed, FAILING], rollout()),
+  failed: given([start, { type: 'smoke_failed', results: [] }], rollout()),
 };
 
 describe('a guard that only observes', () => {

@@ -3,12 +3,11 @@ import { describe, expect, it } from 'vitest';
 import type { RolloutPlan } from '../../src/config/config.ts';
 import { createRollout } from '../../src/rollout/create.ts';
 import type { RolloutEvent } from '../../src/rollout/reducer.ts';
-import { type Counts, candidateWeight, type Rollout } from '../../src/rollout/rollout.ts';
+import { candidateWeight, type Rollout } from '../../src/rollout/rollout.ts';
 import { leading, operateTogether, transitionTogether } from '../../src/rollout/together.ts';
 import { ERROR_RATE, LATENCY } from '../support/guards.ts';
+import { AT, NONE, start, tick } from '../support/rollout-events.ts';
 
-const AT = 1_700_000_000_000;
-const NONE: Counts = { trials: 0, errors: 0 };
 const PLAN: RolloutPlan = {
   strategy: 'canary',
   smoke: [],
@@ -20,15 +19,7 @@ const PLAN: RolloutPlan = {
 };
 
 const group = { name: 'release', id: 'g1', services: ['shop', 'cart'] };
-const start: RolloutEvent = { type: 'start' };
 const smoke = (ok: boolean): RolloutEvent => ({ type: ok ? 'smoke_passed' : 'smoke_failed', results: [] });
-const tick = (elapsedMs: number, candidate: Counts = NONE): RolloutEvent => ({
-  type: 'tick',
-  elapsedMs,
-  candidate,
-  stable: NONE,
-  ...(candidate.slow === undefined ? {} : { slots: [{ candidate, stable: NONE }] }),
-});
 const FAILING = tick(10, { trials: 5, errors: 5 });
 
 function pending(service: string, plan: Partial<RolloutPlan>): Rollout {
