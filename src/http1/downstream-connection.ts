@@ -2,13 +2,14 @@ import { Socket } from 'node:net';
 import { readClockMs, recentClockMs } from '../platform/clock.ts';
 import { BodyReader } from './body-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
-import { LF } from './bytes.ts';
 import type { ClientSocket } from './client-socket.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
-import { Head, INCOMPLETE, NO_LENGTH, REFUSED } from './head.ts';
+import type { Head } from './head.ts';
 import { ReadBuffer } from './read-buffer.ts';
 import { readInto } from './read-into.ts';
-import { parseRequestHead } from './request-parser.ts';
+import type { Refusal } from './refusals.ts';
+import type { ActiveRequest, RequestHandler } from './request-handler.ts';
+import { type IntakeHandler, RequestIntake } from './request-intake.ts';
 
 /** The part of a listener's options that a connection obeys. */
 export interface DownstreamOptions {
@@ -16,39 +17,8 @@ export interface DownstreamOptions {
   readonly limits: { readonly headBytes: number; readonly fields: number };
 }
 
-/** What serves the requests of a connection. */
-export interface RequestHandler {
-  /**
-   * A whole request head, and in the runs of `connection.reader` what came of its body in the same buffer. `head` and
-   * `buf` are valid during the call only. Calls `connection.begin` unless it answers at once, with `finish`.
-   */
-  onRequest(connection: DownstreamConnection, head: Head, buf: Buffer): void;
-  /** A request that never became one: answer with `status` and close. */
-  onRefused(connection: DownstreamConnection, status: number, detail: string): void;
-  onConnectionClosed(connection: DownstreamConnection): void;
-}
-
-/** A request in progress, as its connection sees it. */
-export interface ActiveRequest {
-  /** More body data: the runs of the connection's reader in `buf`. */
-  onRequestBody(buf: Buffer, reader: BodyReader): void;
-  /** The body's framing is broken, its limit exceeded, or it stalled. */
-  onRequestBodyFailed(status: number, detail: string): void;
-  /** The client can take more after a full write. */
-  onDownstreamDrain(): void;
-  /** The client reset or closed both ways. */
-  onClientGone(): void;
-  /** The client has closed its sending side and may or may not still read. */
-  onClientHalfClosed(): void;
-}
-
 /** What the connection waits for. `linger`: for nothing more; see LINGER_MS. */
 type Waiting = 'request' | 'head' | 'body' | 'response' | 'linger';
-
-const EMPTY = Buffer.alloc(0);
-
-/** Parsed and used within one call, so that all connections of a thread can share it. */
-const head = new Head(128);
 
 /** After the last answer, what the client still sends is read and dropped this long, so that a reset cannot erase it. */
 const LINGER_MS = 2000;
@@ -56,14 +26,11 @@ const LINGER_MS = 2000;
 /** How often a client that is behind with reading is looked at. */
 const LOOK_MS = 200;
 
-/** Of a body that waits for a target, so much is read, and what one more read brings. */
-const HELD_BYTES = 16 * 1024;
-
 /**
- * One HTTP/1 connection from a client: cuts the byte stream into requests, one exchange at a time, in order
- * (RFC 9112 §9.3.2). Pipelined requests wait unread in the buffer until their turn.
+ * One HTTP/1 connection from a client: what it waits for and for how long, one request at a time. What comes is cut into
+ * requests by its intake.
  */
-export class DownstreamConnection implements Timed {
+export class DownstreamConnection implements Timed, IntakeHandler {
   deadlineMs: number;
   deadlineIndex = -1;
   readonly socket: ClientSocket;
@@ -86,9 +53,8 @@ export class DownstreamConnection implements Timed {
   readonly #deadlines: Deadlines;
   /** Null where the socket brings what it reads in buffers of its own. */
   readonly #reads: ReadBuffer | null;
+  readonly #intake: RequestIntake;
   #active: ActiveRequest | null = null;
-  /** Octets received and not taken yet: an unfinished head, or pipelined requests. */
-  #buffered: Buffer = EMPTY;
   #waiting: Waiting = 'request';
   #halfClosed = false;
   /** The rest of the request body has all the time it takes. */
@@ -101,10 +67,6 @@ export class DownstreamConnection implements Timed {
   #behind = false;
   #closed = false;
   #detached = false;
-  /** The body waits for a target, in `#buffered`. */
-  #held = false;
-  /** Guards against a request that is answered at once from within #pump. */
-  #pumping = false;
 
   constructor(socket: ClientSocket, options: DownstreamOptions, handler: RequestHandler, deadlines: Deadlines) {
     this.socket = socket;
@@ -121,6 +83,7 @@ export class DownstreamConnection implements Timed {
     socket.on('drain', this.#onDrain);
     this.#reads = socket instanceof Socket ? this.#readInto(socket) : null;
     if (this.#reads === null) socket.on('data', this.#onData);
+    this.#intake = new RequestIntake(this, { reader: this.reader, limits: options.limits, reads: this.#reads });
   }
 
   /** Null where the socket cannot. */
@@ -135,12 +98,12 @@ export class DownstreamConnection implements Timed {
 
   /** No request is in progress and none has begun to arrive. */
   get idle(): boolean {
-    return this.#active === null && this.#buffered.length === 0 && this.#waiting === 'request' && !this.isWriting;
+    return this.#active === null && this.#intake.empty && this.#waiting === 'request' && !this.isWriting;
   }
 
   /** The client has closed its sending side, and no request waits behind the one in progress. */
   get endsHere(): boolean {
-    return this.#halfClosed && this.#buffered.length === 0;
+    return this.#halfClosed && this.#intake.empty;
   }
 
   /** A shutdown has come to where every response closes the connection. */
@@ -183,9 +146,12 @@ export class DownstreamConnection implements Timed {
     this.#goOn();
   }
 
-  /** The next request may begin. */
-  get #serves(): boolean {
-    return this.#waiting !== 'linger' && !this.#behind;
+  get busy(): boolean {
+    return this.#active !== null;
+  }
+
+  get serves(): boolean {
+    return this.#waiting !== 'linger' && !this.#behind && !this.#closed;
   }
 
   /** False when the octets are queued: wait for `onDownstreamDrain`. */
@@ -221,7 +187,7 @@ export class DownstreamConnection implements Timed {
 
   /** There is no target yet. A little more is read meanwhile, so that it is seen when the client leaves. */
   holdBody(): void {
-    this.#held = !this.reader.done;
+    this.#intake.hold();
     this.deadlineMs = Number.POSITIVE_INFINITY;
   }
 
@@ -229,7 +195,8 @@ export class DownstreamConnection implements Timed {
     this.socket.resume();
     if (this.reader.done) return;
     if (!this.#patient) this.deadlineMs = readClockMs() + this.options.timeouts.bodyMs;
-    if (this.#held) this.#letGo();
+    this.#intake.letGo();
+    if (this.#halfClosed && !this.reader.done && this.#active !== null) this.abortByClient();
   }
 
   /** The request goes on for as long as its response does (gRPC): that the client is silent meanwhile is no stall. */
@@ -261,8 +228,8 @@ export class DownstreamConnection implements Timed {
 
   /** With the requests that came behind the last one, and with reading. */
   #goOn(): void {
-    if (!this.#pumping && this.#buffered.length > 0) this.#pump(this.#buffered, this.#buffered.length);
-    if (this.#active === null && !this.#closed && this.#serves) this.socket.resume();
+    this.#intake.goOn();
+    if (this.#active === null && this.serves) this.socket.resume();
   }
 
   /** Ends inside a message whose framing shows that it is incomplete: what was written still arrives. */
@@ -292,8 +259,7 @@ export class DownstreamConnection implements Timed {
     socket.off('data', this.#onData); // where reads are ours, they are pushed from now on
     socket.off('end', this.#onEnd);
     socket.off('drain', this.#onDrain);
-    const rest = this.#buffered;
-    this.#buffered = EMPTY;
+    const rest = this.#intake.takeRest();
     this.#active = null;
     this.#closed = true;
     this.#detached = true;
@@ -305,7 +271,7 @@ export class DownstreamConnection implements Timed {
     this.deadlineMs = Number.POSITIVE_INFINITY;
     switch (this.#waiting) {
       case 'head':
-        this.#refuse(408, 'the request head did not arrive in time');
+        this.onHeadRefused([408, 'the request head did not arrive in time']);
         return;
       case 'body':
         this.#active?.onRequestBodyFailed(408, 'the request body stalled');
@@ -342,52 +308,29 @@ export class DownstreamConnection implements Timed {
 
   readonly #onData = (chunk: Buffer): void => this.#receive(chunk, chunk.length);
 
-  /** Octets buf[0, to); where the buffer is shared, they are gone when this returns. */
   #receive(buf: Buffer, to: number): void {
-    if (this.#waiting === 'linger') return;
-    if (this.#active !== null && !this.reader.done && !this.#held) {
-      this.#onBodyData(buf, to);
-      return;
-    }
-    if (this.#buffered.length === 0 && this.#active === null && !this.#behind) {
-      this.#pump(buf, to);
-      return;
-    }
-    const chunk = buf.subarray(0, to);
-    this.#buffered = Buffer.concat([this.#buffered, chunk]);
-    if (this.#held ? this.#buffered.length > HELD_BYTES : this.#active !== null || this.#behind) this.socket.pause();
-    else if (this.#held) return;
-    else if (this.#waiting !== 'head' || this.#buffered.length > this.options.limits.headBytes || chunk.includes(LF))
-      this.#pump(this.#buffered, this.#buffered.length);
-    // else a head that trickles in: it cannot be whole without a line feed, so it is not parsed again for each octet
+    if (this.#waiting !== 'linger') this.#intake.receive(buf, to);
   }
 
-  #onBodyData(buf: Buffer, to: number): void {
-    const end = this.reader.feed(buf, 0, to);
-    if (end < 0) {
-      this.#active?.onRequestBodyFailed(400, 'malformed chunked body');
-      return;
-    }
+  onHeadBegun(): void {
+    if (this.#waiting !== 'request') return;
+    this.#waiting = 'head';
+    this.receivedAtMs = readClockMs();
+    this.deadlineMs = this.receivedAtMs + this.options.timeouts.headMs;
+  }
+
+  onHead(head: Head, buf: Buffer): void {
+    this.#waiting = 'body';
+    this.deadlineMs = Number.POSITIVE_INFINITY;
+    this.#noteBody();
+    this.#handler.onRequest(this, head, buf);
+  }
+
+  onBody(buf: Buffer): void {
     const nowMs = readClockMs();
     if (!this.#patient) this.deadlineMs = nowMs + this.options.timeouts.bodyMs;
-    this.#keep(buf, end, to);
     this.#noteBody();
     this.#active?.onRequestBody(buf, this.reader);
-  }
-
-  /** Goes on with what came of the body while it was held. */
-  #letGo(): void {
-    const buf = this.#buffered;
-    this.#held = false;
-    if (buf.length > 0) this.#onBodyData(buf, buf.length);
-    if (this.#halfClosed && !this.reader.done && this.#active !== null) this.abortByClient();
-  }
-
-  /** What was received and is not taken yet. */
-  #keep(buf: Buffer, from: number, to: number): void {
-    if (from === to) this.#buffered = EMPTY;
-    else if (this.#reads?.current === buf) this.#buffered = Buffer.from(buf.subarray(from, to));
-    else this.#buffered = buf.subarray(from, to);
   }
 
   #noteBody(): void {
@@ -396,77 +339,23 @@ export class DownstreamConnection implements Timed {
     this.deadlineMs = Number.POSITIVE_INFINITY;
   }
 
-  /** Serves buf[0, to) and what is kept of it, request by request, for as long as each is answered at once and taken. */
-  #pump(buf: Buffer, to: number): void {
-    this.#pumping = true;
-    let begun = this.#beginRequest(buf, to);
-    while (begun && this.#active === null && this.#buffered.length > 0 && !this.#closed && this.#serves) {
-      begun = this.#beginRequest(this.#buffered, this.#buffered.length);
-    }
-    this.#pumping = false;
+  onBodyMalformed([status, detail]: Refusal): void {
+    this.#active?.onRequestBodyFailed(status, detail);
   }
 
-  /** False when there is no whole request head yet, or never will be. */
-  #beginRequest(buf: Buffer, to: number): boolean {
-    if (this.#waiting === 'request') {
-      this.#waiting = 'head';
-      this.receivedAtMs = readClockMs();
-      this.deadlineMs = this.receivedAtMs + this.options.timeouts.headMs;
-    }
-    const { headBytes, fields } = this.options.limits;
-    const end = parseRequestHead(head, buf, 0, to, fields);
-    if (end === INCOMPLETE ? to > headBytes : end > headBytes) {
-      this.#refuseTooLarge(buf.subarray(0, to));
-      return false;
-    }
-    if (end === INCOMPLETE) {
-      this.#keep(buf, 0, to);
-      return false;
-    }
-    if (end < 0) {
-      this.#refuseFor(end);
-      return false;
-    }
-    this.reader.reset(
-      head.chunked ? 'chunked' : head.contentLength === NO_LENGTH ? 'none' : 'length',
-      Math.max(head.contentLength, 0),
-    );
-    const bodyEnd = this.reader.feed(buf, end, to);
-    if (bodyEnd < 0) {
-      this.#refuse(400, 'malformed chunked body');
-      return false;
-    }
-    this.#keep(buf, bodyEnd, to);
-    this.#waiting = 'body';
-    this.#held = false;
-    this.deadlineMs = Number.POSITIVE_INFINITY;
-    this.#noteBody();
-    this.#handler.onRequest(this, head, buf);
-    head.release();
-    return true;
-  }
-
-  /** Whether a head too large is so because of its target decides between 414 and 431 (RFC 9112 §3, RFC 6585 §5). */
-  #refuseTooLarge(buf: Buffer): void {
-    const line = buf.indexOf('\r\n');
-    const inTarget = line < 0 || line > this.options.limits.headBytes;
-    this.#refuseFor(inTarget ? REFUSED.targetTooLong : REFUSED.headTooLarge);
-  }
-
-  #refuseFor(reason: number): void {
-    const [status, detail] = REFUSALS.get(reason) ?? [400, 'malformed request'];
-    this.#refuse(status, detail);
-  }
-
-  #refuse(status: number, detail: string): void {
-    this.#buffered = EMPTY;
+  onHeadRefused([status, detail]: Refusal): void {
+    this.#intake.takeRest();
     this.#handler.onRefused(this, status, detail);
+  }
+
+  onFull(): void {
+    this.socket.pause();
   }
 
   /** Half-closes, then reads and drops for a moment: closing with unread data would reset the answer away. */
   #linger(): void {
     this.#waiting = 'linger';
-    this.#buffered = EMPTY;
+    this.#intake.takeRest();
     this.socket.end();
     this.#awaitFlush();
     if (this.#halfClosed) this.socket.destroySoon();
@@ -487,10 +376,10 @@ export class DownstreamConnection implements Timed {
 
   readonly #onEnd = (): void => {
     this.#halfClosed = true;
-    if (this.#behind && this.#buffered.length > 0) return; // they are served first
+    if (this.#behind && !this.#intake.empty) return; // they are served first
     if (this.#waiting === 'linger' || (this.#active === null && this.#waiting !== 'head')) this.socket.destroySoon();
     else if (this.#active === null) this.close();
-    else if (!this.reader.done && !(this.#held && this.#buffered.length > 0)) this.abortByClient();
+    else if (!this.reader.done && !this.#intake.holds) this.abortByClient();
     else if (this.reader.done) this.#active.onClientHalfClosed();
   };
 
@@ -510,16 +399,5 @@ export class DownstreamConnection implements Timed {
     this.#handler.onConnectionClosed(this);
   };
 }
-
-const REFUSALS: ReadonlyMap<number, readonly [number, string]> = new Map([
-  [REFUSED.syntax, [400, 'malformed request']],
-  [REFUSED.headTooLarge, [431, 'the request head is too large']],
-  [REFUSED.targetTooLong, [414, 'the request target is too long']],
-  [REFUSED.tooManyFields, [431, 'too many header fields']],
-  [REFUSED.version, [505, 'this server speaks HTTP/1.1 here']],
-  [REFUSED.host, [400, 'missing, repeated or invalid Host']],
-  [REFUSED.framing, [400, 'ambiguous or invalid message framing']],
-  [REFUSED.method, [405, 'CONNECT is not served']],
-]);
 
 function noop(): void {}

@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
 import type { BodyReader } from '../http1/body-reader.ts';
 import type { Timed } from '../http1/deadlines.ts';
-import type { ActiveRequest, DownstreamConnection } from '../http1/downstream-connection.ts';
+import type { DownstreamConnection } from '../http1/downstream-connection.ts';
 import type { Head } from '../http1/head.ts';
+import type { ActiveRequest } from '../http1/request-handler.ts';
 import { readClockMs, recentClockMs } from '../platform/clock.ts';
 import { NO_GRPC } from '../traffic/grpc.ts';
 import type { Outcome } from '../traffic/ledger.ts';

@@ -1,7 +1,8 @@
 import { ByteWriter } from '../http1/byte-writer.ts';
 import { Deadlines } from '../http1/deadlines.ts';
-import type { DownstreamConnection, RequestHandler } from '../http1/downstream-connection.ts';
+import type { DownstreamConnection } from '../http1/downstream-connection.ts';
 import type { Head } from '../http1/head.ts';
+import type { RequestHandler } from '../http1/request-handler.ts';
 import { SERVICE, stripe, UPSTREAM } from '../traffic/ledger.ts';
 import type { AccessLog } from './access-log.ts';
 import { countAccepted, countOutcome } from './accounting.ts';

@@ -3,7 +3,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Deadlines } from '../../src/http1/deadlines.ts';
-import { DownstreamConnection, type RequestHandler } from '../../src/http1/downstream-connection.ts';
+import { DownstreamConnection } from '../../src/http1/downstream-connection.ts';
+import type { RequestHandler } from '../../src/http1/request-handler.ts';
 
 const ANSWER = Buffer.alloc(32 * 1024 * 1024, 'x');
 const REQUEST = 'GET / HTTP/1.1\r\nHost: gate.test\r\n\r\n';
