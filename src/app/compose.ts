@@ -23,6 +23,7 @@ import { createPublisher } from './publisher.ts';
 import { RecentLatency } from './recent-latency.ts';
 import { createRegistry } from './registry.ts';
 import { RequestRates } from './request-rates.ts';
+import { disturbBaselines } from './sample-baselines.ts';
 import { settleStripe } from './settle-stripe.ts';
 import { PowerTeller } from './tell-power.ts';
 import { createWorkerPool } from './workers/worker-pool.ts';
@@ -74,10 +75,11 @@ export function compose({ config, state, clock, log, sink }: Surroundings): Comp
     transitions.count(events);
     for (const event of events) logEvent(log, event);
     power.hear(events);
+    disturbBaselines(core, events);
     if (events.length > 0) notifier.notice();
   };
-  const baselines = new Baselines(registry);
   const { store } = state;
+  const baselines = new Baselines(registry);
   const latency = new RecentLatency(registry);
   const parts: CoreParts = {
     store,

@@ -176,6 +176,27 @@ describe('a guard on collateral damage', () => {
     expect(rolloutOf(test)?.counts.candidate.errors).toBe(0);
   });
 
+  it('holds stable against the time before the candidate that harmed it, also when that is tried again at once', async () => {
+    let isHarmed = () => false;
+    await using blue = await openTarget((_, response) => response.writeHead(isHarmed() ? 500 : 200).end('blue'));
+    await using green = await openTarget('green');
+    await using test = await openShop(blue, green);
+    isHarmed = () => phaseOf(test) === 'progressing';
+    const before = startLoad(test.url, 8);
+    await until(() => before.sent > 400, 'what stable is like before');
+    await before.stop();
+    for (const _ of ['first', 'second']) {
+      await start(test, { stages: [{ weight: 10, hold: '1h' }], guards: { collateral: {} } });
+      const load = startLoad(test.url, 4);
+      await until(() => phaseOf(test) === 'rolled_back', 'the rollback', 15_000);
+      await load.stop();
+    }
+    const evidence = rolloutOf(test)
+      ?.transitions.at(-1)
+      ?.evidence.find(({ kind }) => kind === 'collateral');
+    expect(evidence).toMatchObject({ verdict: 'fail', before: { hits: 0 } });
+  });
+
   it('lets stable be as bad as it was, also in the part of it that counts', async () => {
     const answer: RequestListener = ({ url }, response) => response.writeHead(url === '/pay' ? 503 : 200).end();
     await using blue = await openTarget(answer);
