@@ -89,6 +89,23 @@ describe('detection', () => {
     expect(meanTrials).toBeLessThan(1.31 * wald + 2);
   });
 
+  it('of a rate that a test knows beforehand takes 19.5 trials with the threshold of Ville, and 14.1 with the least', () => {
+    const [allowed, rate, trials] = [0.001, 0.1, 2000] as const;
+    const [onError, onSuccess] = [Math.log(rate / allowed), Math.log((1 - rate) / (1 - allowed))];
+    const limitsOf = (threshold: number): number[] =>
+      Array.from({ length: trials }, (_, i) =>
+        Math.max(1, Math.ceil((threshold - (i + 1) * onSuccess) / (onError - onSuccess))),
+      );
+    expect(crossing(rate, limitsOf(Math.log(100))).meanTrials).toBeCloseTo(19.5, 1);
+    let [least, most] = [0, Math.log(100)];
+    for (let i = 0; i < 30; i++) {
+      const middle = (least + most) / 2;
+      if (crossing(allowed, limitsOf(middle)).chance <= 0.01) most = middle;
+      else least = middle;
+    }
+    expect(crossing(rate, limitsOf(most)).meanTrials).toBeCloseTo(14.1, 1);
+  });
+
   it('of what is only twice the allowed rate comes too', () => {
     expect(crossing(0.02, fuseLimits({ max: 0.01, confidence: 0.99 }, 15_000)).chance).toBeGreaterThan(0.9999);
   });

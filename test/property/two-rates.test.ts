@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Guard } from '../../src/config/guards/guard.ts';
+import { powerPlan } from '../../src/rollout/power.ts';
 import { type Alternative, type Border, logBet } from '../../src/rollout/statistics/block.ts';
 import { advance, beginTwoRates, judgeTwoRates } from '../../src/rollout/statistics/two-rates.ts';
 import { seeded, tosses } from '../support/seeded.ts';
@@ -111,5 +113,41 @@ describe('the test of two rates', () => {
     { ratio: 2, margin: 0.01 },
   ])('cries wolf in fewer than one in ten rollouts at 90 %, at the very border %j', (rule) => {
     expect(falseAlarms(rule, 400)).toBeLessThan(0.1);
+  });
+});
+
+describe('what a comparison can see, as a plan says it', () => {
+  /** At most this many requests of the candidate, in seconds with 4 of them beside 36 of stable. */
+  const caught = (rates: { stable: number; candidate: number }, rule: Border, most: number, random: () => number) => {
+    let state = beginTwoRates({ ...rule, confidence: 0.99 });
+    while (state.candidate.trials < most) {
+      state = advance(state, {
+        candidate: { trials: 4, hits: tosses(random, 4, rates.candidate) },
+        stable: { trials: 36, hits: tosses(random, 36, rates.stable) },
+      });
+      if (judgeTwoRates(state).verdict === 'fail') return true;
+    }
+    return false;
+  };
+
+  it.each([
+    [{ ratio: 1.5, margin: 0.001 }, 0.01, 720_000],
+    [{ ratio: 1.5, margin: 0.001 }, 0.01, 90_000],
+    [{ ratio: 2, margin: 0 }, 0.02, 120_000],
+    [{ ratio: 1, margin: 0.01 }, 0.02, 240_000],
+  ])('of %o beside a stable side that fails %d is seen in about four of five rollouts', (rule, stable, holdMs) => {
+    const guard: Guard = { name: 'worse', kind: 'errorRate', versus: 'stable', confidence: 0.99, ...rule };
+    const plan = { strategy: 'canary', smoke: [], stages: [{ weight: 10, holdMs }], guards: [guard] } as const;
+    const sight = powerPlan(plan, { requestsPerSecond: 40, stableErrorRate: stable }).stages[0]?.guards[0]?.sees;
+    if (sight === null || sight === undefined) throw new Error('nothing is seen');
+    const random = seeded(1);
+    const rollouts = 200;
+    let seen = 0;
+    for (let i = 0; i < rollouts; i++) {
+      if (caught({ stable, candidate: sight.rate }, rule, sight.requests, random)) seen++;
+    }
+    // Two standard errors of a share of 0.8.
+    expect(seen / rollouts).toBeGreaterThan(0.8 - 2 * Math.sqrt(0.16 / rollouts));
+    expect(seen / rollouts).toBeLessThan(0.95);
   });
 });
