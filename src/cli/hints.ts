@@ -47,7 +47,7 @@ function hintFor(code: string, { verb, service }: Attempt): string | null {
 function conflictHint(verb: string, service: string): string {
   switch (verb) {
     case 'switch':
-      return `tealgate status ${service} shows why; --force switches all the same`;
+      return `tealgate status ${service} shows why; --force switches although no target answers`;
     case 'rollout start':
       return `tealgate status ${service} shows the stable side and the rollout, if there is one`;
     case 'undo':

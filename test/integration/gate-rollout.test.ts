@@ -255,10 +255,14 @@ describe('a rollout', () => {
     await using blue = await openTarget('blue');
     await using green = await openTarget('green');
     await using test = await openGate({ services: services(blue, green) });
-    const plan = { stages: [{ weight: 100, hold: '1h' }], rollback: { ramp: '300ms' } };
+    const plan = { stages: [{ weight: 100, hold: '1h' }], rollback: { ramp: '2s' } };
     await test.control.startRollout('shop', 'green', plan, BY);
     await until(() => phase(test) === 'progressing', 'the first stage');
     await test.control.operateRollout('shop', 'abort', BY);
+    // Says only what is possible on the way back.
+    const wait = /decides over its traffic; wait until it has ended$/;
+    await expect(test.control.switchTo('shop', 'green', BY)).rejects.toThrow(wait);
+    await expect(test.control.undo('shop', BY)).rejects.toThrow(/no rollout of shop was promoted/);
     await until(() => phase(test) === 'aborted', 'the end of the ramp');
     const steps = test.control.events(0).filter(({ type }) => type === 'weights.changed');
     const weights = steps.map(({ data }) => (data.after as { green: number }).green);
@@ -277,7 +281,7 @@ describe('a rollout', () => {
     const start = (to: string) => test.control.startRollout('shop', to, undefined, BY);
     await expect(start('blue')).rejects.toMatchObject({ code: 'conflict' });
     await expect(start('red')).rejects.toMatchObject({ code: 'not_found' });
-    await expect(start('green')).rejects.toThrow(/ECONNREFUSED/);
+    await expect(start('green')).rejects.toThrow(/ECONNREFUSED.*see to it that one does, and start again$/);
     await test.control.setTargets('shop', 'green', [], BY);
     await expect(start('green')).rejects.toThrow(/no targets/);
     expect(test.control.service('shop').rollouts).toEqual([]);

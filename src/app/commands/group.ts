@@ -112,7 +112,9 @@ export async function undoGroup(core: Core, group: string, by: Command): Promise
   const proposals = decide(states);
   const { rollouts } = expectRollouts(group, states);
   const moved = states.filter((_, i) => proposals[i] !== null);
-  await Promise.all(moved.map((state) => expectReachable(core, state, fromOf(rollouts, state.name))));
+  await Promise.all(
+    moved.map((state) => expectReachable(core, state, fromOf(rollouts, state.name), 'switch each service by itself')),
+  );
   return core.changeServices(services, by, decide);
 }
 

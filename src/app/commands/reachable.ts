@@ -7,9 +7,14 @@ import { probeReachable } from '../health/reachable.ts';
 
 /**
  * Asks an upstream before traffic is sent to it. Throws `conflict`, with each target's answer, unless a target is there
- * that takes connections and that the health check, if there is one, does not hold to be ill.
+ * that takes connections and that the health check, if there is one, does not hold to be ill. `mend`: what to do then.
  */
-export async function expectReachable(core: Core, state: ServiceState, upstream: string): Promise<void> {
+export async function expectReachable(
+  core: Core,
+  state: ServiceState,
+  upstream: string,
+  mend = 'see to it that one does, and start again',
+): Promise<void> {
   const urls = own(state.effective.upstreams, upstream)?.targets ?? [];
   if (urls.length === 0) {
     throw new TealgateError('conflict', `${upstream} of ${state.name} has no targets; give it some first`);
@@ -17,13 +22,8 @@ export async function expectReachable(core: Core, state: ServiceState, upstream:
   const probes = await Promise.all(urls.map((url) => ask(core, state, upstream, url)));
   if (probes.some(({ ok }) => ok)) return;
   const answers = probes.map(({ target, detail }) => `${target}: ${detail}`).join('; ');
-  throw new TealgateError(
-    'conflict',
-    `no target of ${upstream} can take traffic (${answers}); force it to switch all the same`,
-    {
-      details: { upstream, probes },
-    },
-  );
+  const message = `no target of ${upstream} can take traffic (${answers}); ${mend}`;
+  throw new TealgateError('conflict', message, { details: { upstream, probes } });
 }
 
 async function ask(

@@ -1,5 +1,6 @@
 import { TealgateError } from '../../platform/errors.ts';
-import { ENDED, type Rollout } from '../../rollout/rollout.ts';
+import { isPossible } from '../../rollout/operator.ts';
+import { ENDED, type Phase, type Rollout } from '../../rollout/rollout.ts';
 import type { ServiceState } from '../core.ts';
 import { own } from '../desired/effective.ts';
 import { runningRollout } from '../desired/rollouts.ts';
@@ -38,7 +39,9 @@ function ruledByRollout({ name }: ServiceState, rollout: Rollout, what: string):
   return new TealgateError('conflict', message, { details: { rollout: rollout.id, phase } });
 }
 
-function wayOut(phase: Rollout['position']['phase']): string {
-  if (phase === 'draining' || phase === 'promoting') return 'wait until it has ended';
-  return 'wait until it has ended, hurry it with promote, or take it back with abort';
+/** Only what the phase allows. */
+function wayOut(phase: Phase): string {
+  const hurry = isPossible('promote', phase) ? ', hurry it with promote' : '';
+  const stop = isPossible('abort', phase) ? ', or take it back with abort' : '';
+  return `wait until it has ended${hurry}${stop}`;
 }

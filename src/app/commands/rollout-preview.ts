@@ -42,7 +42,7 @@ async function obstaclesOf(core: Core, state: ServiceState, to: string): Promise
 
 /** What could keep it from being promoted, in the order in which it would. */
 function stopsOf(plan: RolloutPlan): string[] {
-  const { smoke, stages, deadlineMs, onNoTraffic, onInconclusive } = plan;
+  const { strategy, smoke, stages, deadlineMs, onNoTraffic, onInconclusive } = plan;
   const guards = new Set(
     stages
       .flatMap((_, stage) => guardsOf(plan, stage))
@@ -62,6 +62,7 @@ function stopsOf(plan: RolloutPlan): string[] {
     ...(onNoTraffic === undefined
       ? []
       : [`a stage without a request: ${onNoTraffic === 'hold' ? 'held' : 'rolled back'}`]),
+    ...(strategy === 'shadow' ? ['the end of the copies: paused until somebody promotes or aborts it'] : []),
     ...(deadlineMs === undefined ? [] : ['waiting longer than the deadline']),
     'an operator',
   ];

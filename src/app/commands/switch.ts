@@ -28,6 +28,8 @@ export async function switchUpstream(
   };
   // Asked before waiting in the queue, so that a target that does not answer holds up nobody else.
   const state = core.service(service);
-  if (decide(state) !== null && !options.force) await expectReachable(core, state, to);
+  const mend =
+    options.verb === undefined ? 'force it to switch all the same' : 'a forced switch goes there all the same';
+  if (decide(state) !== null && !options.force) await expectReachable(core, state, to, mend);
   return core.changeService(service, by, decide);
 }
