@@ -76,7 +76,7 @@ function upstreamRow(upstream: UpstreamView, total: number, rates: Rates | null)
   const part = share(upstream, total);
   const right = (text: string): Cell => ({ text, align: 'right' });
   const good = usable(upstream) === upstream.targets.length;
-  const { recentLatencyMs: recent } = upstream;
+  const recent = recentOf(upstream);
   return [
     { text: upstream.role === 'candidate' ? '▶' : ' ', format: 'cyan' },
     { text: upstream.name, format: 'bold' },
@@ -94,8 +94,14 @@ function upstreamRow(upstream: UpstreamView, total: number, rates: Rates | null)
 }
 
 /** Nothing without a request in the last minute. */
-function recentFields({ recentLatencyMs: recent }: UpstreamView): string {
+function recentFields(upstream: UpstreamView): string {
+  const recent = recentOf(upstream);
   return recent === null ? '' : ` recent_p50_ms=${recent.p50.toFixed(1)} recent_p99_ms=${recent.p99.toFixed(1)}`;
+}
+
+/** A gate of an earlier version says nothing of it. */
+function recentOf(upstream: Partial<UpstreamView>): UpstreamView['recentLatencyMs'] {
+  return upstream.recentLatencyMs ?? null;
 }
 
 function describeMatch(service: ServiceView): string {
