@@ -8,6 +8,8 @@ export interface Attempt {
   readonly verb: string;
   /** null for commands that name none. */
   readonly service: string | null;
+  /** In place of a service. */
+  readonly group: string | null;
 }
 
 /** The same error with the next thing to type, where there is one and the error does not have it yet. */
@@ -18,7 +20,7 @@ export async function withHint(error: CliError, attempt: Attempt, client: AdminC
   return new CliError(error.exit, error.message, { code: error.code, hint, cause: error.cause });
 }
 
-function hintFor(code: string, { verb, service }: Attempt): string | null {
+function hintFor(code: string, { verb, service, group }: Attempt): string | null {
   switch (code) {
     case 'unauthorized':
       return 'give a token by --token-file FILE or TEALGATE_TOKEN';
@@ -32,7 +34,7 @@ function hintFor(code: string, { verb, service }: Attempt): string | null {
       return `tealgate rollout status ${service} shows the gate; tealgate rollout retry ${service} asks it again`;
     case 'conflict':
     case 'store_conflict':
-      return conflictHint(verb, service ?? '');
+      return group === null ? conflictHint(verb, service ?? '') : `tealgate rollout status --group ${group}`;
     case 'bad_request':
       return `tealgate ${verb} --help`;
     case 'invalid_config':

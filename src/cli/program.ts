@@ -61,7 +61,7 @@ export function createProgram(session: Session): Command {
 
 async function completeWords(program: Command, session: Session, words: readonly string[]): Promise<void> {
   const { complete } = await import('./verbs/complete.ts');
-  await session.run({ verb: 'completion', service: null }, completionOptions(words), (ctx) =>
+  await session.run({ verb: 'completion', service: null, group: null }, completionOptions(words), (ctx) =>
     complete(ctx, program, words),
   );
 }

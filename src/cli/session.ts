@@ -13,7 +13,7 @@ export class Session {
   exit: ExitCode = EXIT.ok;
   private out: Output;
   private options: GlobalOptions = {};
-  private attempt: Attempt = { verb: '', service: null };
+  private attempt: Attempt = { verb: '', service: null, group: null };
   private opened: AdminClient | null = null;
 
   constructor(io: Io, json: boolean) {

@@ -115,7 +115,7 @@ function became(rollout: Rollout, { from, to, stage, reason, actor }: Transition
       return `it ${verb} ${stageName(rollout, stage)}, ${weight} % of new traffic to ${candidate}`;
     }
     case 'paused':
-      return `it paused in ${stageName(rollout, stage)}`;
+      return `it paused ${from === 'checking' ? 'before' : 'in'} ${stageName(rollout, stage)}`;
     case 'promoting':
       return `${candidate} became the stable side with all new traffic`;
     case 'draining':

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Position } from '../../src/rollout/rollout.ts';
-import { type AdminServer, adminServer, cli, json, rolloutOf } from '../support/cli.ts';
+import { type AdminServer, adminServer, cli, json, problem, rolloutOf } from '../support/cli.ts';
 
 const PROGRESSING: Position = { phase: 'progressing', stage: 0, heldMs: 0 };
 const end = (phase: 'promoted' | 'rolled_back', reason: string): Position => ({ phase, stage: 0, reason, endedAt: 1 });
@@ -36,6 +36,19 @@ describe('a group', () => {
       ['/v1/groups/release/rollouts', { to: { shop: 'green', cart: 'v2' } }],
     ]);
     expect((await start('shop=')).code).toBe(2);
+  });
+
+  test('that is refused something is named in what to do next', async () => {
+    const server = await adminServer((_call, response) =>
+      problem(response, 409, 'conflict', 'green is stable already'),
+    );
+    open.push(server);
+    const at = ['--group', 'release', '--admin', server.url];
+    for (const command of [['rollout', 'start', '--to', 'green'], ['undo']]) {
+      const { code, stderr } = await cli([...command, ...at]);
+      expect(code).toBe(1);
+      expect(stderr).toContain('next:  tealgate rollout status --group release\n');
+    }
   });
 
   test('--wait ends with 0 when all of it was promoted', async () => {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Context } from '../context.ts';
+import type { Context, GlobalOptions } from '../context.ts';
 import type { ExitCode } from '../exit.ts';
 import type { Session } from '../session.ts';
 
@@ -18,7 +18,9 @@ export function start(
   verb: Verb,
 ): Promise<void> {
   const parent = command.parent?.parent ? `${command.parent.name()} ` : '';
-  return session.run({ verb: parent + command.name(), service: service ?? null }, command.optsWithGlobals(), verb);
+  const options = command.optsWithGlobals<GlobalOptions & InGroup>();
+  const { group = null } = options;
+  return session.run({ verb: parent + command.name(), service: service ?? null, group }, options, verb);
 }
 
 /** For options that may be repeated. */
