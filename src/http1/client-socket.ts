@@ -1,4 +1,10 @@
 /**
+ * Whoever is silent this long is asked by TCP whether it is there (SO_KEEPALIVE): a peer that vanished without a word
+ * would otherwise never be found by a connection that has nothing to write, such as that of a stream of events.
+ */
+export const VANISHED_AFTER_MS = 60_000;
+
+/**
  * What a connection needs of its socket: that of TCP or TLS, or what carries one request of HTTP/2. Events as those of
  * `net.Socket`.
  */

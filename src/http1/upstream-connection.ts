@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { NO_GRPC } from '../traffic/grpc.ts';
 import { BodyReader, type Framing } from './body-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
+import { VANISHED_AFTER_MS } from './client-socket.ts';
 import { type ConnectFailure, connectFailure, refusesClient } from './connect-failure.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import { F } from './fields.ts';
@@ -188,6 +189,8 @@ export class UpstreamConnection implements UpstreamLink, Timed {
       host: this.#owner.host,
       port: this.#owner.port,
       noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: VANISHED_AFTER_MS,
       allowHalfOpen: true,
       onread: {
         buffer: this.#nextBuffer(reads),
@@ -200,6 +203,7 @@ export class UpstreamConnection implements UpstreamLink, Timed {
   #connectSecure(tls: UpstreamTls): Socket {
     const socket = tls.connect(this.#owner);
     socket.on('connect', () => {
+      socket.setKeepAlive(true, VANISHED_AFTER_MS);
       this.#secure = socket;
     });
     socket.on('secureConnect', () => this.#onConnect());

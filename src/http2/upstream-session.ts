@@ -1,6 +1,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { VANISHED_AFTER_MS } from '../http1/client-socket.ts';
 import { type ConnectFailure, connectFailure, refusesClient } from '../http1/connect-failure.ts';
 import type { Deadlines, Timed } from '../http1/deadlines.ts';
 import type { UpstreamTls } from '../http1/upstream-tls.ts';
@@ -33,8 +34,6 @@ const QUIET_MS = 5_000;
 const PING_MS = 5_000;
 /** After a goodbye, the peer has this long to close its side. */
 const GOODBYE_MS = 2_000;
-/** First probe on a connection without traffic, so that a peer that vanished is found while streams are silent. */
-const KEEP_ALIVE_MS = 60_000;
 
 const OPTIONS = {
   // A repeated field would make `request` throw; whether it may be repeated is for the target to say.
@@ -211,7 +210,7 @@ export class UpstreamSession implements Timed {
   }
 
   #onConnect(): void {
-    this.#socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    this.#socket.setKeepAlive(true, VANISHED_AFTER_MS);
     const http2 = connectHttp2('http://target', { ...OPTIONS, createConnection: () => this.#socket });
     this.#http2 = http2;
     http2.setLocalWindowSize(SESSION_WINDOW);

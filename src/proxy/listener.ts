@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { VANISHED_AFTER_MS } from '../http1/client-socket.ts';
 import { DownstreamConnection } from '../http1/downstream-connection.ts';
 import type { ConnectionContext } from './connection-context.ts';
 import type { Farewells } from './farewell.ts';
@@ -190,7 +191,7 @@ export class Listener {
   #createServer(): Server {
     const proxied = this.#proxied;
     if (proxied === null && this.#tls !== null) return this.#tls.server;
-    const options = { allowHalfOpen: true, noDelay: true };
+    const options = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: VANISHED_AFTER_MS };
     if (proxied !== null) return createServer(options, (socket) => proxied.take(socket));
     const preface = this.#preface;
     if (preface !== null) return createServer(options, (socket) => preface.take(socket));

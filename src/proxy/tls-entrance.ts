@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
+import { VANISHED_AFTER_MS } from '../http1/client-socket.ts';
 import type { Deadlines, Timed } from '../http1/deadlines.ts';
 import { Certificates } from './certificates.ts';
 import type { TlsOptions } from './messages.ts';
@@ -41,6 +42,8 @@ export class TlsEntrance {
     this.server = createServer({
       ...this.#certificates.fallback,
       noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: VANISHED_AFTER_MS,
       ALPNProtocols: http2 ? [HTTP2, ...PROTOCOLS] : PROTOCOLS,
       SNICallback: (name, answer) => answer(null, this.#certificates.find(name)),
     });
