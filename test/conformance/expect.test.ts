@@ -46,6 +46,20 @@ describe('K. Expect', () => {
     'a client that does not wait, in other case',
   );
 
+  row(
+    'K01-expect',
+    async () => {
+      const target = await lab.target();
+      const client = await lab.send(head('PUT /x HTTP/1.1', HOST, 'Content-Length: 5', 'Expect: 100-continue'));
+      expect((await client.readResponse()).status).toBe(100);
+      client.write('hello');
+      const answer = await client.readFinal();
+      expect([answer.status, answer.interim.length]).toEqual([200, 0]);
+      expect((await target.request()).body.bytes.toString()).toBe('hello');
+    },
+    'a target that waits for the body without a word',
+  );
+
   row('K02-expect-401', async () => {
     const target = await lab.target((request) => {
       if (request.target !== '/x') return echo(request);

@@ -528,6 +528,20 @@ describe('G. What is relayed', () => {
     expect(values(await client.readFinal(), 'date')).toEqual([date]);
   });
 
+  row(
+    'G35-date',
+    async () => {
+      await lab.target(odd(head('HTTP/1.1 200 OK', 'Content-Length: 0')));
+      const before = Math.floor(Date.now() / 1000) * 1000;
+      const client = await lab.send(get('/odd'));
+      const date = value(await client.readFinal(), 'date') ?? '';
+      expect(date).toMatch(/^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/);
+      expect(Date.parse(date)).toBeGreaterThanOrEqual(before - 1_000);
+      expect(Date.parse(date)).toBeLessThanOrEqual(Date.now());
+    },
+    'given where the target gave none',
+  );
+
   row('G36-gzip-opaque', async () => {
     const body = Buffer.concat([Buffer.from([0x1f, 0x8b, 8, 0]), randomBytes(50_000)]);
     await lab.target(
