@@ -114,10 +114,11 @@ describe('our request parser against the one of node:http', () => {
     const socket = connect(port, '127.0.0.1');
     socket.on('error', () => {});
     // A server that waits for more than we sent has read another framing: it must not keep us.
-    const stuck = setTimeout(() => socket.destroy(), 2_000);
+    const stuck = setTimeout(() => socket.destroy(), 5_000);
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     const ends = messages.at(-1)?.last === true;
     onReading = () => {
+      stuck.refresh();
       if (ends && readings.length === messages.length) socket.destroySoon();
     };
     socket.write(Buffer.concat([...messages.map(forReference), ends ? NOTHING : LAST]));

@@ -24,14 +24,15 @@ export async function holdings(gate: RunningGate, workers: number): Promise<Hold
   await ask(gate, workers + 1);
   const threads = await ask(gate, workers + 1);
   const sum = (of: (thread: Told) => number): number => threads.reduce((total, thread) => total + of(thread), 0);
-  const isTimer = (kind: string): boolean => kind === 'Timeout' || kind === 'Immediate';
+  const isTimer = (kind: string): boolean => kind === 'Timeout';
+  const isHandle = (kind: string): boolean => !isTimer(kind) && kind !== 'Immediate'; // those are over in the same turn
   const count = (thread: Told, wanted: (kind: string) => boolean): number =>
     Object.entries(thread.resources).reduce((total, [kind, n]) => total + (wanted(kind) ? n : 0), 0);
   return {
     ...readVitals(gate.pid),
     heapBytes: sum(({ heapBytes }) => heapBytes),
     timers: sum((thread) => count(thread, isTimer)),
-    handles: sum((thread) => count(thread, (kind) => !isTimer(kind))),
+    handles: sum((thread) => count(thread, isHandle)),
   };
 }
 
