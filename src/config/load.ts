@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { buildConfig } from './build.ts';
 import { readCertificates } from './certificates.ts';
-import { checkSettings, warnAbout } from './checks.ts';
+import { checkSettings } from './checks.ts';
 import type { Config } from './config.ts';
 import { locate, type Mistake, readDocument, type Tree } from './document.ts';
 import { PemReader } from './pem.ts';
@@ -11,6 +11,7 @@ import { References } from './references.ts';
 import { Source } from './source.ts';
 import { readServerTls, readTargetTls } from './target-tls.ts';
 import { validate } from './validate.ts';
+import { warnAbout } from './warnings.ts';
 
 export type { ConfigProblem } from './problem.ts';
 export { formatProblem } from './problem.ts';

@@ -54,3 +54,6 @@ export function formatPath(path: Path): string {
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, '\ufffd');
 }
+
+/** Whether all at and under a path is as the file has it. */
+export type Clean = (...path: Path) => boolean;

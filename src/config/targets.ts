@@ -1,5 +1,5 @@
 import { readBody, refuse } from './body.ts';
-import { checkTargets } from './checks.ts';
+import { checkTargets } from './checks/service.ts';
 import { targetsSchema } from './schema.ts';
 
 export { parseTargetUrl } from './target-url.ts';
