@@ -1,5 +1,6 @@
+import type { GuardEvidence, Verdict } from './evidence.ts';
 import { needed } from './needed.ts';
-import type { GuardEvidence, Rollout, Transition, Verdict } from './rollout.ts';
+import type { Rollout, Transition } from './rollout.ts';
 import { duration } from './words.ts';
 
 /** Why a rollout went as it did, in plain language. */

@@ -1,4 +1,4 @@
-import type { GuardEvidence } from './rollout.ts';
+import type { GuardEvidence } from './evidence.ts';
 import { logEValue, logEValueBelow, logThreshold } from './statistics/one-rate.ts';
 import { figure, percent } from './words.ts';
 

@@ -1,8 +1,9 @@
+import type { GuardEvidence } from './evidence.ts';
 import { gateStanding, hearGate, isOpen, stageBehind } from './gate.ts';
 import { countOnly, enterStage, judge } from './guards/judge.ts';
 import { failing, isUrgent, reasonOf } from './guards/verdict.ts';
 import { beginPromotion } from './promotion.ts';
-import { type GuardEvidence, type Held, heldOf, type Rollout, type Sides } from './rollout.ts';
+import { type Held, heldOf, type Rollout, type Sides } from './rollout.ts';
 import { extensionMs, isInconclusive, stageStanding } from './stage-end.ts';
 import { type Cause, ITSELF, move, type Step, stageOf, stageWeights, within } from './step.ts';
 import { goOnReturning, takeBack, takeBackAtOnce } from './take-back.ts';

@@ -1,4 +1,5 @@
-import type { Counts, Judgement, Verdict } from './rollout.ts';
+import type { Judgement, Verdict } from './evidence.ts';
+import type { Counts } from './rollout.ts';
 import { failThreshold } from './statistics/boundary.ts';
 import { logEValue, logEValueBelow, logThreshold } from './statistics/one-rate.ts';
 

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Guard } from '../../src/config/guards/guard.ts';
+import type { GuardEvidence } from '../../src/rollout/evidence.ts';
 import { business } from '../../src/rollout/guards/business.ts';
 import { collateral } from '../../src/rollout/guards/collateral.ts';
 import { errorRateVersus } from '../../src/rollout/guards/error-rate-versus.ts';
 import type { GuardInput, GuardRule } from '../../src/rollout/guards/kind.ts';
 import { latencyVersus } from '../../src/rollout/guards/latency-versus.ts';
-import type { Counts, GuardEvidence } from '../../src/rollout/rollout.ts';
+import type { Counts } from '../../src/rollout/rollout.ts';
 import { seeded, tosses } from '../support/seeded.ts';
 
 const ROLLOUTS = 300;

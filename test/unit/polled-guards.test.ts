@@ -2,11 +2,12 @@ import { describe, expect, it } from 'vitest';
 import type { RolloutPlan } from '../../src/config/config.ts';
 import type { MetricGuard, WebhookGuard } from '../../src/config/guards/guard.ts';
 import { createRollout } from '../../src/rollout/create.ts';
+import type { GuardEvidence } from '../../src/rollout/evidence.ts';
 import type { MetricObservation } from '../../src/rollout/guards/metric.ts';
 import { nextAskMs } from '../../src/rollout/guards/polled.ts';
 import { pollsOf, waitOf } from '../../src/rollout/polls.ts';
 import { type RolloutEvent, transition } from '../../src/rollout/reducer.ts';
-import type { GuardEvidence, Rollout } from '../../src/rollout/rollout.ts';
+import type { Rollout } from '../../src/rollout/rollout.ts';
 import { readVerdict } from '../../src/rollout/webhook-question.ts';
 
 const AT = 1_700_000_000_000;

@@ -3,10 +3,11 @@ import type { WebhookGuard } from '../../src/config/guards/guard.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import type { Answer } from '../../src/rollout/answer.ts';
 import { createRollout } from '../../src/rollout/create.ts';
+import type { Verdict } from '../../src/rollout/evidence.ts';
 import type { WebhookObservation } from '../../src/rollout/guards/webhook.ts';
 import { Poller } from '../../src/rollout/poller.ts';
 import { type RolloutEvent, transition } from '../../src/rollout/reducer.ts';
-import type { Rollout, Verdict } from '../../src/rollout/rollout.ts';
+import type { Rollout } from '../../src/rollout/rollout.ts';
 
 const AT = 1_700_000_000_000;
 const NONE = { trials: 0, errors: 0, slow: 0 };

@@ -2,10 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_PLAN } from '../../src/config/plan-schema.ts';
 import { createRollout } from '../../src/rollout/create.ts';
+import type { ErrorRateEvidence } from '../../src/rollout/evidence.ts';
 import { explain } from '../../src/rollout/explain.ts';
 import { needed } from '../../src/rollout/needed.ts';
 import type { RolloutEvent } from '../../src/rollout/reducer.ts';
-import type { ErrorRateEvidence, Rollout, SmokeResult } from '../../src/rollout/rollout.ts';
+import type { Rollout, SmokeResult } from '../../src/rollout/rollout.ts';
 import { errorRateVerdict } from '../../src/rollout/statistics.ts';
 import { told } from '../../src/rollout/told.ts';
 

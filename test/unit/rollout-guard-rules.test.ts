@@ -6,12 +6,13 @@ import type {
   RelativeErrorRateGuard,
   RelativeLatencyGuard,
 } from '../../src/config/guards/guard.ts';
+import type { GuardEvidence } from '../../src/rollout/evidence.ts';
 import { business } from '../../src/rollout/guards/business.ts';
 import { collateral } from '../../src/rollout/guards/collateral.ts';
 import { errorRateVersus } from '../../src/rollout/guards/error-rate-versus.ts';
 import type { GuardInput, GuardRule } from '../../src/rollout/guards/kind.ts';
 import { latencyVersus } from '../../src/rollout/guards/latency-versus.ts';
-import type { Counts, GuardEvidence } from '../../src/rollout/rollout.ts';
+import type { Counts } from '../../src/rollout/rollout.ts';
 import { reportsEvent } from '../../src/traffic/business.ts';
 import { latencyBucket } from '../../src/traffic/latency.ts';
 

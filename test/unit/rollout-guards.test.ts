@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { validateDesired } from '../../src/app/desired/validate.ts';
 import type { RolloutPlan } from '../../src/config/config.ts';
+import type { GuardEvidence } from '../../src/rollout/evidence.ts';
 import { aggregate } from '../../src/rollout/guards/verdict.ts';
 import { type RolloutEvent, transition } from '../../src/rollout/reducer.ts';
-import type { Counts, GuardEvidence, Rollout } from '../../src/rollout/rollout.ts';
+import type { Counts, Rollout } from '../../src/rollout/rollout.ts';
 import { ERROR_RATE, LATENCY } from '../support/guards.ts';
 import { AT, given, pending, smokePassed, start, tick } from '../support/rollout-events.ts';
 

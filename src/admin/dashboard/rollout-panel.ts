@@ -1,15 +1,8 @@
 import type { Stage } from '../../config/config.ts';
 import { describeWindow } from '../../platform/schedule-window.ts';
+import type { GuardEvidence, Judgement } from '../../rollout/evidence.ts';
 import { gateOf } from '../../rollout/gate.ts';
-import {
-  ENDED,
-  type GuardEvidence,
-  type Judgement,
-  type Phase,
-  type Rollout,
-  stageRequests,
-  type Transition,
-} from '../../rollout/rollout.ts';
+import { ENDED, type Phase, type Rollout, stageRequests, type Transition } from '../../rollout/rollout.ts';
 import { extensionLeftMs } from '../../rollout/stage-end.ts';
 import { deadlineLeftMs } from '../../rollout/waiting.ts';
 import { reasonOf, remainingHoldMs } from '../views.ts';

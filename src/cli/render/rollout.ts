@@ -1,14 +1,9 @@
 import { printable } from '../../config/problem.ts';
 import { describeWindow } from '../../platform/schedule-window.ts';
+import type { GuardEvidence } from '../../rollout/evidence.ts';
 import { gateOf } from '../../rollout/gate.ts';
 import { failing } from '../../rollout/guards/verdict.ts';
-import {
-  type GuardEvidence,
-  type Position,
-  type Rollout,
-  stageRequests,
-  type Transition,
-} from '../../rollout/rollout.ts';
+import { type Position, type Rollout, stageRequests, type Transition } from '../../rollout/rollout.ts';
 import { extensionLeftMs } from '../../rollout/stage-end.ts';
 import { deadlineLeftMs } from '../../rollout/waiting.ts';
 import { bar, type Paint } from '../style.ts';

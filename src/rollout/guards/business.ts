@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { BusinessGuard } from '../../config/guards/guard.ts';
-import type { BusinessEvidence, Counts, Verdict } from '../rollout.ts';
+import type { BusinessEvidence, Verdict } from '../evidence.ts';
+import type { Counts } from '../rollout.ts';
 import type { Share } from '../statistics/block.ts';
 import { judgeTwoRates } from '../statistics/two-rates.ts';
 import { percent } from '../statistics.ts';

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { CollateralGuard } from '../../config/guards/guard.ts';
 import { addCounts, NO_COUNTS } from '../counts.ts';
-import type { CollateralEvidence, Counts, Verdict } from '../rollout.ts';
+import type { CollateralEvidence, Verdict } from '../evidence.ts';
+import type { Counts } from '../rollout.ts';
 import type { Share } from '../statistics/block.ts';
 import { logEValue, logEValueBelow, logThreshold } from '../statistics/one-rate.ts';
 import { percent } from '../statistics.ts';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { CompareGuard } from '../../config/guards/guard.ts';
-import type { CompareEvidence, Counts } from '../rollout.ts';
+import type { CompareEvidence } from '../evidence.ts';
+import type { Counts } from '../rollout.ts';
 import type { Share } from '../statistics/block.ts';
 import { base, judgement } from './evidence-shape.ts';
 import { evidenceOf, type GuardRule } from './kind.ts';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { RelativeErrorRateGuard } from '../../config/guards/guard.ts';
-import type { Counts, RelativeErrorRateEvidence } from '../rollout.ts';
+import type { RelativeErrorRateEvidence } from '../evidence.ts';
+import type { Counts } from '../rollout.ts';
 import type { Share } from '../statistics/block.ts';
 import { errorRate } from './error-rate.ts';
 import { base, judgement } from './evidence-shape.ts';

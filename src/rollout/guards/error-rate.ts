@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { AbsoluteErrorRateGuard } from '../../config/guards/guard.ts';
 import { addCounts, NO_COUNTS } from '../counts.ts';
-import type { Counts, ErrorRateEvidence } from '../rollout.ts';
+import type { ErrorRateEvidence } from '../evidence.ts';
+import type { Counts } from '../rollout.ts';
 import { errorRateVerdict } from '../statistics.ts';
 import { base, count, judgement, share } from './evidence-shape.ts';
 import { evidenceOf, type GuardRule } from './kind.ts';

@@ -1,8 +1,9 @@
 import { type Guard, guardsOf } from '../../config/guards/guard.ts';
 import { addSides, isNothing, NO_SIDES } from '../counts.ts';
+import type { GuardEvidence } from '../evidence.ts';
 import type { RolloutUpdate } from '../ports.ts';
 import type { Tick } from '../progress.ts';
-import type { GuardEvidence, Rollout } from '../rollout.ts';
+import type { Rollout } from '../rollout.ts';
 import { ITSELF, stageOf } from '../step.ts';
 import { slotOf } from './counting.ts';
 import type { GuardInput } from './kind.ts';

@@ -1,6 +1,7 @@
 import type { Guard } from '../../config/guards/guard.ts';
 import type { CountingRule } from '../../traffic/snapshot.ts';
-import type { Counts, GuardEvidence, Sides } from '../rollout.ts';
+import type { GuardEvidence } from '../evidence.ts';
+import type { Counts, Sides } from '../rollout.ts';
 import type { Reason } from '../step.ts';
 
 /** What a guard gets to see of one look: the attempts that count for it since the last look that was stored. */

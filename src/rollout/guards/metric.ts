@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { MetricGuard } from '../../config/guards/guard.ts';
-import type { MetricEvidence } from '../rollout.ts';
+import type { MetricEvidence } from '../evidence.ts';
 import { base } from './evidence-shape.ts';
 import { evidenceOf, type GuardRule } from './kind.ts';
 import {

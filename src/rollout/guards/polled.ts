@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { EvidenceBase, PolledJudgement, Verdict } from '../rollout.ts';
+import type { EvidenceBase, PolledJudgement, Verdict } from '../evidence.ts';
 
 /** What one question to somebody else came to. */
 export interface Measurement {

@@ -1,5 +1,5 @@
 import type { Guard, GuardKind } from '../../config/guards/guard.ts';
-import type { GuardEvidence } from '../rollout.ts';
+import type { GuardEvidence } from '../evidence.ts';
 import { business } from './business.ts';
 import { collateral } from './collateral.ts';
 import { compare } from './compare.ts';

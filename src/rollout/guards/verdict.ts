@@ -1,5 +1,5 @@
 import type { Stage } from '../../config/config.ts';
-import type { GuardEvidence, Verdict } from '../rollout.ts';
+import type { GuardEvidence, Verdict } from '../evidence.ts';
 import type { Reason } from '../step.ts';
 import { traitsOf } from './table.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { VersusStable } from '../../config/guards/guard.ts';
-import type { Judgement, Verdict, VersusEvidence } from '../rollout.ts';
+import type { Judgement, Verdict, VersusEvidence } from '../evidence.ts';
 import type { Share, Window } from '../statistics/block.ts';
 import { advance, beginTwoRates, judgeTwoRates, type TwoRatesState } from '../statistics/two-rates.ts';
 import { percent } from '../statistics.ts';

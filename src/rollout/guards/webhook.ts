@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { WebhookGuard } from '../../config/guards/guard.ts';
-import type { WebhookEvidence } from '../rollout.ts';
+import type { WebhookEvidence } from '../evidence.ts';
 import { base } from './evidence-shape.ts';
 import { evidenceOf, type GuardRule } from './kind.ts';
 import {
