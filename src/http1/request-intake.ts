@@ -50,7 +50,7 @@ export class RequestIntake {
   readonly #limits: IntakeOptions['limits'];
   readonly #reads: ReadBuffer | null;
   /** Octets received and not taken yet: an unfinished head, pipelined requests, or a body that is held. */
-  #waiting: Buffer = EMPTY;
+  #kept: Buffer = EMPTY;
   /** The body waits for a target. */
   #held = false;
   /** Guards against a request that is answered at once from within #pump. */
@@ -65,12 +65,12 @@ export class RequestIntake {
 
   /** Nothing waits. */
   get empty(): boolean {
-    return this.#waiting.length === 0;
+    return this.#kept.length === 0;
   }
 
   /** A part of a held body waits. */
   get holds(): boolean {
-    return this.#held && this.#waiting.length > 0;
+    return this.#held && this.#kept.length > 0;
   }
 
   /** Octets buf[0, to); where the buffer is shared, they are gone when this returns. */
@@ -80,20 +80,20 @@ export class RequestIntake {
       this.#takeBody(buf, to);
       return;
     }
-    if (this.#waiting.length === 0 && !busy && serves) {
+    if (this.#kept.length === 0 && !busy && serves) {
       this.#pump(buf, to);
       return;
     }
     const chunk = buf.subarray(0, to);
-    this.#waiting = Buffer.concat([this.#waiting, chunk]);
-    if (this.#held ? this.#waiting.length > HELD_BYTES : busy || !serves) this.#handler.onFull();
-    else if (!this.#held && (this.#waiting.length > this.#limits.headBytes || chunk.includes(LF))) this.goOn();
+    this.#kept = Buffer.concat([this.#kept, chunk]);
+    if (this.#held ? this.#kept.length > HELD_BYTES : busy || !serves) this.#handler.onFull();
+    else if (!this.#held && (this.#kept.length > this.#limits.headBytes || chunk.includes(LF))) this.goOn();
     // else a head that trickles in: it cannot be whole without a line feed, so it is not parsed again for each octet
   }
 
   /** With the requests that wait. */
   goOn(): void {
-    if (!this.#pumping && this.#waiting.length > 0) this.#pump(this.#waiting, this.#waiting.length);
+    if (!this.#pumping && this.#kept.length > 0) this.#pump(this.#kept, this.#kept.length);
   }
 
   /** There is no target for the body yet. */
@@ -105,13 +105,13 @@ export class RequestIntake {
   letGo(): void {
     if (!this.#held) return;
     this.#held = false;
-    if (this.#waiting.length > 0) this.#takeBody(this.#waiting, this.#waiting.length);
+    if (this.#kept.length > 0) this.#takeBody(this.#kept, this.#kept.length);
   }
 
   /** What waits, which is the taker's from now on. */
   takeRest(): Buffer {
-    const rest = this.#waiting;
-    this.#waiting = EMPTY;
+    const rest = this.#kept;
+    this.#kept = EMPTY;
     return rest;
   }
 
@@ -127,17 +127,17 @@ export class RequestIntake {
 
   /** What was received and is not taken yet. */
   #keep(buf: Buffer, from: number, to: number): void {
-    if (from === to) this.#waiting = EMPTY;
-    else if (this.#reads?.current === buf) this.#waiting = Buffer.from(buf.subarray(from, to));
-    else this.#waiting = buf.subarray(from, to);
+    if (from === to) this.#kept = EMPTY;
+    else if (this.#reads?.current === buf) this.#kept = Buffer.from(buf.subarray(from, to));
+    else this.#kept = buf.subarray(from, to);
   }
 
   /** Takes buf[0, to) and what is kept of it, request by request, for as long as each is answered at once and taken. */
   #pump(buf: Buffer, to: number): void {
     this.#pumping = true;
     let begun = this.#takeRequest(buf, to);
-    while (begun && this.#waiting.length > 0 && !this.#handler.busy && this.#handler.serves) {
-      begun = this.#takeRequest(this.#waiting, this.#waiting.length);
+    while (begun && this.#kept.length > 0 && !this.#handler.busy && this.#handler.serves) {
+      begun = this.#takeRequest(this.#kept, this.#kept.length);
     }
     this.#pumping = false;
   }
