@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { hostsOf, weightedPorts } from '../layouts.ts';
+import { hostsOf, type Layout, weightedPorts } from '../layouts.ts';
+import { CERTIFICATE, KEY } from '../tls.ts';
 import type { Peer, Setup } from './peer.ts';
 
 const require = createRequire(import.meta.url);
@@ -20,6 +21,7 @@ export const relay: Peer = {
   ...nodePeer({ id: 'relay', title: 'bare relay in Node.js', upgrades: true }),
   version: () => process.version,
   onlyWhenNamed: true,
+  supports: (layout) => isPlain(layout) && layout.protocol !== 'h2',
 };
 
 /** Options of the scripts under `servers/`, given as JSON. */
@@ -27,6 +29,8 @@ export interface NodeServerOptions {
   readonly port: number;
   readonly hosts: readonly string[];
   readonly targets: readonly { readonly port: number; readonly weight: number }[];
+  /** Files to serve TLS with; null for plain TCP. */
+  readonly tls: { readonly certificate: string; readonly key: string } | null;
 }
 
 /** Where the package has another name than the peer. */
@@ -41,14 +45,18 @@ function nodePeer(about: { readonly id: string; readonly title: string; readonly
     ...about,
     warmsUp: true,
     version: () => packageVersion(PACKAGES[about.id] ?? about.id),
-    supports: ({ operated, workers, accessLog, protocol }) =>
-      !operated && workers === 1 && !accessLog && protocol === 'http',
+    supports: (layout) => isPlain(layout) && layout.protocol === 'http',
     prepare: (setup) => ({ command: [process.execPath, script, JSON.stringify(optionsOf(setup))] }),
   };
 }
 
+function isPlain({ operated, workers, accessLog }: Layout): boolean {
+  return !operated && workers === 1 && !accessLog;
+}
+
 function optionsOf({ port, layout, targets }: Setup): NodeServerOptions {
-  return { port, hosts: hostsOf(layout), targets: weightedPorts(targets) };
+  const tls = layout.protocol === 'http' ? null : { certificate: CERTIFICATE, key: KEY };
+  return { port, hosts: hostsOf(layout), targets: weightedPorts(targets), tls };
 }
 
 function packageVersion(name: string): string | null {

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { ByteWriter } from '../../src/http1/byte-writer.ts';
 import { readInto } from '../../src/http1/read-into.ts';
 import { WeightedPicker } from '../../src/traffic/weighted-picker.ts';
@@ -10,10 +12,22 @@ import type { NodeServerOptions } from '../peers/node-peers.ts';
  */
 const options = JSON.parse(process.argv[2] ?? '{}') as NodeServerOptions;
 const picker = new WeightedPicker(options.targets.map(({ port, weight }) => ({ item: port, weight })));
-const buffer = Buffer.allocUnsafeSlow(16 * 1024);
+const buffer = Buffer.allocUnsafeSlow((options.tls === null ? 16 : 64) * 1024);
 const writer = new ByteWriter(2 * buffer.length);
+const memoryUse = options.tls === null ? 'written' : 'encrypted';
 
-const server = createServer({ noDelay: true }, (client) => {
+if (options.tls === null) createServer({ noDelay: true }, relay).listen(address());
+else {
+  const { certificate, key } = options.tls;
+  const secure = { cert: readFileSync(certificate), key: readFileSync(key) };
+  createTlsServer({ noDelay: true, ...secure }, relay).listen(address());
+}
+
+function address(): { port: number; host: string; backlog: number } {
+  return { port: options.port, host: '127.0.0.1', backlog: 4096 };
+}
+
+function relay(client: Socket): void {
   const target: Socket = connect({
     port: picker.next() ?? 0,
     host: '127.0.0.1',
@@ -24,13 +38,13 @@ const server = createServer({ noDelay: true }, (client) => {
     throw new Error('this version of Node.js has accepted sockets read into memory of its own');
   bind(client, target);
   bind(target, client);
-});
-server.listen({ port: options.port, host: '127.0.0.1', backlog: 4096 });
+}
 
 function pass(length: number, from: Socket, to: Socket): boolean {
   writer.begin();
   writer.bytes(buffer, 0, length);
-  if (!writer.sendTo(to, !to.connecting)) from.pause();
+  const use = 'encrypted' in to ? memoryUse : 'written';
+  if (!writer.sendTo(to, to.connecting ? 'told' : use)) from.pause();
   return true;
 }
 

@@ -1,5 +1,12 @@
 import type { ClientSocket } from './client-socket.ts';
 
+/**
+ * When a socket has done with memory that it is given to write, if nothing waited in it before. `encrypted`: when the call
+ * returns, since TLS has encrypted it by then. `written`: when nothing waits in it any more, which with plain TCP is
+ * mostly so when the call returns. `told`: only when it says so.
+ */
+export type MemoryUse = 'encrypted' | 'written' | 'told';
+
 /** Below this many octets a loop beats the call into `Buffer.copy`. */
 const LOOP_LIMIT = 24;
 
@@ -64,14 +71,17 @@ export class ByteWriter {
   }
 
   /**
-   * Writes it to `socket`; false when the socket is full for now. `atOnce`: the socket is one that has most writes done
-   * when the call returns, as plain TCP has. Then the scratch buffer itself is given to it, and left to it if that one
-   * write was not.
+   * Writes it to `socket`; false when the socket is full for now. Where `use` allows it, the scratch buffer itself is given
+   * to the socket, and left to it if it is still in use when the call returns. `onWritten`: see {@link ClientSocket}.
    */
-  sendTo(socket: Pick<ClientSocket, 'write' | 'writableLength'>, atOnce: boolean): boolean {
-    if (!atOnce || socket.writableLength > 0) return socket.write(this.take());
-    const flushed = socket.write(this.#view());
-    if (socket.writableLength > 0) this.#lend();
+  sendTo(
+    socket: Pick<ClientSocket, 'write' | 'writableLength'>,
+    use: MemoryUse,
+    onWritten?: (() => void) | undefined,
+  ): boolean {
+    if (use === 'told' || socket.writableLength > 0) return socket.write(this.take(), onWritten);
+    const flushed = socket.write(this.#view(), onWritten);
+    if (use === 'written' && socket.writableLength > 0) this.#lend();
     return flushed;
   }
 

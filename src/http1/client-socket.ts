@@ -17,7 +17,8 @@ export interface ClientSocket {
   once(event: 'finish', listener: () => void): unknown;
   off(event: 'data', listener: (chunk: Buffer) => void): unknown;
   off(event: 'error' | 'close' | 'end' | 'drain' | 'finish', listener: () => void): unknown;
-  write(bytes: Buffer): boolean;
+  /** `onWritten`: for when the octets have been handed on, or never will be; TCP and TLS only. */
+  write(bytes: Buffer, onWritten?: (() => void) | undefined): boolean;
   pause(): unknown;
   resume(): unknown;
   end(): unknown;

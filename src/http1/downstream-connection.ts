@@ -1,7 +1,8 @@
 import { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { readClockMs, recentClockMs } from '../platform/clock.ts';
 import { BodyReader } from './body-reader.ts';
-import type { ByteWriter } from './byte-writer.ts';
+import type { ByteWriter, MemoryUse } from './byte-writer.ts';
 import type { ClientSocket } from './client-socket.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import type { Head } from './head.ts';
@@ -25,6 +26,15 @@ const LINGER_MS = 2000;
 
 /** How often a client that is behind with reading is looked at. */
 const LOOK_MS = 200;
+
+/** Up to here a copy costs less than a second write to a TCP socket. */
+const COPY_LIMIT = 32 * 1024;
+
+/**
+ * Over TLS no write is done when the call returns, and what comes meanwhile must be kept in memory of its own. So for as
+ * long as a write of this size goes on, no more is taken.
+ */
+const BULK_BYTES = 16 * 1024;
 
 /**
  * One HTTP/1 connection from a client: what it waits for and for how long, one request at a time. What comes is cut into
@@ -53,6 +63,9 @@ export class DownstreamConnection implements Timed, IntakeHandler {
   readonly #deadlines: Deadlines;
   /** Null where the socket brings what it reads in buffers of its own. */
   readonly #reads: ReadBuffer | null;
+  readonly #memoryUse: MemoryUse;
+  /** Octets waited when `write` was called last. */
+  #waited = false;
   readonly #intake: RequestIntake;
   #active: ActiveRequest | null = null;
   #waiting: Waiting = 'request';
@@ -82,6 +95,7 @@ export class DownstreamConnection implements Timed, IntakeHandler {
     socket.on('end', this.#onEnd);
     socket.on('drain', this.#onDrain);
     this.#reads = socket instanceof Socket ? this.#readInto(socket) : null;
+    this.#memoryUse = this.#reads === null ? 'told' : socket instanceof TLSSocket ? 'encrypted' : 'written';
     if (this.#reads === null) socket.on('data', this.#onData);
     this.#intake = new RequestIntake(this, { reader: this.reader, limits: options.limits, reads: this.#reads });
   }
@@ -98,7 +112,7 @@ export class DownstreamConnection implements Timed, IntakeHandler {
 
   /** No request is in progress and none has begun to arrive. */
   get idle(): boolean {
-    return this.#active === null && this.#intake.empty && this.#waiting === 'request' && !this.isWriting;
+    return this.#active === null && this.#intake.empty && this.#waiting === 'request' && !this.#isSending;
   }
 
   /** The client has closed its sending side, and no request waits behind the one in progress. */
@@ -133,7 +147,7 @@ export class DownstreamConnection implements Timed, IntakeHandler {
   }
 
   #lookAtTail(nowMs: number): void {
-    if (!this.isWriting) this.#caughtUp(nowMs);
+    if (!this.#isSending) this.#caughtUp(nowMs);
     else if (nowMs < this.#giveUpAtMs || this.socket.writableLength < this.#unsentBytes) this.#awaitTail(nowMs);
     else this.abortByClient();
   }
@@ -156,12 +170,22 @@ export class DownstreamConnection implements Timed, IntakeHandler {
 
   /** False when the octets are queued: wait for `onDownstreamDrain`. */
   write(bytes: Buffer): boolean {
-    return this.socket.write(bytes);
+    this.#waited = this.#isSending;
+    const isBulk = this.#isBulk(bytes.length);
+    const flushed = this.socket.write(bytes, isBulk ? this.#onBulkWritten : undefined);
+    return flushed && !isBulk;
   }
 
   /** As `write`, of what `writer` holds. */
   send(writer: ByteWriter): boolean {
-    return writer.sendTo(this.socket, this.#reads !== null);
+    const isBulk = this.#isBulk(writer.length);
+    const flushed = writer.sendTo(this.socket, this.#memoryUse, isBulk ? this.#onBulkWritten : undefined);
+    return flushed && !isBulk;
+  }
+
+  /** A head and a body part up to so many octets are better copied into one write. */
+  get joinedBytes(): number {
+    return this.#memoryUse === 'encrypted' ? Number.POSITIVE_INFINITY : COPY_LIMIT;
   }
 
   /** What was last given to `onRequestBody` lies where other connections will read to: it must be copied to be kept. */
@@ -174,8 +198,17 @@ export class DownstreamConnection implements Timed, IntakeHandler {
     this.#reads?.lend();
   }
 
-  /** Octets were written that the kernel has not taken: their memory is still in use. */
+  /** The memory that was last given to `write` is still in use. */
   get isWriting(): boolean {
+    return this.#memoryUse === 'encrypted' ? this.#waited : this.#isSending;
+  }
+
+  #isBulk(length: number): boolean {
+    return length >= BULK_BYTES && this.#memoryUse === 'encrypted';
+  }
+
+  /** Octets were written that the kernel has not taken. */
+  get #isSending(): boolean {
     return this.socket.writableLength > 0;
   }
 
@@ -220,7 +253,7 @@ export class DownstreamConnection implements Timed, IntakeHandler {
     }
     this.#waiting = 'request';
     this.#unsentBytes = 0;
-    if (this.isWriting) this.#awaitTail(recentClockMs());
+    if (this.#isSending) this.#awaitTail(recentClockMs());
     else this.deadlineMs = recentClockMs() + this.options.timeouts.keepAliveMs;
     if (this.#behind) this.socket.pause();
     else this.#goOn();
@@ -387,6 +420,10 @@ export class DownstreamConnection implements Timed, IntakeHandler {
     if (this.#waiting === 'response' || this.#patient) this.deadlineMs = Number.POSITIVE_INFINITY;
     if (this.#active !== null) this.#active.onDownstreamDrain();
     else if (this.#behind) this.#caughtUp(readClockMs());
+  };
+
+  readonly #onBulkWritten = (): void => {
+    if (!this.#isSending) this.#onDrain();
   };
 
   readonly #onClose = (): void => {

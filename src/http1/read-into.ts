@@ -19,21 +19,21 @@ interface Keys {
 interface Inside {
   [key: symbol]: unknown;
   readonly _handle?: { useUserBuffer?: (buffer: Uint8Array) => void } | null;
-  readonly encrypted?: boolean;
 }
 
 const KEYS = findKeys();
 
 /**
- * Has an accepted TCP socket read into memory of ours, instead of a new buffer for each read. Node.js offers that for
- * sockets that connect (`onread`) and not for those that a server accepts; see ADR 0026. Nothing may have been read yet,
- * and no 'data' will be told. False where it cannot be had: then the socket is as it was.
+ * Has an accepted socket, of TCP or TLS, read into memory of ours, instead of a new buffer for each read. Node.js offers
+ * that for sockets that connect (`onread`) and not for those that a server accepts; see ADR 0026. Nothing may have been read
+ * yet, and no 'data' will be told. A paused TLS socket still tells what it had received by then. False where it cannot be
+ * had: then the socket is as it was.
  */
 export function readInto(socket: Socket, first: Uint8Array, target: ReadTarget): boolean {
   const inside = socket as unknown as Inside; // undocumented, so every part is looked for before it is used
   const { _handle: handle } = inside;
   const untouched = socket.readableFlowing === null && socket.readableLength === 0;
-  if (KEYS === null || !untouched || inside.encrypted === true) return false;
+  if (KEYS === null || !untouched) return false;
   if (typeof handle?.useUserBuffer !== 'function') return false;
   if (!(KEYS.buffer in inside)) return false;
   inside[KEYS.buffer] = first;

@@ -1,8 +1,8 @@
-import { connect, type Socket } from 'node:net';
+import { connect, type OnReadOpts, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { NO_GRPC } from '../traffic/grpc.ts';
 import { BodyReader, type Framing } from './body-reader.ts';
-import type { ByteWriter } from './byte-writer.ts';
+import type { ByteWriter, MemoryUse } from './byte-writer.ts';
 import { VANISHED_AFTER_MS } from './client-socket.ts';
 import { type ConnectFailure, connectFailure, refusesClient } from './connect-failure.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
@@ -86,8 +86,10 @@ export class UpstreamConnection implements UpstreamLink, Timed {
   #headRequest = false;
   #reusable = true;
   #failure: Error | null = null;
-  /** Null: the socket brings what it reads in buffers of its own, as TLS does. */
-  #reads: ReadBuffer | null = null;
+  readonly #reads = new ReadBuffer(true);
+  readonly #memoryUse: MemoryUse;
+  /** Octets waited when `write` was called last. */
+  #waited = false;
   #paused = false;
 
   constructor(owner: ConnectionOwner, handler: UpstreamHandler, deadlines: Deadlines, connectTimeoutMs: number) {
@@ -97,6 +99,7 @@ export class UpstreamConnection implements UpstreamLink, Timed {
     this.tls = owner.tls;
     this.deadlineMs = performance.now() + connectTimeoutMs;
     deadlines.add(this);
+    this.#memoryUse = this.tls === null ? 'written' : 'encrypted';
     const socket = this.tls === null ? this.#connectPlain() : this.#connectSecure(this.tls);
     this.#socket = socket;
     socket.on('error', (error) => this.#onError(error));
@@ -125,27 +128,33 @@ export class UpstreamConnection implements UpstreamLink, Timed {
 
   /** Goes on with the request's body, of what `writer` holds. */
   send(writer: ByteWriter): boolean {
-    return writer.sendTo(this.#socket, this.#reads !== null);
+    return writer.sendTo(this.#socket, this.#memoryUse);
   }
 
   /** Goes on with the request's body. */
   write(bytes: Buffer): boolean {
+    this.#waited = this.#isSending;
     return this.#socket.write(bytes);
   }
 
-  /** Octets were written that the kernel has not taken: their memory is still in use. */
+  /** The memory that was last given to `write` is still in use. */
   get isWriting(): boolean {
+    return this.#memoryUse === 'encrypted' ? this.#waited : this.#isSending;
+  }
+
+  /** Octets were written that the kernel has not taken. */
+  get #isSending(): boolean {
     return this.#socket.writableLength > 0;
   }
 
   /** What was last given to `onBody` lies where other connections will read to: it must be copied to be kept. */
   get sharesBuffer(): boolean {
-    return this.#reads?.isShared === true;
+    return this.#reads.isShared;
   }
 
   /** A part of what was last given to `onBody` is still needed, by a write that could not finish at once. */
   lend(): void {
-    this.#reads?.lend();
+    this.#reads.lend();
   }
 
   pause(): void {
@@ -183,31 +192,26 @@ export class UpstreamConnection implements UpstreamLink, Timed {
   }
 
   #connectPlain(): Socket {
-    const reads = new ReadBuffer(true);
-    this.#reads = reads;
+    const { host, port } = this.#owner;
     const socket = connect({
-      host: this.#owner.host,
-      port: this.#owner.port,
+      host,
+      port,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: VANISHED_AFTER_MS,
       allowHalfOpen: true,
-      onread: {
-        buffer: this.#nextBuffer(reads),
-        callback: (length) => this.#onRead(reads, length),
-      },
+      onread: this.#onread(),
     });
     return socket.on('connect', () => this.#onConnect());
   }
 
   #connectSecure(tls: UpstreamTls): Socket {
-    const socket = tls.connect(this.#owner);
+    const socket = tls.connect(this.#owner, this.#onread());
     socket.on('connect', () => {
       socket.setKeepAlive(true, VANISHED_AFTER_MS);
       this.#secure = socket;
     });
-    socket.on('secureConnect', () => this.#onConnect());
-    return socket.on('data', (chunk: Buffer) => this.#receive(chunk, chunk.length));
+    return socket.on('secureConnect', () => this.#onConnect());
   }
 
   #onConnect(): void {
@@ -217,19 +221,22 @@ export class UpstreamConnection implements UpstreamLink, Timed {
   }
 
   /**
-   * Asked for each address that is tried, and after each read. After a read, Node.js reads to the same place again when it
+   * Where to read to: asked for each address that is tried, and after each read. After a read, Node.js reads to the same place again when it
    * is given no buffer, and so does not have to look into one. An attempt without one would read elsewhere, and then tell
    * of octets here that are another connection's.
    */
-  #nextBuffer(reads: ReadBuffer): () => Uint8Array {
+  #onread(): OnReadOpts {
     const next = (): Buffer | null =>
-      this.#state === 'connecting' ? reads.current : reads.next(this.#state !== 'body');
-    return next as () => Uint8Array; // null: see above
+      this.#state === 'connecting' ? this.#reads.current : this.#reads.next(this.#state !== 'body');
+    return {
+      buffer: next as () => Uint8Array, // null: see above
+      callback: (length) => this.#onRead(length),
+    };
   }
 
-  #onRead(reads: ReadBuffer, length: number): boolean {
-    const { current } = reads;
-    reads.note(length);
+  #onRead(length: number): boolean {
+    const { current } = this.#reads;
+    this.#reads.note(length);
     this.#receive(current, length);
     return true; // back-pressure is by `pause`
   }
@@ -362,7 +369,7 @@ export class UpstreamConnection implements UpstreamLink, Timed {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#partial = EMPTY;
-    this.#reads?.release();
+    this.#reads.release();
     this.#deadlines.remove(this);
     this.#owner.onClosed(this);
   }

@@ -8,9 +8,6 @@ import { relayableTrailers } from '../http1/trailers.ts';
 import type { UpstreamLink } from '../http1/upstream-link.ts';
 import { httpDate } from './http-date.ts';
 
-/** Up to here a body part is copied behind its head into one write; beyond, the copy costs more than the write. */
-const COPY_LIMIT = 32 * 1024;
-
 /** Filled anew for each response and used at once. */
 const scratch: ResponseRewrite = { framing: 'none', keepLength: false, close: false, date: httpDate, extra: '' };
 
@@ -90,7 +87,7 @@ export class ResponseRelay {
     const run = from?.sharesBuffer === true ? null : singleRun(buf, reader, this.#framing);
     if (this.#state === 'head') {
       this.#state = 'body';
-      if (run !== null && run.length > COPY_LIMIT) {
+      if (run !== null && run.length > this.#client.joinedBytes) {
         this.#client.send(this.#writer);
         return this.#writeRun(run, from);
       }

@@ -1,14 +1,18 @@
 import dns from 'node:dns';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ByteWriter } from '../../src/http1/byte-writer.ts';
 import { Deadlines } from '../../src/http1/deadlines.ts';
 import { readInto } from '../../src/http1/read-into.ts';
 import { UpstreamPool } from '../../src/http1/upstream-pool.ts';
 import { response } from '../support/message.ts';
+import { GATE, ROOT } from '../support/tls.ts';
 
 let server: Server;
+let secureServer: Server;
 let accepted: Socket[];
 let clients: Socket[];
 
@@ -16,22 +20,35 @@ beforeEach(async () => {
   accepted = [];
   clients = [];
   server = createServer({ allowHalfOpen: true }, (socket) => accepted.push(socket));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  secureServer = createTlsServer({ cert: GATE.cert, key: GATE.key }, (socket) => accepted.push(socket));
+  for (const each of [server, secureServer]) {
+    each.listen(0, '127.0.0.1');
+    await once(each, 'listening');
+  }
 });
 
 afterEach(() => {
   for (const socket of [...accepted, ...clients]) socket.destroy();
   server.close();
+  secureServer.close();
   vi.restoreAllMocks();
 });
 
+type Over = 'TCP' | 'TLS';
+
 /** A pair of sockets; the accepted one as it is when a listener first sees it. */
-async function pair(onAccepted: (socket: Socket) => void = () => undefined): Promise<[Socket, Socket]> {
-  server.once('connection', onAccepted);
-  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+async function pair(
+  onAccepted: (socket: Socket) => void = () => undefined,
+  over: Over = 'TCP',
+): Promise<[Socket, Socket]> {
+  const [listening, arrival] = over === 'TCP' ? [server, 'connection'] : [secureServer, 'secureConnection'];
+  listening.once(arrival, onAccepted);
+  const { port } = listening.address() as AddressInfo; // it listens on a port
+  const host = '127.0.0.1';
+  const client =
+    over === 'TCP' ? connect({ port, host }) : connectTls({ port, host, ca: ROOT, servername: 'gate.test' });
   clients.push(client);
-  await Promise.all([once(client, 'connect'), once(server, 'connection')]);
+  await Promise.all([once(client, over === 'TCP' ? 'connect' : 'secureConnect'), once(listening, arrival)]);
   const socket = accepted.at(-1);
   if (socket === undefined) throw new Error('nothing was accepted');
   return [client, socket];
@@ -45,7 +62,7 @@ async function allFrom(socket: Socket): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-describe('an accepted socket', () => {
+describe.each<Over>(['TCP', 'TLS'])('a socket accepted over %s', (over) => {
   it('reads into memory that it is given, as Node.js of this version lets it', async () => {
     const memory = [Buffer.alloc(8), Buffer.alloc(16)] as const;
     const told: string[] = [];
@@ -61,7 +78,7 @@ describe('an accepted socket', () => {
       });
       expect(taken).toBe(true);
       accepted.on('data', () => told.push('told by an event'));
-    });
+    }, over);
     client.end('12345678and what fits the second and the same again');
     await once(socket, 'end');
     expect(told).toEqual(['12345678', 'and what fits th', 'e second and the', ' same again']);
@@ -80,7 +97,7 @@ describe('an accepted socket', () => {
         },
         next: () => null,
       });
-    });
+    }, over);
     client.end(Buffer.alloc(10 * 1024));
     const resuming = setInterval(() => socket.resume(), 1);
     await once(socket, 'end');
@@ -94,25 +111,29 @@ describe('an accepted socket', () => {
     const [client, socket] = await pair((accepted) => {
       accepted.pause();
       taken = readInto(accepted, memory, { take: () => true, next: () => null });
-    });
+    }, over);
     expect(taken).toBe(false);
     client.end('hello');
     expect((await allFrom(socket)).toString()).toBe('hello');
   });
 });
 
-describe('a message writer', () => {
+describe.each([
+  ['TCP', 'written'],
+  ['TLS', 'encrypted'],
+] as const)('a message writer over %s', (over, use) => {
   it('keeps what a socket could not take at once from what is written next', async () => {
     const writer = new ByteWriter(64 * 1024);
-    const pairs = [await pair(), await pair(), await pair()] as const;
+    const pairs = [await pair(undefined, over), await pair(undefined, over), await pair(undefined, over)] as const;
     const sent = pairs.map(() => [] as Buffer[]);
     for (let i = 0; i < 2_000; i++) {
+      if (i % 10 === 0) await nextTurn(); // over TLS, no write is done before
       const which = i % pairs.length;
       const message = Buffer.alloc(1 + ((i * 7919) % 40_000), String.fromCharCode(97 + (i % 26)));
       sent[which]?.push(message);
       writer.begin();
       writer.all(message);
-      writer.sendTo(pairs[which]?.[1] as Socket, true);
+      writer.sendTo(pairs[which]?.[1] as Socket, use);
     }
     expect(
       pairs.some(([, socket]) => socket.writableLength > 0),
