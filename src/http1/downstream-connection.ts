@@ -1,5 +1,4 @@
 import { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import { readClockMs, recentClockMs } from '../platform/clock.ts';
 import { BodyReader } from './body-reader.ts';
 import type { ByteWriter, MemoryUse } from './byte-writer.ts';
@@ -11,6 +10,7 @@ import { readInto } from './read-into.ts';
 import type { Refusal } from './refusals.ts';
 import type { ActiveRequest, RequestHandler } from './request-handler.ts';
 import { type IntakeHandler, RequestIntake } from './request-intake.ts';
+import { Tap } from './tap.ts';
 
 /** The part of a listener's options that a connection obeys. */
 export interface DownstreamOptions {
@@ -79,7 +79,8 @@ export class DownstreamConnection implements Timed, IntakeHandler {
   /** The client must read before its next request is served. */
   #behind = false;
   #closed = false;
-  #detached = false;
+  /** Set by `detach`. */
+  #tap: Tap | null = null;
 
   constructor(socket: ClientSocket, options: DownstreamOptions, handler: RequestHandler, deadlines: Deadlines) {
     this.socket = socket;
@@ -95,7 +96,7 @@ export class DownstreamConnection implements Timed, IntakeHandler {
     socket.on('end', this.#onEnd);
     socket.on('drain', this.#onDrain);
     this.#reads = socket instanceof Socket ? this.#readInto(socket) : null;
-    this.#memoryUse = this.#reads === null ? 'told' : socket instanceof TLSSocket ? 'encrypted' : 'written';
+    this.#memoryUse = this.#reads === null ? 'told' : 'encrypted' in socket ? 'encrypted' : 'written';
     if (this.#reads === null) socket.on('data', this.#onData);
     this.#intake = new RequestIntake(this, { reader: this.reader, limits: options.limits, reads: this.#reads });
   }
@@ -104,7 +105,7 @@ export class DownstreamConnection implements Timed, IntakeHandler {
   #readInto(socket: Socket): ReadBuffer | null {
     const reads = new ReadBuffer(false);
     const isInto = readInto(socket, reads.current, {
-      take: (length) => this.#onRead(socket, reads, length),
+      take: (length) => this.#onRead(reads, length),
       next: () => reads.next(this.reader.done),
     });
     return isInto ? reads : null;
@@ -284,8 +285,11 @@ export class DownstreamConnection implements Timed, IntakeHandler {
     this.socket.destroy();
   }
 
-  /** Takes the socket away for a tunnel. `rest`: what the client sent behind the request head. */
-  detach(): { socket: ClientSocket; rest: Buffer } {
+  /**
+   * Takes the socket away for a tunnel. `rest`: what the client sent behind the request head. `tap`: null where the socket
+   * brings what it reads in buffers of its own.
+   */
+  detach(): { socket: ClientSocket; rest: Buffer; tap: Tap | null } {
     const { socket } = this;
     socket.off('error', noop);
     socket.off('close', this.#onClose);
@@ -295,9 +299,9 @@ export class DownstreamConnection implements Timed, IntakeHandler {
     const rest = this.#intake.takeRest();
     this.#active = null;
     this.#closed = true;
-    this.#detached = true;
+    this.#tap = socket instanceof Socket && this.#reads !== null ? new Tap(socket) : null;
     this.#deadlines.remove(this);
-    return { socket, rest };
+    return { socket, rest, tap: this.#tap };
   }
 
   onDeadline(nowMs: number): void {
@@ -331,10 +335,10 @@ export class DownstreamConnection implements Timed, IntakeHandler {
     this.carrier.resetAndDestroy();
   }
 
-  #onRead(socket: Socket, reads: ReadBuffer, length: number): boolean {
+  #onRead(reads: ReadBuffer, length: number): boolean {
     const { current } = reads;
     reads.note(length);
-    if (this.#detached) return socket.push(Buffer.from(current.subarray(0, length)));
+    if (this.#tap !== null) return this.#tap.take(current, length);
     this.#receive(current, length);
     return true; // back-pressure is by `pauseBody`
   }

@@ -1,6 +1,6 @@
-import type { Socket } from 'node:net';
 import type { DownstreamConnection } from '../http1/downstream-connection.ts';
 import type { Head } from '../http1/head.ts';
+import type { Tap } from '../http1/tap.ts';
 import type { UpstreamHandler } from '../http1/upstream-connection.ts';
 import { isGrpcFault, NO_GRPC } from '../traffic/grpc.ts';
 import { UPSTREAM } from '../traffic/ledger.ts';
@@ -22,7 +22,7 @@ import type { Waiter, WaitingRoom } from './waiting-room.ts';
 /** What an exchange is told of its delivery; `onConnected`: the attempt in hand has a connection. */
 export interface DeliveryHandler extends UpstreamHandler {
   /** As `onConnected`, for a handshake: with a connection of its own. */
-  onDialed(upstream: Upstream, target: Target, peer: Socket): void;
+  onDialed(upstream: Upstream, target: Target, peer: Tap): void;
   /** It waits, for a place or a connection. */
   onWaiting(): void;
   /** Nothing is left to be tried. */

@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { type ConnectFailure, connectFailure } from '../http1/connect-failure.ts';
+import { type Tap, tapped } from '../http1/tap.ts';
 import type { UpstreamTls } from '../http1/upstream-tls.ts';
 
 export interface DialOptions {
@@ -16,13 +17,16 @@ export class Dial {
   readonly #socket: Socket;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(to: DialOptions, onConnected: (socket: Socket) => void, onFailed: (failure: ConnectFailure) => void) {
+  constructor(to: DialOptions, onConnected: (peer: Tap) => void, onFailed: (failure: ConnectFailure) => void) {
     let handshaking: TLSSocket | null = null;
-    const secure = to.tls?.connect(to);
-    secure?.once('connect', () => {
-      handshaking = secure;
+    const { host, port, tls } = to;
+    const { socket, tap } = tapped<Socket>((onread) => {
+      const secure = tls?.connect(to, onread);
+      secure?.once('connect', () => {
+        handshaking = secure;
+      });
+      return secure ?? connect({ host, port, noDelay: true, onread });
     });
-    const socket = secure ?? connect({ host: to.host, port: to.port, noDelay: true });
     this.#socket = socket;
     const fail = (failure: ConnectFailure): void => {
       this.destroy();
@@ -31,10 +35,10 @@ export class Dial {
     this.#timer = setTimeout(() => fail('connect_timeout'), to.timeoutMs);
     const onError = (error: Error): void => fail(connectFailure(error, handshaking));
     socket.once('error', onError);
-    socket.once(secure === undefined ? 'connect' : 'secureConnect', () => {
+    socket.once(tls === null ? 'connect' : 'secureConnect', () => {
       clearTimeout(this.#timer);
       socket.off('error', onError);
-      onConnected(socket);
+      onConnected(tap);
     });
   }
 

@@ -1,9 +1,9 @@
-import type { Socket } from 'node:net';
 import type { BodyReader } from '../http1/body-reader.ts';
 import type { Timed } from '../http1/deadlines.ts';
 import type { DownstreamConnection } from '../http1/downstream-connection.ts';
 import type { Head } from '../http1/head.ts';
 import type { ActiveRequest } from '../http1/request-handler.ts';
+import type { Tap } from '../http1/tap.ts';
 import { readClockMs, recentClockMs } from '../platform/clock.ts';
 import { NO_GRPC } from '../traffic/grpc.ts';
 import type { Outcome } from '../traffic/ledger.ts';
@@ -253,7 +253,7 @@ export class Exchange implements ActiveRequest, DeliveryHandler, HandshakeHandle
   // --- an upgrade --------------------------------------------------------------------------------------------------
 
   /** The handshake is handed on with the client's socket: this is told of its answer. */
-  onDialed(upstream: Upstream, target: Target, peer: Socket): void {
+  onDialed(upstream: Upstream, target: Target, peer: Tap): void {
     if (this.#up.firstBytes === 0) return;
     this.#account.sent(readClockMs());
     this.#gateway.upgrades.open({

@@ -14,16 +14,17 @@ export class FrameBoundary {
     return this.#payload === 0 && this.#gathered === 0;
   }
 
-  feed(chunk: Uint8Array): void {
+  /** The first `length` octets of `chunk`. */
+  feed(chunk: Uint8Array, length = chunk.length): void {
     let at = 0;
-    while (at < chunk.length) {
+    while (at < length) {
       if (this.#payload > 0) {
-        const skipped = Math.min(this.#payload, chunk.length - at);
+        const skipped = Math.min(this.#payload, length - at);
         this.#payload -= skipped;
         at += skipped;
         continue;
       }
-      this.#header[this.#gathered++] = chunk[at++] as number; // at < chunk.length
+      this.#header[this.#gathered++] = chunk[at++] as number; // at < length <= chunk.length
       if (this.#gathered < headerLength(this.#header, this.#gathered)) continue;
       this.#payload = payloadLength(this.#header);
       this.#gathered = 0;

@@ -2,6 +2,7 @@ import type { ClientRequest, Agent as HttpAgent, IncomingMessage } from 'node:ht
 import type { Socket } from 'node:net';
 import { refusesClient } from '../http1/connect-failure.ts';
 import type { DownstreamConnection } from '../http1/downstream-connection.ts';
+import type { Tap } from '../http1/tap.ts';
 import type { UpstreamFailure } from '../http1/upstream-connection.ts';
 import { Agent } from '../platform/node-http.ts';
 import type { Target, Upstream } from './routing-table.ts';
@@ -20,7 +21,7 @@ export interface RoutedHandshake {
   /** The handshake as it is to be forwarded. */
   readonly head: Buffer;
   /** Connected to the target. */
-  readonly peer: Socket;
+  readonly peer: Tap;
   readonly upstream: Upstream;
   readonly target: Target;
   readonly responseTimeoutMs: number;
@@ -46,8 +47,8 @@ export class Handshake {
   #isTunnel = false;
 
   constructor(socket: Socket, routed: RoutedHandshake, onSwitched: () => void) {
-    const { peer, target } = routed;
-    const { host, port } = target.route;
+    const { socket: peer } = routed.peer;
+    const { host, port } = routed.target.route;
     this.#socket = socket;
     this.#handler = routed.handler;
     this.#extra = routed.extra;

@@ -8,13 +8,13 @@ import { add } from './accounting.ts';
 import { contextOf } from './connection-context.ts';
 import { Handshake, type RoutedHandshake } from './handshake.ts';
 import type { Target, Upstream } from './routing-table.ts';
-import { Tunnel } from './tunnel.ts';
+import { Tunnel, type TunnelEnds } from './tunnel.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 /**
  * WebSockets: a handshake that the exchange has routed is handed, socket and all, to a node:http server that never
- * listens, and tunnelled by http-proxy-3. What is left to us is to count tunnels and to close them when their target
- * drains.
+ * listens, and answered by http-proxy-3. What is left to us is to pass on what goes through tunnels, to count them, and to
+ * close them when their target drains.
  */
 export class UpgradeLane {
   readonly #server: Server;
@@ -46,11 +46,11 @@ export class UpgradeLane {
   /** Takes the client's socket over. */
   open(routed: RoutedHandshake): void {
     const { client, head, peer, upstream, target } = routed;
-    const { socket: detached, rest } = client.detach();
+    const { socket: detached, rest, tap } = client.detach();
     const socket = detached as Socket; // streams of HTTP/2 carry no handshakes
     socket.once('close', contextOf(client).onClosed);
     const onSwitched = (): void => {
-      this.#switched.set(peer, () => this.#onTunnel(socket, peer, upstream, target));
+      this.#switched.set(peer.socket, () => this.#onTunnel({ client: socket, tap, peer }, upstream, target));
     };
     this.#handshakes.set(socket, new Handshake(socket, routed, onSwitched));
     socket.unshift(rest.length === 0 ? head : Buffer.concat([head, rest]));
@@ -82,14 +82,14 @@ export class UpgradeLane {
     this.#proxy.ws(incoming, socket as Socket, head, handshake.proxyOptions, (error) => handshake.onError(error)); // node:http hands back the socket it was given
   }
 
-  #onTunnel(client: Socket, peer: Socket, upstream: Upstream, target: Target): void {
-    const tunnel = new Tunnel(client, peer, target);
+  #onTunnel(ends: TunnelEnds, upstream: Upstream, target: Target): void {
+    const tunnel = new Tunnel(ends, target);
     this.#tunnels.add(tunnel);
     add(upstream.ledger, UPSTREAM.upgrades, 1);
     add(target.ledger, TARGET.upgrades, 1);
-    client.once('close', () => {
+    ends.client.once('close', () => {
       this.#tunnels.delete(tunnel);
-      peer.destroySoon();
+      ends.peer.socket.destroySoon();
       add(upstream.ledger, UPSTREAM.upgrades, -1);
       add(target.ledger, TARGET.upgrades, -1);
     });
