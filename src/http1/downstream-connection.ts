@@ -78,6 +78,8 @@ export class DownstreamConnection implements Timed, IntakeHandler {
   #giveUpAtMs = 0;
   /** The client must read before its next request is served. */
   #behind = false;
+  /** The client has said that no request follows the one in progress. */
+  #isLast = false;
   #closed = false;
   /** Set by `detach`. */
   #tap: Tap | null = null;
@@ -249,7 +251,8 @@ export class DownstreamConnection implements Timed, IntakeHandler {
     this.#active = null;
     if (this.#closed) return;
     if (!keepAlive || this.endsHere) {
-      this.#linger();
+      if (this.#isLast && this.reader.done && this.#intake.empty) this.#leave();
+      else this.#linger();
       return;
     }
     this.#waiting = 'request';
@@ -358,6 +361,7 @@ export class DownstreamConnection implements Timed, IntakeHandler {
 
   onHead(head: Head, buf: Buffer): void {
     this.#waiting = 'body';
+    this.#isLast = head.close;
     this.deadlineMs = Number.POSITIVE_INFINITY;
     this.#noteBody();
     this.#handler.onRequest(this, head, buf);
@@ -387,6 +391,15 @@ export class DownstreamConnection implements Timed, IntakeHandler {
 
   onFull(): void {
     this.socket.pause();
+  }
+
+  /**
+   * At once: who has said that a request is its last sends nothing behind it (RFC 9112 §9.6) that would reset the answer
+   * away. To wait for its end costs a third of a request that brings its own connection.
+   */
+  #leave(): void {
+    if (this.#memoryUse === 'written' && !this.#isSending) this.socket.destroy();
+    else this.cut();
   }
 
   /** Half-closes, then reads and drops for a moment: closing with unread data would reset the answer away. */
