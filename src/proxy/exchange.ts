@@ -302,7 +302,8 @@ export class Exchange implements ActiveRequest, DeliveryHandler, HandshakeHandle
   onUndeliverable(failure: Failure): void {
     // 'local': we are short of what this connection holds, so that it must end.
     const close = failure === 'local' || this.#endsAfterThis;
-    this.#reply(answerTo(failure), FAILURES[failure][1], close);
+    const told = failure === 'no_target' && this.#choice.forced ? 'no_preview' : failure;
+    this.#reply(answerTo(told), FAILURES[told][1], close);
   }
 
   onClientGone(): void {

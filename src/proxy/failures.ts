@@ -11,6 +11,8 @@ export type Failure =
   | AttemptFailure
   /** No target may take it. */
   | 'no_target'
+  /** No target of the version that it asks for may take it. */
+  | 'no_preview'
   /** Every target has as many requests as it may. */
   | 'no_place'
   /** Its target, or the gate, is drained, and waits no longer. */
@@ -32,6 +34,7 @@ export const FAILURES: Readonly<Record<Failure, readonly [ProxyError, Outcome, s
   truncated: ['http_protocol_error', 'reset'],
   response_timeout: ['http_response_timeout', 'timeout'],
   no_target: ['connection_limit_reached', 'no_target'],
+  no_preview: ['connection_limit_reached', 'no_target', 'the version that this request asked for takes no requests'],
   no_place: ['connection_limit_reached', 'overloaded', 'this service has as many requests as it may'],
   cut: ['http_response_timeout', 'cut'],
 };
