@@ -163,7 +163,13 @@ function under(path: Path, findings: readonly Finding[]): Finding[] {
 
 /** What is likely not meant, but harmless. */
 export function planWarnings(plan: PlanSettings): Finding[] {
-  return [...comparisonWarnings(plan), ...lastStageWarnings(plan)];
+  return [...comparisonWarnings(plan), ...lastStageWarnings(plan), ...shadowWarnings(plan)];
+}
+
+function shadowWarnings({ strategy, watch = 0 }: PlanSettings): Finding[] {
+  if (strategy !== 'shadow' || watch > 0) return [];
+  const message = 'is over at once without `watch`, and nothing is copied; give it some time, such as `watch: 10m`';
+  return [{ path: ['strategy'], message }];
 }
 
 /** Responses that are compared and judged by nobody, or the other way round. */

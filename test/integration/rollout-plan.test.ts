@@ -31,6 +31,19 @@ describe('tealgate rollout plan', () => {
     expect(test.control.events(0).filter(({ type }) => type.startsWith('rollout.'))).toEqual([]);
   });
 
+  it('of a shadow names what can end it: neither guards on requests, which it has none of, nor its own end', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate({ services: services(blue, green) });
+    const plan = { strategy: 'shadow', watch: '1h', mirror: { compare: {} }, guards: { compare: {} } };
+    const { stops } = await test.control.previewRollout('shop', 'green', plan, {});
+    expect(stops).toEqual([
+      'the guard compare, when it fails: rolled back',
+      'the end of the copies: paused until somebody promotes or aborts it',
+      'an operator',
+    ]);
+  });
+
   it('reckons with the traffic of the last minute, and says why it would be refused', async () => {
     await using blue = await openTarget('blue');
     await using green = await openTarget('green');

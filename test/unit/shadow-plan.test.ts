@@ -48,6 +48,13 @@ describe('a plan that mirrors', () => {
     expect(planOf('{strategy: shadow}').stages).toEqual([{ weight: 0, holdMs: 0, mirror: 1 }]);
   });
 
+  it('is warned of when a shadow is over before it has copied anything', () => {
+    expect(warned(service('rollout: {strategy: shadow}'))).toEqual([
+      expect.stringMatching(/rollout\.strategy: is over at once without `watch`/),
+    ]);
+    expect(warned(service('rollout: {strategy: shadow, watch: 1m}'))).toEqual([]);
+  });
+
   it('merges key by key with what a call says', () => {
     const merged = parsePlan({ watch: '1m', mirror: { share: '1%', methods: ['POST'] } }, SHADOW);
     expect(merged.stages).toEqual([{ weight: 0, holdMs: 60_000, mirror: 0.01 }]);
@@ -262,8 +269,8 @@ describe('the compare guard', () => {
   });
 
   it('and comparisons without it are warned about, and the other way round', () => {
-    expect(warned(service('rollout: {strategy: shadow, mirror: {compare: {}}}'))).toEqual([
-      '5:42 services.shop.rollout.mirror.compare: is done and no guard judges by it; add `compare: {}` to the guards',
+    expect(warned(service('rollout: {strategy: shadow, watch: 1m, mirror: {compare: {}}}'))).toEqual([
+      '5:53 services.shop.rollout.mirror.compare: is done and no guard judges by it; add `compare: {}` to the guards',
     ]);
     expect(warned(service('rollout: {guards: {compare: {}}}'))).toEqual([
       expect.stringContaining('rollout.guards: have `compare`, and no responses are compared; add'),

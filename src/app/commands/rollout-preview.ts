@@ -1,6 +1,7 @@
 import type { RolloutPlan } from '../../config/config.ts';
 import { guardsOf } from '../../config/guards/guard.ts';
 import { TealgateError } from '../../platform/errors.ts';
+import { speaking } from '../../rollout/guards/verdict.ts';
 import { type PowerInput, powerPlan } from '../../rollout/power.ts';
 import type { RolloutPreview } from '../control-plane.ts';
 import type { Core, ServiceState } from '../core.ts';
@@ -45,7 +46,7 @@ function stopsOf(plan: RolloutPlan): string[] {
   const { strategy, smoke, stages, deadlineMs, onNoTraffic, onInconclusive } = plan;
   const guards = new Set(
     stages
-      .flatMap((_, stage) => guardsOf(plan, stage))
+      .flatMap((stage, i) => speaking(guardsOf(plan, i), stage))
       .filter(({ dryRun }) => dryRun !== true)
       .map(({ name }) => name),
   );

@@ -21,10 +21,10 @@ export function reasonOf({ kind }: GuardEvidence): Reason {
 }
 
 /** Those that can come to a verdict in a stage, by what the candidate gets in it. */
-export function speaking(
-  guards: readonly GuardEvidence[],
+export function speaking<G extends Pick<GuardEvidence, 'kind'>>(
+  guards: readonly G[],
   { weight, mirror }: Pick<Stage, 'weight' | 'mirror'>,
-): readonly GuardEvidence[] {
+): readonly G[] {
   const has = { requests: weight > 0, copies: mirror !== undefined };
   return guards.filter(({ kind }) => {
     const { goesBy } = traitsOf(kind);
