@@ -12,8 +12,9 @@ export class LiveArea {
 
   /** Replaces what was drawn before. Lines are cut to the terminal: a wrapped line could not be taken back. */
   draw(lines: readonly string[]): void {
-    const columns = this.sink.columns ?? 80;
-    const rows = Math.max(1, (this.sink.rows ?? 24) - 1);
+    // A terminal of size 0, as of some containers and pipelines, does not know its own.
+    const columns = this.sink.columns || 80;
+    const rows = Math.max(1, (this.sink.rows || 24) - 1);
     const shown = lines.slice(0, rows).map((line) => cut(line, columns));
     this.sink.write(`${this.erase()}${shown.join('\n')}\n`);
     this.drawn = shown.length;
