@@ -386,6 +386,28 @@ describe('G. Targets that stop', () => {
     );
   }
 
+  for (const how of ['fin', 'rst'] as const) {
+    row(
+      how === 'fin' ? 'G26-trunc-chunked' : 'G27-trunc-rst',
+      async () => {
+        const seen = Promise.withResolvers<void>();
+        const target = await lab.target(async (request) => {
+          if (request.target !== '/odd') return echo(request);
+          request.send(head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked'), '5\r\nhello\r\n');
+          await seen.promise;
+          if (how === 'fin') request.connection.end();
+          else request.connection.reset();
+        });
+        const client = await lab.send(head('GET /odd HTTP/1.0', HOST));
+        await client.peekHead();
+        seen.resolve();
+        expect(await client.readUntilClosed()).toBe('reset');
+        await lab.probe(target);
+      },
+      'to a client of HTTP/1.0, which nothing but a reset can tell',
+    );
+  }
+
   row('G42-timeout', async () => {
     const target = await lab.target((request) => (request.target === '/odd' ? undefined : echo(request)));
     const client = await lab.send(get('/odd'));

@@ -6,6 +6,9 @@ import { startHaproxy, startNginx } from './peers.ts';
 import { TEST_LISTENER, TEST_TIMEOUTS } from './routes.ts';
 import { WorkerGate } from './worker-gate.ts';
 
+/** No test waits so long: where the gate closes an idle connection to a target, it is for a better reason. */
+const TIMEOUTS = { ...TEST_TIMEOUTS, idleMs: 60_000 };
+
 /** The system under test: something that forwards HTTP/1.1 from `port` to one target. */
 export interface Sut {
   readonly name: string;
@@ -43,7 +46,8 @@ async function startTealgate(): Promise<Sut> {
       return gate.port;
     },
     // A service of its own for each row: its account then tells of this row alone.
-    route: (targetPort) => gate.publish({ [`row-${++rows}`]: { upstreams: { blue: { targets: [targetPort] } } } }),
+    route: (targetPort) =>
+      gate.publish({ [`row-${++rows}`]: { upstreams: { blue: { targets: [targetPort] } }, timeouts: TIMEOUTS } }),
     verify: async () => {
       if (rows > 0) await gate.settled(`row-${rows}`);
       const complaints = gate.complaints.splice(0);
@@ -67,7 +71,7 @@ async function startWholeGate(): Promise<Sut> {
       shop: {
         upstreams: { blue: { weight: 1, targets: ['http://127.0.0.1:9'] } },
         stable: 'blue',
-        timeouts: ms(TEST_TIMEOUTS),
+        timeouts: ms(TIMEOUTS),
       },
     },
   };
