@@ -1,4 +1,5 @@
 import { describe, expect } from 'vitest';
+import { eventually } from '../support/inbox.ts';
 import { row, useLab } from '../support/lab.ts';
 import { head, response } from '../support/message.ts';
 import type { ScriptedTarget, TargetScript } from '../support/scripted-target.ts';
@@ -63,6 +64,28 @@ describe('J. The keep-alive race', () => {
       );
     }
   }
+
+  row(
+    'J02-race-fin-on-2nd-GET',
+    async () => {
+      const held: (() => void)[] = [];
+      const target = await lab.target(async (request) => {
+        if (!(await request.whole)) return;
+        if (request.nth > 0) request.connection.end();
+        else if (request.target === '/held') held.push(() => request.send(response('200 OK', [], 'held')));
+        else request.send(response('200 OK', [], request.target));
+      });
+      const get = (path: string) => head(`GET ${path} HTTP/1.1`, 'Host: gate.test');
+      const clients = await Promise.all([1, 2, 3].map(() => lab.send(get('/held'))));
+      await eventually('three connections to the target', () => held.length === 3);
+      for (const release of held) release();
+      for (const client of clients) await client.readFinal();
+      clients[0]?.write(get('/next'));
+      expect((await clients[0]?.readFinal())?.body.bytes.toString()).toBe('/next');
+      expect(timesSeen(target, '/next')).toBe(2);
+    },
+    'a fresh connection is not one of the others that were kept',
+  );
 
   row(
     'J02-race-fin-on-2nd-GET',

@@ -129,6 +129,18 @@ describe('D. Method and version', () => {
     );
   }
 
+  row(
+    'D11-method-case',
+    async () => {
+      await lab.target();
+      const client = await lab.send(head('head /x HTTP/1.1', HOST));
+      const answer = await client.readFinal();
+      if (answer.status < 400) expect(answer.body.bytes.toString()).toBe('head /x');
+      else expect([400, 405, 501]).toContain(answer.status);
+    },
+    'head: its answer has a body',
+  );
+
   for (const method of ['REPORTX', 'PROPFIND', 'M-SEARCH', "X!#$%&'*+-.^_`|~9"]) {
     row(
       'D12-method-unknown',
