@@ -1,7 +1,7 @@
 import { caddy } from './caddy.ts';
 import { haproxy } from './haproxy.ts';
 import { nginx } from './nginx.ts';
-import { fastifyHttpProxy, fastProxy, httpProxy3, nodeUndici, relay } from './node-peers.ts';
+import { fastifyHttpProxy, fastProxy, httpProxy3, nodeUndici, relay, relayH2 } from './node-peers.ts';
 import type { Peer } from './peer.ts';
 import { tealgate } from './tealgate.ts';
 
@@ -15,4 +15,5 @@ export const PEERS: readonly Peer[] = [
   fastifyHttpProxy,
   httpProxy3,
   relay,
+  relayH2,
 ];

@@ -24,6 +24,14 @@ export const relay: Peer = {
   supports: (layout) => isPlain(layout) && layout.protocol !== 'h2',
 };
 
+/** The same for HTTP/2 from clients: the floor of what stands on node:http2. */
+export const relayH2: Peer = {
+  ...nodePeer({ id: 'relay-h2', title: 'bare relay on node:http2', upgrades: false }),
+  version: () => process.version,
+  supports: ({ protocol }) => protocol === 'h2',
+  onlyWhenNamed: true,
+};
+
 /** Options of the scripts under `servers/`, given as JSON. */
 export interface NodeServerOptions {
   readonly port: number;
