@@ -3,9 +3,9 @@ import type { ClientSocket } from './client-socket.ts';
 /**
  * When a socket has done with memory that it is given to write, if nothing waited in it before. `encrypted`: when the call
  * returns, since TLS has encrypted it by then. `written`: when nothing waits in it any more, which with plain TCP is
- * mostly so when the call returns. `told`: only when it says so.
+ * mostly so when the call returns. `told`: only when it says so. `copied`: when the call returns, whatever waited.
  */
-export type MemoryUse = 'encrypted' | 'written' | 'told';
+export type MemoryUse = 'encrypted' | 'written' | 'told' | 'copied';
 
 /** Below this many octets a loop beats the call into `Buffer.copy`. */
 const LOOP_LIMIT = 24;
@@ -79,7 +79,7 @@ export class ByteWriter {
     use: MemoryUse,
     onWritten?: (() => void) | undefined,
   ): boolean {
-    if (use === 'told' || socket.writableLength > 0) return socket.write(this.take(), onWritten);
+    if (use === 'told' || (use !== 'copied' && socket.writableLength > 0)) return socket.write(this.take(), onWritten);
     const flushed = socket.write(this.#view(), onWritten);
     if (use === 'written' && socket.writableLength > 0) this.#lend();
     return flushed;

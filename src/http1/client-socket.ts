@@ -12,6 +12,8 @@ export interface ClientSocket {
   readonly remoteAddress?: string | undefined;
   readonly writableLength: number;
   readonly writableNeedDrain: boolean;
+  /** It copies what is written to it, so that the memory is free when `write` returns. */
+  readonly copies?: boolean;
   on(event: 'data', listener: (chunk: Buffer) => void): unknown;
   on(event: 'error' | 'close' | 'end' | 'drain', listener: () => void): unknown;
   once(event: 'finish', listener: () => void): unknown;

@@ -98,7 +98,7 @@ export class DownstreamConnection implements Timed, IntakeHandler {
     socket.on('end', this.#onEnd);
     socket.on('drain', this.#onDrain);
     this.#reads = socket instanceof Socket ? this.#readInto(socket) : null;
-    this.#memoryUse = this.#reads === null ? 'told' : 'encrypted' in socket ? 'encrypted' : 'written';
+    this.#memoryUse = memoryUseOf(socket, this.#reads !== null);
     if (this.#reads === null) socket.on('data', this.#onData);
     this.#intake = new RequestIntake(this, { reader: this.reader, limits: options.limits, reads: this.#reads });
   }
@@ -201,8 +201,14 @@ export class DownstreamConnection implements Timed, IntakeHandler {
     this.#reads?.lend();
   }
 
+  /** What is written is copied. */
+  get copies(): boolean {
+    return this.#memoryUse === 'copied';
+  }
+
   /** The memory that was last given to `write` is still in use. */
   get isWriting(): boolean {
+    if (this.copies) return false;
     return this.#memoryUse === 'encrypted' ? this.#waited : this.#isSending;
   }
 
@@ -362,6 +368,7 @@ export class DownstreamConnection implements Timed, IntakeHandler {
   onHead(head: Head, buf: Buffer): void {
     this.#waiting = 'body';
     this.#isLast = head.close;
+    this.#patient = false;
     this.deadlineMs = Number.POSITIVE_INFINITY;
     this.#noteBody();
     this.#handler.onRequest(this, head, buf);
@@ -452,6 +459,12 @@ export class DownstreamConnection implements Timed, IntakeHandler {
     active?.onClientGone();
     this.#handler.onConnectionClosed(this);
   };
+}
+
+function memoryUseOf(socket: ClientSocket, readsInto: boolean): MemoryUse {
+  if (socket.copies === true) return 'copied';
+  if (!readsInto) return 'told';
+  return 'encrypted' in socket ? 'encrypted' : 'written';
 }
 
 function noop(): void {}

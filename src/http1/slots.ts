@@ -1,7 +1,10 @@
-/** Most messages fit the small ones; a buffer full of an upload's beginning, with its head, the large ones. */
-const SIZES = [2 * 1024, 32 * 1024] as const;
+/**
+ * Most messages fit the small ones; a buffer full of an upload's beginning, with its head, the middle ones; what is read of a
+ * large body at once, the large ones.
+ */
+const SIZES = [2 * 1024, 32 * 1024, 64 * 1024] as const;
 /** Kept for the next message, in octets of each size. */
-const SPARE_BYTES = 1024 * 1024;
+const SPARE_BYTES = 2 * 1024 * 1024;
 
 const spare: readonly Buffer[][] = SIZES.map(() => []);
 

@@ -9,8 +9,8 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Deadlines, Timed } from '../http1/deadlines.ts';
 import { Allowance } from './allowance.ts';
-import { type Malformed, type RequestHead, requestHead } from './request-head.ts';
-import { type StreamEnd, StreamSocket } from './stream-socket.ts';
+import { isMalformed, requestHead } from './request-head.ts';
+import { type StreamEnd, type StreamServer, StreamSocket } from './stream-socket.ts';
 
 const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_FLAG_END_STREAM } = constants;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -27,8 +27,8 @@ export interface SessionOptions {
 }
 
 export interface SessionHandler {
-  /** A request has come. Listens to `socket`, then has it `receive` the head; a malformed one is answered. */
-  onRequest(socket: StreamSocket, head: RequestHead | Malformed): void;
+  /** Listens to a socket that is about to carry requests. */
+  serve(socket: StreamSocket): StreamServer;
   onClosed(): void;
 }
 
@@ -53,6 +53,8 @@ const CLOSING_MS = 2000;
 const RESETS = { most: 200, perSecond: 10 } as const;
 /** Pings and settings; each request gives one back. */
 const CONTROL_FRAMES = { most: 1000, perSecond: 50 } as const;
+/** Sockets kept for the next streams of a session, with what serves them, until they were idle for the keep-alive time. */
+const MAX_SPARE = 16;
 /** GOAWAY on stream 0 with the highest stream id and NO_ERROR: "no new requests, please" (RFC 9113 §6.8). */
 const SHUTDOWN_NOTICE = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
 
@@ -69,6 +71,8 @@ export class ServerSession implements Timed {
   readonly #deadlines: Deadlines;
   readonly #resets = new Allowance(RESETS);
   readonly #controlFrames = new Allowance(CONTROL_FRAMES);
+  /** Between two streams. */
+  readonly #spare: StreamSocket[] = [];
   #streams = 0;
   /** Set by a shutdown, `performance.now()` time. */
   #tellAtMs = NEVER;
@@ -165,12 +169,25 @@ export class ServerSession implements Timed {
     this.deadlineMs = NEVER;
     this.#controlFrames.giveBack();
     const isHead = headers[':method'] === 'HEAD';
-    const socket = new StreamSocket(stream, { remoteAddress: this.#client, isHead, onEnd: this.#onStreamEnd });
-    this.#handler.onRequest(socket, requestHead(fields, (flags & NGHTTP2_FLAG_END_STREAM) !== 0));
+    const socket = this.#spare.pop() ?? this.#newSocket();
+    socket.carry(stream, isHead);
+    const head = requestHead(fields, (flags & NGHTTP2_FLAG_END_STREAM) !== 0);
+    if (isMalformed(head)) socket.server?.refuse(head);
+    else socket.receive(head);
     if (this.#told && this.#secure) this.close();
   };
 
-  readonly #onStreamEnd = (end: StreamEnd): void => {
+  #newSocket(): StreamSocket {
+    const socket = new StreamSocket({
+      remoteAddress: this.#client,
+      onEnd: this.#onStreamEnd,
+      onLeft: this.#onSocketLeft,
+    });
+    socket.server = this.#handler.serve(socket);
+    return socket;
+  }
+
+  readonly #onStreamEnd = (socket: StreamSocket, end: StreamEnd): boolean => {
     this.#streams--;
     if (this.#streams === 0) {
       const { keepAliveMs } = this.#options.timeouts;
@@ -178,6 +195,16 @@ export class ServerSession implements Timed {
     }
     if (end === 'answered') this.#resets.giveBack();
     else if (end === 'reset') this.#onReset();
+    const isOver = this.#session.closed || this.#session.destroyed;
+    const isKept = end === 'answered' && socket.settled && socket.server?.idle === true && !isOver;
+    if (!isKept || this.#spare.length === MAX_SPARE) return false;
+    this.#spare.push(socket);
+    return true;
+  };
+
+  readonly #onSocketLeft = (socket: StreamSocket): void => {
+    const index = this.#spare.indexOf(socket);
+    if (index >= 0) this.#spare.splice(index, 1);
   };
 
   #onReset(): void {
@@ -199,6 +226,7 @@ export class ServerSession implements Timed {
 
   readonly #onClose = (): void => {
     this.#deadlines.remove(this);
+    for (const socket of this.#spare.splice(0)) socket.destroy();
     this.#handler.onClosed();
   };
 }

@@ -4,8 +4,19 @@ import { BodyReader } from '../http1/body-reader.ts';
 import type { ClientSocket } from '../http1/client-socket.ts';
 import { Head, NO_LENGTH } from '../http1/head.ts';
 import { parseResponseHead } from '../http1/response-parser.ts';
+import { giveSlot, takeSlot } from '../http1/slots.ts';
+import {
+  awaitDrain,
+  awaitFinish,
+  awaitTrailers,
+  type CarriedStream,
+  type Carrier,
+  carry,
+  letGo,
+  readBody,
+} from './carried-stream.ts';
 import { trailerFields } from './request-fields.ts';
-import { isMalformed, type RequestHead, trailerLines } from './request-head.ts';
+import { isMalformed, type Malformed, type RequestHead, trailerLines } from './request-head.ts';
 import { fieldObject, responseFields } from './response-fields.ts';
 
 /** Parsed and used within one call, so that all streams of a thread can share it. */
@@ -25,21 +36,36 @@ export type StreamEnd = 'answered' | 'cut' | 'reset';
 
 export interface StreamSocketOptions {
   readonly remoteAddress: string;
-  /** The request is HEAD. */
-  readonly isHead: boolean;
-  readonly onEnd: (end: StreamEnd) => void;
+  /** Its stream is closed. True: it is kept, to carry another; else it closes, too. */
+  readonly onEnd: (socket: StreamSocket, end: StreamEnd) => boolean;
+  /** Who listens has closed it while it was kept. */
+  readonly onLeft: (socket: StreamSocket) => void;
+}
+
+/** Serves what a {@link StreamSocket} carries, and listens to it. */
+export interface StreamServer {
+  /** It is through with the last request and takes another. */
+  readonly idle: boolean;
+  /** Answers a request that is none. */
+  refuse(malformed: Malformed): void;
 }
 
 /**
- * One request of HTTP/2 as the connection of HTTP/1.1 that would carry only it: what is read of it is the request in
- * HTTP/1.1 octets, and the octets of the response that are written to it go out as frames. So whoever serves
- * connections serves streams, too. It never half-closes: a client that has sent its request waits for the answer.
+ * A request of HTTP/2 as the connection of HTTP/1.1 that would carry it: what is read of it is the request in HTTP/1.1
+ * octets, and the octets of the response that are written to it go out as frames. So whoever serves connections serves
+ * streams, too. It never half-closes: a client that has sent its request waits for the answer. As such a connection is
+ * kept alive, it may carry one stream after another.
  */
-export class StreamSocket extends EventEmitter implements ClientSocket {
+export class StreamSocket extends EventEmitter implements ClientSocket, Carrier {
   readonly remoteAddress: string;
-  readonly #stream: ServerHttp2Stream;
-  readonly #isHead: boolean;
-  readonly #onEnd: (end: StreamEnd) => void;
+  readonly copies = true;
+  /** Who serves it; set before it carries anything. */
+  server: StreamServer | null = null;
+  readonly #options: StreamSocketOptions;
+  /** Null while it is kept, and behind its end. */
+  #stream: CarriedStream | null = null;
+  #over = false;
+  #isHead = false;
 
   #hasBody = false;
   #chunked = false;
@@ -51,107 +77,133 @@ export class StreamSocket extends EventEmitter implements ClientSocket {
   readonly #reader = new BodyReader();
   #writing: 'head' | 'body' | 'done' = 'head';
   #interim = 0;
-  /** Writes that nghttp2 has not taken. */
-  #unwritten = 0;
+  /** What nghttp2 has not taken, in memory that is used again: what is new for each would be most of a body's cost. */
+  readonly #unwritten: Buffer[] = [];
   /** It ends with an error behind them. */
   #breaksOff = false;
   #closedByUs = false;
-  #over = false;
+  /** There are listeners at the stream for these, which few streams need. */
+  #awaitsDrain = false;
+  #awaitsFinish = false;
 
-  constructor(stream: ServerHttp2Stream, { remoteAddress, isHead, onEnd }: StreamSocketOptions) {
+  constructor(options: StreamSocketOptions) {
     super();
-    this.remoteAddress = remoteAddress;
+    this.remoteAddress = options.remoteAddress;
+    this.#options = options;
+  }
+
+  /** Takes a stream while it has none. `isHead`: the request is HEAD. */
+  carry(stream: ServerHttp2Stream, isHead: boolean): void {
+    this.#stream = carry(stream, this);
     this.#isHead = isHead;
-    this.#stream = stream;
-    this.#onEnd = onEnd;
-    stream.on('error', noop); // 'close' follows and says it all
-    stream.on('aborted', this.#onClose);
-    stream.on('close', this.#onClose);
-    stream.on('drain', this.#onDrain);
-    stream.on('finish', this.#onFinish);
+    this.#hasBody = false;
+    this.#received = false;
+    this.#left = Number.POSITIVE_INFINITY;
+    this.#trailers = '';
+    this.#writing = 'head';
+    this.#interim = 0;
+    this.#closedByUs = false;
+    this.#awaitsDrain = false;
+    this.#awaitsFinish = false;
   }
 
   /** Hands the request over to who listens. */
   receive({ text, body, length }: RequestHead): void {
+    const stream = this.#stream;
     this.#hasBody = body !== 'none';
     this.#chunked = body === 'chunked';
     this.#received = body === 'none';
     if (body === 'length') this.#left = length;
     this.emit('data', Buffer.from(text, 'latin1'));
-    if (this.#over || !this.#hasBody) return;
-    const stream = this.#stream;
-    stream.on('trailers', this.#onTrailers);
-    stream.on('end', this.#onRequestEnd);
-    stream.on('data', this.#onData);
+    if (stream === null || stream !== this.#stream || !this.#hasBody) return;
+    readBody(stream);
+  }
+
+  /** Nothing of what it carried can still be heard of. */
+  get settled(): boolean {
+    return this.#stream === null && this.#unwritten.length === 0;
   }
 
   // --- the request, as the connection reads it -----------------------------------------------------------------------
 
   pause(): void {
-    if (this.#hasBody) this.#stream.pause();
+    if (this.#hasBody) this.#stream?.pause();
   }
 
   resume(): void {
-    if (this.#hasBody) this.#stream.resume();
+    if (this.#hasBody) this.#stream?.resume();
   }
 
-  readonly #onData = (chunk: Buffer): void => {
-    if (this.#over) return;
+  onStreamData(chunk: Buffer): void {
     this.#left -= chunk.length;
     // nghttp2 sees to that, too; but here it would be the head of another request.
     if (this.#left < 0) this.#fail();
     else if (chunk.length > 0) this.emit('data', this.#chunked ? asChunk(chunk) : chunk);
-  };
+  }
 
-  readonly #onTrailers = (_: unknown, __: unknown, fields: readonly string[]): void => {
+  onStreamTrailers(fields: readonly string[]): void {
     const lines = trailerLines(fields);
     if (isMalformed(lines)) this.#fail();
     else this.#trailers = lines;
-  };
+  }
 
-  readonly #onRequestEnd = (): void => {
-    if (this.#over || this.#stream.aborted) return;
+  onStreamEnd(): void {
+    if (this.#stream?.aborted !== false) return;
     this.#received = true;
     if (this.#chunked) this.emit('data', Buffer.from(`0\r\n${this.#trailers}\r\n`, 'latin1'));
     else if (this.#left > 0) this.#fail();
-  };
+  }
 
   // --- the response, as the connection writes it ---------------------------------------------------------------------
 
   get writableLength(): number {
-    return this.#over ? 0 : this.#stream.writableLength;
+    return this.#stream?.writableLength ?? 0;
   }
 
   get writableNeedDrain(): boolean {
-    return !this.#over && this.#stream.writableNeedDrain;
+    return this.#stream?.writableNeedDrain ?? false;
   }
 
   /** Octets of HTTP/1.1: any number of interim heads, then a final one and its body. A head comes whole. */
   write(bytes: Buffer): boolean {
     let at = 0;
-    while (at < bytes.length && this.#writing !== 'done' && !this.#isGone) {
-      at = this.#writing === 'head' ? this.#writeHead(bytes, at) : this.#writeBody(bytes, at);
+    for (;;) {
+      const stream = this.#live;
+      if (stream === null) return true;
+      if (at === bytes.length || this.#writing === 'done') return this.#canTakeMore(stream);
+      at = this.#writing === 'head' ? this.#writeHead(stream, bytes, at) : this.#writeBody(stream, bytes, at);
     }
-    return this.#isGone || !this.#stream.writableNeedDrain;
   }
 
-  get #isGone(): boolean {
-    return this.#over || this.#stream.destroyed || this.#stream.closed;
+  #canTakeMore(stream: CarriedStream): boolean {
+    if (!stream.writableNeedDrain) return true;
+    if (!this.#awaitsDrain) awaitDrain(stream);
+    this.#awaitsDrain = true;
+    return false;
+  }
+
+  onStreamDrain(): void {
+    this.emit('drain');
+  }
+
+  /** The stream, unless it has ended. */
+  get #live(): CarriedStream | null {
+    const stream = this.#stream;
+    return stream === null || stream.destroyed || stream.closed ? null : stream;
   }
 
   /** Returns the offset behind what was taken. */
-  #writeHead(bytes: Buffer, at: number): number {
+  #writeHead(stream: CarriedStream, bytes: Buffer, at: number): number {
     const end = parseResponseHead(head, bytes, at, bytes.length);
     if (end <= 0) return this.#giveUp(bytes);
     if (head.status < 200) {
-      if (++this.#interim <= MAX_INTERIM)
-        this.#stream.additionalHeaders({ ':status': head.status, ...fieldObject(head) });
+      if (++this.#interim <= MAX_INTERIM) stream.additionalHeaders({ ':status': head.status, ...fieldObject(head) });
       return end;
     }
-    return this.#respond(bytes, end);
+    return this.#respond(stream, bytes, end);
   }
 
-  #respond(bytes: Buffer, at: number): number {
+  #respond(stream: CarriedStream, bytes: Buffer, at: number): number {
     const reader = this.#reader;
     const bodyless = BODYLESS.has(head.status) || this.#isHead;
     const sized = head.contentLength !== NO_LENGTH;
@@ -164,43 +216,42 @@ export class StreamSocket extends EventEmitter implements ClientSocket {
     const waitForTrailers = reader.framing === 'chunked' && (!reader.done || hasTrailers);
     this.#writing = endStream ? 'done' : 'body';
     try {
-      this.#stream.respond(fields, { endStream, waitForTrailers });
+      stream.respond(fields, { endStream, waitForTrailers });
     } catch {
       return this.#giveUp(bytes); // a field that Node.js does not let out
     }
-    if (waitForTrailers) this.#stream.once('wantTrailers', this.#sendTrailers);
-    if (!endStream) this.#writeRuns(bytes);
+    if (waitForTrailers) awaitTrailers(stream);
+    if (!endStream) this.#writeRuns(stream, bytes);
     return end;
   }
 
-  #writeBody(bytes: Buffer, at: number): number {
+  #writeBody(stream: CarriedStream, bytes: Buffer, at: number): number {
     const end = this.#reader.feed(bytes, at, bytes.length);
     if (end < 0) return this.#giveUp(bytes);
-    this.#writeRuns(bytes);
+    this.#writeRuns(stream, bytes);
     return end;
   }
 
-  /** The last run ends the stream, so that its frame says so. */
-  #writeRuns(bytes: Buffer): void {
+  /** Where they are the last, the stream ends in the same tick, so that their frame says so. */
+  #writeRuns(stream: CarriedStream, bytes: Buffer): void {
     const { runs, runCount, done } = this.#reader;
-    for (let i = 0; i < runCount; i++) {
-      const run = bytes.subarray(runs[2 * i] as number, runs[2 * i + 1] as number); // there are runCount of them
-      if (done && i === runCount - 1) this.#stream.end(run);
-      else {
-        this.#unwritten++;
-        this.#stream.write(run, this.#onWritten);
-      }
+    const length = this.#reader.runBytes();
+    if (length > 0) {
+      const slot = takeSlot(length);
+      let at = 0;
+      for (let i = 0; i < runCount; i++) at += bytes.copy(slot, at, runs[2 * i] as number, runs[2 * i + 1] as number); // there are runCount of them
+      this.#unwritten.push(slot);
+      stream.write(slot.subarray(0, length), this.#onWritten);
     }
     if (!done) return;
     this.#writing = 'done';
-    if (runCount === 0) this.#stream.end();
+    stream.end();
   }
 
-  readonly #sendTrailers = (): void => {
-    if (this.#isGone) return;
+  onWantTrailers(): void {
     const { trailer } = this.#reader;
-    this.#stream.sendTrailers(trailer.length === 0 ? {} : trailerFields(trailer));
-  };
+    this.#live?.sendTrailers(trailer.length === 0 ? {} : trailerFields(trailer));
+  }
 
   /** For a response that cannot be told in HTTP/2. */
   #giveUp(bytes: Buffer): number {
@@ -212,21 +263,38 @@ export class StreamSocket extends EventEmitter implements ClientSocket {
 
   /** Nothing follows. A client that still sends its request is told to stop (RFC 9113 §8.1). */
   end(): void {
-    if (this.#writing !== 'done') this.#fail();
-    else if (!this.#received) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    if (this.#writing !== 'done') {
+      this.#fail();
+      return;
+    }
+    this.#awaitFinish();
+    if (!this.#received) this.#stream?.close(constants.NGHTTP2_NO_ERROR);
   }
 
   /** Ends behind what was written. An answer that is not whole ends with an error, never as if it were. */
   destroySoon(): void {
-    if (this.#writing === 'done' || this.#isGone) return;
+    this.#awaitFinish();
+    if (this.#writing === 'done' || this.#live === null) return;
     this.#breaksOff = true;
-    if (this.#unwritten === 0) this.#fail();
+    if (this.#unwritten.length === 0) this.#fail();
   }
 
-  readonly #onWritten = (): void => {
-    this.#unwritten--;
-    if (this.#breaksOff && this.#unwritten === 0 && !this.#isGone) this.#fail();
+  /** Writes are done in their order. Those of a stream that fails may still be read from: their memory is left alone. */
+  readonly #onWritten = (error?: Error | null): void => {
+    const slot = this.#unwritten.shift();
+    const isFree = (error === undefined || error === null) && this.#stream?.destroyed === false;
+    if (slot !== undefined && isFree) giveSlot(slot);
+    if (this.#breaksOff && this.#unwritten.length === 0 && this.#live !== null) this.#fail();
   };
+
+  #awaitFinish(): void {
+    if (!this.#awaitsFinish && this.#stream !== null) awaitFinish(this.#stream);
+    this.#awaitsFinish = true;
+  }
+
+  onStreamFinish(): void {
+    this.emit('finish');
+  }
 
   destroy(): void {
     this.#fail();
@@ -242,26 +310,29 @@ export class StreamSocket extends EventEmitter implements ClientSocket {
    */
   #fail(): void {
     this.#closedByUs = true;
-    this.#stream.destroy(new Error('the exchange failed'));
+    if (this.#stream !== null) this.#stream.destroy(new Error('the exchange failed'));
+    else if (!this.#over) {
+      this.#options.onLeft(this);
+      this.#leave();
+    }
   }
 
-  readonly #onDrain = (): void => {
-    this.emit('drain');
-  };
-
-  readonly #onFinish = (): void => {
-    this.emit('finish');
-  };
-
-  readonly #onClose = (): void => {
-    if (this.#over) return;
-    this.#over = true;
+  onStreamClosed(): void {
+    const stream = this.#stream;
+    if (stream === null) return;
+    letGo(stream);
+    this.#stream = null;
     // Where the client has reset it with octets unread, it would wait for them to be read. Not destroyed: in 'aborted' its
     // own reset is still to come, and without that nghttp2 asks a stream that is gone for data, for ever.
-    this.#stream.resume();
-    this.#onEnd(this.#writing === 'done' ? 'answered' : this.#closedByUs ? 'cut' : 'reset');
+    stream.resume();
+    const end = this.#writing === 'done' ? 'answered' : this.#closedByUs ? 'cut' : 'reset';
+    if (!this.#options.onEnd(this, end)) this.#leave();
+  }
+
+  #leave(): void {
+    this.#over = true;
     this.emit('close');
-  };
+  }
 }
 
 function asChunk(data: Buffer): Buffer {
@@ -273,5 +344,3 @@ function asChunk(data: Buffer): Buffer {
   chunk[chunk.length - 1] = 0x0a;
   return chunk;
 }
-
-function noop(): void {}

@@ -1,8 +1,8 @@
 import type { BlockList, Socket } from 'node:net';
 import { DownstreamConnection } from '../http1/downstream-connection.ts';
-import { isMalformed, type Malformed, type RequestHead } from '../http2/request-head.ts';
+import type { Malformed } from '../http2/request-head.ts';
 import { ServerSession, type SessionHandler } from '../http2/server-session.ts';
-import type { StreamSocket } from '../http2/stream-socket.ts';
+import type { StreamServer } from '../http2/stream-socket.ts';
 import type { Farewells } from './farewell.ts';
 import { ForwardingFields } from './forwarding.ts';
 import type { Gateway } from './gateway.ts';
@@ -76,28 +76,34 @@ export class Http2Lane {
     const forwarding = new ForwardingFields(client, trust, { pseudonym, secure, http2: true });
     const { bodyBytes } = listener.limits;
     return {
-      onRequest: (socket, head) => {
+      serve: (socket) => {
         const connection = new DownstreamConnection(socket, listener, gateway, gateway.deadlines);
         connection.context = { exchange: null, forwarding, secure, bodyBytes, onClosed: noop };
-        begin(connection, socket, head, gateway);
+        return new StreamConnection(connection, gateway);
       },
       onClosed,
     };
   }
 }
 
-function begin(
-  connection: DownstreamConnection,
-  socket: StreamSocket,
-  head: RequestHead | Malformed,
-  gateway: Gateway,
-): void {
-  if (!isMalformed(head)) {
-    socket.receive(head);
-    return;
+/** Serves the requests that one stream after another carries. */
+class StreamConnection implements StreamServer {
+  readonly #connection: DownstreamConnection;
+  readonly #gateway: Gateway;
+
+  constructor(connection: DownstreamConnection, gateway: Gateway) {
+    this.#connection = connection;
+    this.#gateway = gateway;
   }
-  connection.receivedAtMs = performance.now();
-  gateway.onRefused(connection, head.status, head.detail);
+
+  get idle(): boolean {
+    return this.#connection.idle;
+  }
+
+  refuse({ status, detail }: Malformed): void {
+    this.#connection.receivedAtMs = performance.now();
+    this.#gateway.onRefused(this.#connection, status, detail);
+  }
 }
 
 function noop(): void {}

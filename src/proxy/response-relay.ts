@@ -84,7 +84,8 @@ export class ResponseRelay {
   }
 
   #write(buf: Buffer, reader: BodyReader, trailers: Buffer | null, from: UpstreamLink | null): boolean {
-    const run = from?.sharesBuffer === true ? null : singleRun(buf, reader, this.#framing);
+    const mustCopy = from?.sharesBuffer === true && !this.#client.copies;
+    const run = mustCopy ? null : singleRun(buf, reader, this.#framing);
     if (this.#state === 'head') {
       this.#state = 'body';
       if (run !== null && run.length > this.#client.joinedBytes) {
@@ -99,7 +100,7 @@ export class ResponseRelay {
     return this.#writer.length === 0 || this.#client.send(this.#writer);
   }
 
-  /** Hands on a part of the target connection's read buffer without a copy. */
+  /** Hands on a part of the target connection's read buffer without a copy of ours. */
   #writeRun(run: Buffer, from: UpstreamLink | null): boolean {
     const flushed = this.#client.write(run);
     if (this.#client.isWriting) from?.lend();
