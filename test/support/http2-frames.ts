@@ -64,7 +64,8 @@ export const settings = (...pairs: readonly (readonly [number, number])[]): Buff
 
 export const rst = (stream: number, code: number): Buffer => frame(FRAME.rst, 0, stream, uint32(code));
 
-const windowUpdate = (stream: number, octets: number): Buffer => frame(FRAME.windowUpdate, 0, stream, uint32(octets));
+export const windowUpdate = (stream: number, octets: number): Buffer =>
+  frame(FRAME.windowUpdate, 0, stream, uint32(octets));
 
 export const goaway = (lastStream: number, code = 0): Buffer =>
   frame(FRAME.goaway, 0, 0, Buffer.concat([uint32(lastStream), uint32(code)]));
