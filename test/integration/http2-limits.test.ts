@@ -228,6 +228,19 @@ describe('the timeouts', () => {
     expect(await slow).toMatchObject({ status: 200, body: 'late' });
   });
 
+  it('end what served earlier requests, and later ones are served all the same', async () => {
+    const target = await serve(silent);
+    const client = clients.open(bench.gate.port);
+    const slow = client.request({ ':path': '/slow' });
+    const request = await target.request();
+    target.script = ok;
+    expect(await client.request()).toMatchObject({ status: 200, body: 'hello' });
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(await client.request()).toMatchObject({ status: 200, body: 'hello' });
+    request.send(response('200 OK', [], 'late'));
+    expect(await slow).toMatchObject({ status: 200, body: 'late' });
+  });
+
   it('answer 408 where a body stalls, and the other requests go on', async () => {
     const target = await serve(silent);
     const client = clients.open(bench.gate.port);
