@@ -4,38 +4,14 @@ import { NO_GRPC } from '../traffic/grpc.ts';
 import { BodyReader, type Framing } from './body-reader.ts';
 import type { ByteWriter, MemoryUse } from './byte-writer.ts';
 import { VANISHED_AFTER_MS } from './client-socket.ts';
-import { type ConnectFailure, connectFailure, refusesClient } from './connect-failure.ts';
+import { connectFailure, refusesClient } from './connect-failure.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import { F } from './fields.ts';
 import { Head, INCOMPLETE, NO_LENGTH } from './head.ts';
 import { ReadBuffer } from './read-buffer.ts';
 import { parseResponseHead } from './response-parser.ts';
-import type { SentRequest, UpstreamLink } from './upstream-link.ts';
+import type { SentRequest, UpstreamFailure, UpstreamHandler, UpstreamLink } from './upstream-link.ts';
 import type { UpstreamTls } from './upstream-tls.ts';
-
-/** Why an upstream connection failed its exchange. */
-export type UpstreamFailure =
-  | ConnectFailure
-  /** The target says that it has done nothing about the request, so that it can be sent anew whatever it is. */
-  | 'unprocessed'
-  /** Closed or reset before a complete response head. */
-  | 'reset'
-  /** The response was not well-formed HTTP/1. */
-  | 'protocol'
-  /** Closed or reset inside the response body. */
-  | 'truncated';
-
-/** Who is told what happens on an upstream connection: the exchange that holds it. */
-export interface UpstreamHandler {
-  onConnected(): void;
-  /** An interim (1xx) or the final response head. `head` is valid during the call only. */
-  onHead(head: Head): void;
-  /** Body data: the runs of `reader` in `buf`, and perhaps `reader.done`. Follows the final head at once, even if empty. */
-  onBody(buf: Buffer, reader: BodyReader): void;
-  /** The request can take more after a full write. */
-  onUpstreamDrain(): void;
-  onUpstreamFailure(failure: UpstreamFailure): void;
-}
 
 /** Where connections come from and go back to. */
 export interface ConnectionOwner {

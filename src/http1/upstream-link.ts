@@ -1,6 +1,8 @@
+import type { BodyReader } from './body-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
+import type { ConnectFailure } from './connect-failure.ts';
 import type { Deadlines } from './deadlines.ts';
-import type { UpstreamHandler } from './upstream-connection.ts';
+import type { Head } from './head.ts';
 import type { UpstreamTls } from './upstream-tls.ts';
 
 /**
@@ -34,6 +36,30 @@ export interface UpstreamLink {
   release(reusable: boolean): void;
   /** The exchange is given up: no call of its handler follows. */
   destroy(): void;
+}
+
+/** Why a link failed its exchange. */
+export type UpstreamFailure =
+  | ConnectFailure
+  /** The target says that it has done nothing about the request, so that it can be sent anew whatever it is. */
+  | 'unprocessed'
+  /** Closed or reset before a complete response head. */
+  | 'reset'
+  /** The response was not well-formed HTTP/1. */
+  | 'protocol'
+  /** Closed or reset inside the response body. */
+  | 'truncated';
+
+/** Who is told what happens on a link: the exchange that holds it. */
+export interface UpstreamHandler {
+  onConnected(): void;
+  /** An interim (1xx) or the final response head. `head` is valid during the call only. */
+  onHead(head: Head): void;
+  /** Body data: the runs of `reader` in `buf`, and perhaps `reader.done`. Follows the final head at once, even if empty. */
+  onBody(buf: Buffer, reader: BodyReader): void;
+  /** The request can take more after a full write. */
+  onUpstreamDrain(): void;
+  onUpstreamFailure(failure: UpstreamFailure): void;
 }
 
 /** What a link must know of a request besides its octets. */

@@ -1,7 +1,7 @@
 import { recentClockMs } from '../platform/clock.ts';
 import type { Deadlines } from './deadlines.ts';
-import { type ConnectionOwner, UpstreamConnection, type UpstreamHandler } from './upstream-connection.ts';
-import type { LinksOptions, UpstreamLinks } from './upstream-link.ts';
+import { type ConnectionOwner, UpstreamConnection } from './upstream-connection.ts';
+import type { LinksOptions, UpstreamHandler, UpstreamLinks } from './upstream-link.ts';
 import type { UpstreamTls } from './upstream-tls.ts';
 
 /** Idle connections kept per target and worker; more are closed when they fall idle. */

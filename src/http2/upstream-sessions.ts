@@ -1,7 +1,6 @@
 import type { ConnectFailure } from '../http1/connect-failure.ts';
 import type { Deadlines } from '../http1/deadlines.ts';
-import type { UpstreamHandler } from '../http1/upstream-connection.ts';
-import type { LinksOptions, UpstreamLink, UpstreamLinks } from '../http1/upstream-link.ts';
+import type { LinksOptions, UpstreamHandler, UpstreamLink, UpstreamLinks } from '../http1/upstream-link.ts';
 import type { UpstreamTls } from '../http1/upstream-tls.ts';
 import { type SessionOwner, UpstreamSession } from './upstream-session.ts';
 import { UpstreamStream } from './upstream-stream.ts';

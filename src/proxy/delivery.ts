@@ -1,7 +1,7 @@
 import type { DownstreamConnection } from '../http1/downstream-connection.ts';
 import type { Head } from '../http1/head.ts';
 import type { Tap } from '../http1/tap.ts';
-import type { UpstreamHandler } from '../http1/upstream-connection.ts';
+import type { UpstreamHandler } from '../http1/upstream-link.ts';
 import { isGrpcFault, NO_GRPC } from '../traffic/grpc.ts';
 import { UPSTREAM } from '../traffic/ledger.ts';
 import { add } from './accounting.ts';

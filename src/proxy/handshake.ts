@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { refusesClient } from '../http1/connect-failure.ts';
 import type { DownstreamConnection } from '../http1/downstream-connection.ts';
 import type { Tap } from '../http1/tap.ts';
-import type { UpstreamFailure } from '../http1/upstream-connection.ts';
+import type { UpstreamFailure } from '../http1/upstream-link.ts';
 import { Agent } from '../platform/node-http.ts';
 import type { Target, Upstream } from './routing-table.ts';
 

@@ -1,8 +1,7 @@
 import type { BodyReader } from '../http1/body-reader.ts';
 import type { Timed } from '../http1/deadlines.ts';
 import type { Head } from '../http1/head.ts';
-import type { UpstreamFailure, UpstreamHandler } from '../http1/upstream-connection.ts';
-import type { UpstreamLink } from '../http1/upstream-link.ts';
+import type { UpstreamFailure, UpstreamHandler, UpstreamLink } from '../http1/upstream-link.ts';
 import { readClockMs } from '../platform/clock.ts';
 import { isGrpcFault, NO_GRPC } from '../traffic/grpc.ts';
 import { TARGET, UPSTREAM } from '../traffic/ledger.ts';
