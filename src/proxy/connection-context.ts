@@ -1,5 +1,5 @@
 import type { DownstreamConnection } from '../http1/downstream-connection.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from './exchange/exchange.ts';
 import type { ForwardingFields } from './forwarding.ts';
 
 /** What a client connection carries for the gateway. */

@@ -6,7 +6,7 @@ import { METHODS, SLOT } from '../traffic/ledger.ts';
 import { hasPrefix } from '../traffic/service-matcher.ts';
 import type { CountingRule } from '../traffic/snapshot.ts';
 import { add } from './accounting.ts';
-import type { RequestFacts } from './request-policy.ts';
+import type { RequestFacts } from './exchange/request-policy.ts';
 
 /** What a rule needs to know of an attempt that is over. */
 export interface CountedAttempt {

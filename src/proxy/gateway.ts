@@ -7,15 +7,15 @@ import { SERVICE, stripe, UPSTREAM } from '../traffic/ledger.ts';
 import type { AccessLog } from './access-log.ts';
 import { countAccepted, countOutcome } from './accounting.ts';
 import { contextOf } from './connection-context.ts';
-import { Exchange } from './exchange.ts';
+import { SpareDescriptor } from './entrance/spare-descriptor.ts';
+import { Exchange } from './exchange/exchange.ts';
+import { renderReply } from './exchange/replies.ts';
+import type { RequestFacts } from './exchange/request-policy.ts';
 import { httpDate } from './http-date.ts';
 import { PinJar } from './pins.ts';
 import { Repetition } from './repetition.ts';
-import { renderReply } from './replies.ts';
-import type { RequestFacts } from './request-policy.ts';
 import { createPicker, type RoutingTable, type Service, type Upstream } from './routing-table.ts';
-import { SpareDescriptor } from './spare-descriptor.ts';
-import { UpgradeLane } from './upgrades.ts';
+import { UpgradeLane } from './upgrade/upgrades.ts';
 
 /** What a copy of a request showed. */
 export interface Difference {

@@ -1,5 +1,5 @@
 import type { RoutingSnapshot } from '../traffic/snapshot.ts';
-import type { ProxyProtocol } from './proxy-entrance.ts';
+import type { ProxyProtocol } from './entrance/proxy-entrance.ts';
 
 /** How the control plane starts a worker thread (`workerData`). */
 export interface WorkerStart {

@@ -11,10 +11,10 @@ import { ServiceMatcher } from '../traffic/service-matcher.ts';
 import type { RoutingSnapshot, ServiceRoute, TargetRoute, UpstreamRoute } from '../traffic/snapshot.ts';
 import { type Weighted, WeightedPicker } from '../traffic/weighted-picker.ts';
 import { type Counters, keepCounters } from './counters.ts';
-import { Mirror } from './mirror.ts';
+import type { ReportField } from './exchange/reports.ts';
+import { WaitingRoom } from './exchange/waiting-room.ts';
+import { Mirror } from './mirror/mirror.ts';
 import { hasPlace } from './pick.ts';
-import type { ReportField } from './reports.ts';
-import { WaitingRoom } from './waiting-room.ts';
 
 /** A target as this worker knows it: lives as long as its id stands in a snapshot or a request is on it. */
 export interface Target {

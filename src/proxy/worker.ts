@@ -3,9 +3,9 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Deadlines } from '../http1/deadlines.ts';
 import { monotonicMs, readClockMs } from '../platform/clock.ts';
 import { AccessLog } from './access-log.ts';
+import { Listener } from './entrance/listener.ts';
 import { Farewells, farewellWindow } from './farewell.ts';
 import { Gateway } from './gateway.ts';
-import { Listener } from './listener.ts';
 import type { FromWorker, ListenerOptions, ToWorker, WorkerStart } from './messages.ts';
 import { RoutingTable, type TableOptions } from './routing-table.ts';
 

@@ -6,7 +6,7 @@ import { Head, REFUSED } from '../../src/http1/head.ts';
 import { parseRequestHead } from '../../src/http1/request-parser.ts';
 import { parseResponseHead } from '../../src/http1/response-parser.ts';
 import { relayableTrailers } from '../../src/http1/trailers.ts';
-import { FrameBoundary } from '../../src/proxy/frame-boundary.ts';
+import { FrameBoundary } from '../../src/proxy/upgrade/frame-boundary.ts';
 
 const head = new Head(16);
 const octets = (text: string): Buffer => Buffer.from(text, 'latin1');

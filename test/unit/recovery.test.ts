@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type AttemptFailure, FAILURES } from '../../src/proxy/failures.ts';
-import { type Repeatable, recoveryFrom } from '../../src/proxy/recovery.ts';
+import { type AttemptFailure, FAILURES } from '../../src/proxy/exchange/failures.ts';
+import { type Repeatable, recoveryFrom } from '../../src/proxy/exchange/recovery.ts';
 
 const REQUESTS = {
   get: { replayable: true, idempotent: true },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { RequestDeadlines } from '../../src/proxy/request-deadlines.ts';
+import { RequestDeadlines } from '../../src/proxy/exchange/request-deadlines.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 /** How long a client may take nothing; longer than the time for an answer to begin. */

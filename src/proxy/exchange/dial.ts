@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { type ConnectFailure, connectFailure } from '../http1/connect-failure.ts';
-import { type Tap, tapped } from '../http1/tap.ts';
-import type { UpstreamTls } from '../http1/upstream-tls.ts';
+import { type ConnectFailure, connectFailure } from '../../http1/connect-failure.ts';
+import { type Tap, tapped } from '../../http1/tap.ts';
+import type { UpstreamTls } from '../../http1/upstream-tls.ts';
 
 export interface DialOptions {
   readonly host: string;

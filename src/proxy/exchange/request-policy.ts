@@ -1,9 +1,9 @@
-import { listHas } from '../http1/field-lines.ts';
-import { F } from '../http1/fields.ts';
-import type { Head } from '../http1/head.ts';
-import type { RequestRewrite } from '../http1/request-writer.ts';
-import { METHODS } from '../traffic/ledger.ts';
-import type { ForwardingFields } from './forwarding.ts';
+import { listHas } from '../../http1/field-lines.ts';
+import { F } from '../../http1/fields.ts';
+import type { Head } from '../../http1/head.ts';
+import type { RequestRewrite } from '../../http1/request-writer.ts';
+import { METHODS } from '../../traffic/ledger.ts';
+import type { ForwardingFields } from '../forwarding.ts';
 import type { ProxyError } from './replies.ts';
 
 interface HasHosts {

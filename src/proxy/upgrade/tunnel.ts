@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
-import { ByteWriter } from '../http1/byte-writer.ts';
-import type { Tap } from '../http1/tap.ts';
+import { ByteWriter } from '../../http1/byte-writer.ts';
+import type { Tap } from '../../http1/tap.ts';
+import type { Target } from '../routing-table.ts';
 import { FrameBoundary, GOING_AWAY } from './frame-boundary.ts';
-import type { Target } from './routing-table.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 /** Between saying goodbye on a tunnel and cutting it. */

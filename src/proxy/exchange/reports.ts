@@ -1,6 +1,6 @@
-import { equalsIgnoreCase } from '../http1/bytes.ts';
-import { F } from '../http1/fields.ts';
-import type { Head } from '../http1/head.ts';
+import { equalsIgnoreCase } from '../../http1/bytes.ts';
+import { F } from '../../http1/fields.ts';
+import type { Head } from '../../http1/head.ts';
 
 /** How a service's targets report what happened in the business. */
 export interface ReportField {

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
-import { VANISHED_AFTER_MS } from '../http1/client-socket.ts';
-import type { Deadlines, Timed } from '../http1/deadlines.ts';
+import { VANISHED_AFTER_MS } from '../../http1/client-socket.ts';
+import type { Deadlines, Timed } from '../../http1/deadlines.ts';
+import type { TlsOptions } from '../messages.ts';
 import { Certificates } from './certificates.ts';
-import type { TlsOptions } from './messages.ts';
 
 /** What clients may agree on by ALPN (RFC 7301), best first; others are refused with an alert. */
 const PROTOCOLS = ['http/1.1', 'http/1.0'];

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Deadlines, Timed } from '../http1/deadlines.ts';
+import type { Deadlines, Timed } from '../../http1/deadlines.ts';
 
 export interface OpeningOptions {
   readonly deadlines: Deadlines;

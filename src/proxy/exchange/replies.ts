@@ -1,4 +1,4 @@
-import { STATUS_CODES } from '../platform/node-http.ts';
+import { STATUS_CODES } from '../../platform/node-http.ts';
 
 /** RFC 9209 §2.3 error types that we report, with what the client is told. */
 export const PROXY_ERRORS = {

@@ -1,11 +1,11 @@
 import type { ClientRequest, Agent as HttpAgent, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { refusesClient } from '../http1/connect-failure.ts';
-import type { DownstreamConnection } from '../http1/downstream-connection.ts';
-import type { Tap } from '../http1/tap.ts';
-import type { UpstreamFailure } from '../http1/upstream-link.ts';
-import { Agent } from '../platform/node-http.ts';
-import type { Target, Upstream } from './routing-table.ts';
+import { refusesClient } from '../../http1/connect-failure.ts';
+import type { DownstreamConnection } from '../../http1/downstream-connection.ts';
+import type { Tap } from '../../http1/tap.ts';
+import type { UpstreamFailure } from '../../http1/upstream-link.ts';
+import { Agent } from '../../platform/node-http.ts';
+import type { Target, Upstream } from '../routing-table.ts';
 
 /** The exchange of a handshake: one of the three is called, once. */
 export interface HandshakeHandler {

@@ -1,5 +1,5 @@
-import type { UpstreamFailure } from '../http1/upstream-link.ts';
-import type { Outcome } from '../traffic/ledger.ts';
+import type { UpstreamFailure } from '../../http1/upstream-link.ts';
+import type { Outcome } from '../../traffic/ledger.ts';
 import { PROXY_ERRORS, type ProxyError } from './replies.ts';
 import type { LocalAnswer } from './request-policy.ts';
 

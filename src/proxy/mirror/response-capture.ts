@@ -1,7 +1,7 @@
-import type { BodyReader } from '../http1/body-reader.ts';
-import { equalsIgnoreCase } from '../http1/bytes.ts';
-import type { Head } from '../http1/head.ts';
-import type { CompareRoute } from '../traffic/snapshot.ts';
+import type { BodyReader } from '../../http1/body-reader.ts';
+import { equalsIgnoreCase } from '../../http1/bytes.ts';
+import type { Head } from '../../http1/head.ts';
+import type { CompareRoute } from '../../traffic/snapshot.ts';
 
 /** A response as far as it is compared with another: its status, some fields and its body up to a size. */
 export class ResponseCapture {

@@ -1,12 +1,12 @@
-import type { BodyReader } from '../http1/body-reader.ts';
-import { type OutFraming, singleRun, writeBody } from '../http1/body-writer.ts';
-import type { ByteWriter } from '../http1/byte-writer.ts';
-import type { DownstreamConnection } from '../http1/downstream-connection.ts';
-import { type Head, NO_LENGTH } from '../http1/head.ts';
-import { type ResponseRewrite, writeResponseHead } from '../http1/response-writer.ts';
-import { relayableTrailers } from '../http1/trailers.ts';
-import type { UpstreamLink } from '../http1/upstream-link.ts';
-import { httpDate } from './http-date.ts';
+import type { BodyReader } from '../../http1/body-reader.ts';
+import { type OutFraming, singleRun, writeBody } from '../../http1/body-writer.ts';
+import type { ByteWriter } from '../../http1/byte-writer.ts';
+import type { DownstreamConnection } from '../../http1/downstream-connection.ts';
+import { type Head, NO_LENGTH } from '../../http1/head.ts';
+import { type ResponseRewrite, writeResponseHead } from '../../http1/response-writer.ts';
+import { relayableTrailers } from '../../http1/trailers.ts';
+import type { UpstreamLink } from '../../http1/upstream-link.ts';
+import { httpDate } from '../http-date.ts';
 
 /** Filled anew for each response and used at once. */
 const scratch: ResponseRewrite = { framing: 'none', keepLength: false, close: false, date: httpDate, extra: '' };

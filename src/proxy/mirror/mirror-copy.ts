@@ -1,19 +1,19 @@
-import type { BodyReader } from '../http1/body-reader.ts';
-import type { Timed } from '../http1/deadlines.ts';
-import type { Head } from '../http1/head.ts';
-import type { UpstreamFailure, UpstreamHandler, UpstreamLink } from '../http1/upstream-link.ts';
-import { readClockMs } from '../platform/clock.ts';
-import { isGrpcFault, NO_GRPC } from '../traffic/grpc.ts';
-import { TARGET, UPSTREAM } from '../traffic/ledger.ts';
-import { add } from './accounting.ts';
-import { countCopy } from './counters.ts';
-import type { Gateway } from './gateway.ts';
+import type { BodyReader } from '../../http1/body-reader.ts';
+import type { Timed } from '../../http1/deadlines.ts';
+import type { Head } from '../../http1/head.ts';
+import type { UpstreamFailure, UpstreamHandler, UpstreamLink } from '../../http1/upstream-link.ts';
+import { readClockMs } from '../../platform/clock.ts';
+import { isGrpcFault, NO_GRPC } from '../../traffic/grpc.ts';
+import { TARGET, UPSTREAM } from '../../traffic/ledger.ts';
+import { add } from '../accounting.ts';
+import { countCopy } from '../counters.ts';
+import type { RequestFacts } from '../exchange/request-policy.ts';
+import type { Gateway } from '../gateway.ts';
+import { pickTarget } from '../pick.ts';
+import type { Service, Target, Upstream } from '../routing-table.ts';
 import type { Mirror, MirrorTicket } from './mirror.ts';
-import { pickTarget } from './pick.ts';
-import type { RequestFacts } from './request-policy.ts';
 import { ResponseCapture } from './response-capture.ts';
 import { responseDifference } from './response-difference.ts';
-import type { Service, Target, Upstream } from './routing-table.ts';
 
 const LINE_END = Buffer.from('\r\n');
 

@@ -1,9 +1,9 @@
-import { METHODS } from '../traffic/ledger.ts';
-import type { MirrorRoute } from '../traffic/snapshot.ts';
-import type { RequestFacts } from './request-policy.ts';
-import type { RequestRelay } from './request-relay.ts';
+import { METHODS } from '../../traffic/ledger.ts';
+import type { MirrorRoute } from '../../traffic/snapshot.ts';
+import type { RequestFacts } from '../exchange/request-policy.ts';
+import type { RequestRelay } from '../exchange/request-relay.ts';
+import type { Service, Upstream } from '../routing-table.ts';
 import { ResponseCapture } from './response-capture.ts';
-import type { Service, Upstream } from './routing-table.ts';
 
 /** Copies of one service and worker that may be under way at once; more are left out and counted. */
 const MOST_UNDER_WAY = 64;

@@ -1,12 +1,12 @@
-import type { UpstreamLink } from '../http1/upstream-link.ts';
-import type { FuseState } from '../traffic/fuse-state.ts';
-import { NO_GRPC } from '../traffic/grpc.ts';
-import { TARGET, UPSTREAM } from '../traffic/ledger.ts';
-import { add } from './accounting.ts';
+import type { UpstreamLink } from '../../http1/upstream-link.ts';
+import type { FuseState } from '../../traffic/fuse-state.ts';
+import { NO_GRPC } from '../../traffic/grpc.ts';
+import { TARGET, UPSTREAM } from '../../traffic/ledger.ts';
+import { add } from '../accounting.ts';
+import type { Service, Target, Upstream } from '../routing-table.ts';
 import type { Choice } from './choice.ts';
 import type { Dial } from './dial.ts';
 import type { RequestFacts } from './request-policy.ts';
-import type { Service, Target, Upstream } from './routing-table.ts';
 
 /**
  * One try of a request on one upstream: the gauges it moves, its place on trial, and its one judgement. One object

@@ -2,12 +2,12 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyServer, type ProxyServer } from 'http-proxy-3';
-import { createServer } from '../platform/node-http.ts';
-import { TARGET, UPSTREAM } from '../traffic/ledger.ts';
-import { add } from './accounting.ts';
-import { contextOf } from './connection-context.ts';
+import { createServer } from '../../platform/node-http.ts';
+import { TARGET, UPSTREAM } from '../../traffic/ledger.ts';
+import { add } from '../accounting.ts';
+import { contextOf } from '../connection-context.ts';
+import type { Target, Upstream } from '../routing-table.ts';
 import { Handshake, type RoutedHandshake } from './handshake.ts';
-import type { Target, Upstream } from './routing-table.ts';
 import { Tunnel, type TunnelEnds } from './tunnel.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;

@@ -1,11 +1,11 @@
-import { readClockMs } from '../platform/clock.ts';
-import { NO_GRPC, outcomeOfGrpc } from '../traffic/grpc.ts';
-import type { Outcome } from '../traffic/ledger.ts';
-import type { AccessLog } from './access-log.ts';
-import { countAccepted, countAnswered, countOutcome } from './accounting.ts';
+import { readClockMs } from '../../platform/clock.ts';
+import { NO_GRPC, outcomeOfGrpc } from '../../traffic/grpc.ts';
+import type { Outcome } from '../../traffic/ledger.ts';
+import type { AccessLog } from '../access-log.ts';
+import { countAccepted, countAnswered, countOutcome } from '../accounting.ts';
+import type { Service } from '../routing-table.ts';
 import type { Attempt } from './attempt.ts';
 import type { RequestFacts } from './request-policy.ts';
-import type { Service } from './routing-table.ts';
 
 /** Where requests are accounted for, beside the ledgers of their services and upstreams. */
 interface Books {

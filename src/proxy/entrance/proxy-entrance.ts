@@ -1,6 +1,6 @@
 import type { BlockList, Socket } from 'node:net';
-import type { Deadlines } from '../http1/deadlines.ts';
-import { isTrusted, plainAddress } from './forwarding.ts';
+import type { Deadlines } from '../../http1/deadlines.ts';
+import { isTrusted, plainAddress } from '../forwarding.ts';
 import { Opening } from './opening.ts';
 import { parseProxyHeader } from './proxy-header.ts';
 

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
-import type { Deadlines } from '../http1/deadlines.ts';
-import { isHttp2 } from '../http2/preface.ts';
+import type { Deadlines } from '../../http1/deadlines.ts';
+import { isHttp2 } from '../../http2/preface.ts';
 import { Opening } from './opening.ts';
 
 export interface PrefaceEntranceOptions {

@@ -1,12 +1,12 @@
-import type { BodyReader } from '../http1/body-reader.ts';
-import { singleRun, writeBody } from '../http1/body-writer.ts';
-import type { ByteWriter } from '../http1/byte-writer.ts';
-import type { DownstreamConnection } from '../http1/downstream-connection.ts';
-import type { Head } from '../http1/head.ts';
-import { type RequestRewrite, writeRequestHead } from '../http1/request-writer.ts';
-import { giveSlot, takeSlot } from '../http1/slots.ts';
-import { relayableTrailers } from '../http1/trailers.ts';
-import type { SentRequest, UpstreamLink } from '../http1/upstream-link.ts';
+import type { BodyReader } from '../../http1/body-reader.ts';
+import { singleRun, writeBody } from '../../http1/body-writer.ts';
+import type { ByteWriter } from '../../http1/byte-writer.ts';
+import type { DownstreamConnection } from '../../http1/downstream-connection.ts';
+import type { Head } from '../../http1/head.ts';
+import { type RequestRewrite, writeRequestHead } from '../../http1/request-writer.ts';
+import { giveSlot, takeSlot } from '../../http1/slots.ts';
+import { relayableTrailers } from '../../http1/trailers.ts';
+import type { SentRequest, UpstreamLink } from '../../http1/upstream-link.ts';
 
 /** Why a request's body is not forwarded any further. */
 export interface BodyRefusal {

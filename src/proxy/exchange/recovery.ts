@@ -1,6 +1,6 @@
+import { usableStable } from '../pick.ts';
+import type { Service, Upstream } from '../routing-table.ts';
 import { type AttemptFailure, neverReached } from './failures.ts';
-import { usableStable } from './pick.ts';
-import type { Service, Upstream } from './routing-table.ts';
 
 /** What of a request decides whether it may be sent again. */
 export interface Repeatable {

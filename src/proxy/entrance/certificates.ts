@@ -1,6 +1,6 @@
 import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
-import type { CertificateOptions, TlsOptions } from './messages.ts';
+import type { CertificateOptions, TlsOptions } from '../messages.ts';
 
 /**
  * For TLS 1.2: forward secrecy and authenticated encryption only, as Mozilla's intermediate profile has it. The suites of

@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6, SocketAddress } from 'node:net';
-import { plainAddress } from './forwarding.ts';
+import { plainAddress } from '../forwarding.ts';
 
 /**
  * The header of the PROXY protocol, by which a balancer that passes connections on tells whose they are; see

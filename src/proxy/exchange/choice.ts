@@ -1,9 +1,9 @@
-import type { Head } from '../http1/head.ts';
-import { pickPinned, pickUnpinned, usableStable } from './pick.ts';
-import type { PinJar } from './pins.ts';
-import { previewedBy } from './preview.ts';
+import type { Head } from '../../http1/head.ts';
+import { pickPinned, pickUnpinned, usableStable } from '../pick.ts';
+import type { PinJar } from '../pins.ts';
+import { previewedBy } from '../preview.ts';
+import type { Service, Upstream } from '../routing-table.ts';
 import type { RequestFacts } from './request-policy.ts';
-import type { Service, Upstream } from './routing-table.ts';
 
 /**
  * Which upstream a request is meant for, and why: what it asks for, its pin, the weights, in this order. One object
