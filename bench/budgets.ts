@@ -1,4 +1,4 @@
-import type { RunResult } from './run.ts';
+import { type RunResult, UNPROXIED } from './run.ts';
 import type { Metric, Sample } from './sample.ts';
 import { ratio, type Spread, spread } from './statistics.ts';
 
@@ -20,8 +20,8 @@ interface Budget {
   readonly measure: (result: RunResult) => Spread | null;
 }
 
-/** At the 99th percentile. */
-const GENERATOR_LATE_MS = 1;
+/** At the 99th percentile, without a proxy: what generator and targets, which share a core, do to each other. */
+const MOST_UNPROXIED_MS = 2;
 
 const BUDGETS: readonly Budget[] = [
   against('CPU per small GET, of nginx’s', 1.15, 'small', 'nginx', 'cpuUs'),
@@ -96,11 +96,13 @@ function values(result: RunResult, scenario: string, metric: Metric, peer = 'tea
   return samplesOf(result, scenario, peer).map((sample) => ((sample.errors ?? 0) > 0 ? undefined : sample[metric]));
 }
 
-/** Rounds in which the generator itself was late say nothing about a proxy, and are left out. */
+/** Rounds in which the tail was long without a proxy too say nothing about one, and are left out. */
 function tails(result: RunResult, peer: string): (number | undefined)[] {
-  return samplesOf(result, 'latency', peer).map(({ p99Ms, generatorLateMs = 0 }) =>
-    generatorLateMs <= GENERATOR_LATE_MS ? p99Ms : undefined,
-  );
+  const unproxied = samplesOf(result, 'latency', UNPROXIED.id);
+  return samplesOf(result, 'latency', peer).map(({ p99Ms }, round) => {
+    const { p99Ms: floorMs = 0 } = unproxied[round] ?? {};
+    return floorMs <= MOST_UNPROXIED_MS ? p99Ms : undefined;
+  });
 }
 
 function samplesOf(result: RunResult, scenario: string, peer: string): readonly Sample[] {

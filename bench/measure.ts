@@ -1,25 +1,27 @@
 import { fileURLToPath } from 'node:url';
 import type { Instance } from './instance.ts';
+import type { Lab } from './lab.ts';
 import { hostOf } from './layouts.ts';
 import { runH2load } from './load/h2load.ts';
 import { IdleConnections } from './load/idle.ts';
-import type { OpenLoopOptions, OpenLoopResult } from './load/open-loop.ts';
 import { type Operator, resetWeights, startRollout, switchAround } from './load/operator.ts';
 import type { WebSocketOptions, WebSocketResult } from './load/websocket.ts';
-import { runWrk } from './load/wrk.ts';
+import { runWrk, type WrkResult } from './load/wrk.ts';
 import type { Sample } from './sample.ts';
 import type { Load, RequestSpec, Scenario } from './scenarios.ts';
 import { runCommand } from './system/child.ts';
+import { mostConnections } from './system/open-files.ts';
 
 export interface Extent {
   readonly seconds: number;
-  /** Of `open` loads, requests a second. */
+  /** Of `paced` loads, requests a second. */
   readonly rate: number;
   readonly idleConnections: 'quick' | 'full';
 }
 
-const OPEN_LOOP = fileURLToPath(new URL('./load/open-loop.ts', import.meta.url));
 const WEBSOCKET = fileURLToPath(new URL('./load/websocket.ts', import.meta.url));
+/** Of the connections that a proxy may have: the rest is for those before the idle ones. */
+const IDLE_SHARE = 0.95;
 /** After the connections stand, memory settles this long before it is read. */
 const SETTLE_MS = 1500;
 const MIB = 1024 * 1024;
@@ -45,8 +47,8 @@ function measureLoad(load: Load, instance: Instance, extent: Extent): Promise<Sa
       return measureClosed(load, instance, extent);
     case 'h2':
       return measureH2(load, instance, extent);
-    case 'open':
-      return measureOpen(load, instance, extent);
+    case 'paced':
+      return measurePaced(load, instance, extent);
     case 'websocket':
       return measureWebSocket(load, instance, extent);
     case 'idle':
@@ -83,25 +85,28 @@ async function measureH2(load: Load & { kind: 'h2' }, instance: Instance, { seco
   };
 }
 
-async function measureOpen(load: Load & { kind: 'open' }, instance: Instance, extent: Extent): Promise<Sample> {
-  const options: OpenLoopOptions = {
-    port: instance.port,
-    rate: extent.rate,
-    seconds: extent.seconds,
-    connections: load.connections,
-    request: wireText(load.request),
-  };
-  const [result, cpu] = await metered(instance, () => runLoad<OpenLoopResult>(OPEN_LOOP, options));
+async function measurePaced(load: Load & { kind: 'paced' }, instance: Instance, extent: Extent): Promise<Sample> {
+  const { port, directory } = instance;
+  const { request, connections } = load;
+  const options = { port, directory, request, connections, seconds: extent.seconds, services: 1, rate: extent.rate };
+  const [result, cpu] = await metered(instance, () => runWrk(options));
   return {
-    ...perOperation(cpu, result.answered),
-    p50Ms: result.p50Ms,
-    p99Ms: result.p99Ms,
-    p999Ms: result.p999Ms,
+    ...perOperation(cpu, result.requests),
+    ...pacedLatencies(result, extent.rate),
     residentMiB: instance.residentBytes() / MIB,
-    errors: result.errors,
-    achieved: result.achieved,
-    generatorLateMs: result.lateP99Ms,
   };
+}
+
+/** What the generator and a target of `lab` take for the same load without a proxy between them. */
+export async function measureUnproxied(load: Load & { kind: 'paced' }, lab: Lab, extent: Extent): Promise<Sample> {
+  const [port = 0] = lab.targets.files;
+  const { directory } = lab;
+  const options = { ...load, port, directory, seconds: extent.seconds, services: 1, rate: extent.rate };
+  return pacedLatencies(await runWrk(options), extent.rate);
+}
+
+function pacedLatencies({ requests, seconds, p50Ms, p99Ms, p999Ms, errors }: WrkResult, rate: number): Sample {
+  return { p50Ms, p99Ms, p999Ms, errors, achieved: requests / seconds / rate };
 }
 
 async function measureWebSocket(
@@ -121,7 +126,8 @@ async function measureWebSocket(
 }
 
 /** The instance is a fresh one: memory that a heap has grown by and keeps would hide what connections cost. */
-async function measureIdle(count: number, instance: Instance): Promise<Sample> {
+async function measureIdle(wanted: number, instance: Instance): Promise<Sample> {
+  const count = Math.min(wanted, Math.floor(mostConnections() * IDLE_SHARE));
   const { port, directory } = instance;
   const request: RequestSpec = { method: 'GET', path: '/', headers: {}, bodyBytes: 0, chunked: false };
   await runWrk({ port, directory, request, connections: 64, services: 1, seconds: 1 });
@@ -133,7 +139,7 @@ async function measureIdle(count: number, instance: Instance): Promise<Sample> {
   const bytes = instance.residentBytes();
   const { lost } = idle;
   idle.close();
-  return { connectionBytes: (bytes - bytesBefore) / count, residentMiB: bytes / MIB, errors: lost };
+  return { connections: count, connectionBytes: (bytes - bytesBefore) / count, residentMiB: bytes / MIB, errors: lost };
 }
 
 function settle(): Promise<void> {

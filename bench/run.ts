@@ -1,11 +1,14 @@
 import type { Lab } from './lab.ts';
-import { LAYOUTS } from './layouts.ts';
+import { LAYOUTS, type Layout } from './layouts.ts';
 import { h2loadVersion } from './load/h2load.ts';
-import { measure } from './measure.ts';
+import { measure, measureUnproxied } from './measure.ts';
 import type { BenchOptions } from './options.ts';
 import type { Peer } from './peers/peer.ts';
 import type { Sample } from './sample.ts';
 import type { Scenario } from './scenarios.ts';
+
+/** What the samples of a `paced` load without a proxy are called among those of the peers. */
+export const UNPROXIED = { id: 'no-proxy', title: 'no proxy' } as const;
 
 /** All samples of a scenario: by peer, one per round. */
 export interface ScenarioResult {
@@ -16,7 +19,7 @@ export interface ScenarioResult {
 
 export interface RunResult {
   readonly scenarios: readonly ScenarioResult[];
-  /** Requests a second of the `open` loads; 0 when there were none. */
+  /** Requests a second of the `paced` loads; 0 when there were none. */
   readonly rate: number;
   /** From start to first accepted connection in ms, one per round, by peer. */
   readonly startMs: Readonly<Record<string, readonly number[]>>;
@@ -38,12 +41,21 @@ export async function runRounds(
     say(`round ${round + 1} of ${options.rounds}`);
     const order = rotated(peers, round);
     for (const peer of order) append(startMs, peer.id, await lab.with(peer, LAYOUTS.start, async (i) => i.startMs));
+    let layout: Layout | null = null;
     for (const scenario of options.scenarios) {
       const byPeer = samples.get(scenario.id) ?? new Map<string, Sample[]>();
+      const isFirst = scenario.layout !== layout && !scenario.layout.fresh;
       for (const peer of order.filter((peer) => takes(peer, scenario))) {
-        const run = lab.with(peer, scenario.layout, (i) => measure(scenario, i, { ...options, rate }));
+        const run = lab.with(peer, scenario.layout, async (instance) => {
+          if (isFirst) await measure(scenario, instance, { ...options, rate, seconds: LEAD_IN_SECONDS });
+          return measure(scenario, instance, { ...options, rate });
+        });
         append(byPeer, peer.id, await run.catch((error: unknown) => failed(`${peer.id}, ${scenario.id}`, error, say)));
       }
+      if (scenario.load.kind === 'paced') {
+        append(byPeer, UNPROXIED.id, await measureUnproxied(scenario.load, lab, { ...options, rate }));
+      }
+      layout = scenario.layout;
     }
   }
   const scenarios = options.scenarios.map(({ id, title }) => {
@@ -51,6 +63,9 @@ export async function runRounds(
   });
   return { scenarios, rate, startMs: Object.fromEntries(startMs) };
 }
+
+/** After minutes without work the first second costs every peer more: caches, clock speeds, collected code. */
+const LEAD_IN_SECONDS = 1;
 
 /** A round of one peer that could not be measured: it counts for no budget, and the others go on. */
 function failed(what: string, error: unknown, say: (line: string) => void): Sample {
@@ -63,16 +78,12 @@ export function takes(peer: Peer, { layout, load }: Scenario): boolean {
   return peer.supports(layout) && (load.kind !== 'websocket' || peer.upgrades);
 }
 
-/** What the open-loop generator sends at most without being late itself, while it shares a core with the targets. */
-const GENERATOR_LIMIT = 12_000;
-
-/** Half of what nginx takes, within the generator's limit; of the first peer where nginx is missing. */
+/** Half of what nginx takes at most; of the first peer where nginx is missing. */
 async function fixedRate(lab: Lab, peers: readonly Peer[], scenarios: readonly Scenario[]): Promise<number> {
-  const open = scenarios.find(({ load }) => load.kind === 'open');
+  const paced = scenarios.find(({ load }) => load.kind === 'paced');
   const reference = peers.find(({ id }) => id === 'nginx') ?? peers[0];
-  if (open === undefined || reference === undefined) return 0;
-  const half = Math.round((await lab.saturation(reference, open.layout)) / 200) * 100;
-  return Math.min(half, GENERATOR_LIMIT);
+  if (paced === undefined || reference === undefined) return 0;
+  return Math.round((await lab.saturation(reference, paced.layout)) / 200) * 100;
 }
 
 /**

@@ -12,12 +12,12 @@ export interface Sample {
   readonly p999Ms?: number;
   readonly residentMiB?: number;
   readonly errors?: number;
+  /** How many were idle. */
+  readonly connections?: number;
   /** Of an idle connection. */
   readonly connectionBytes?: number;
-  /** Share of the rate asked for that was answered in time; of `open` loads. */
+  /** Share of the rate asked for that was reached; of `paced` loads. */
   readonly achieved?: number;
-  /** How late the generator itself sent, 99th percentile; of `open` loads. */
-  readonly generatorLateMs?: number;
   /** From a change asked for to the answer that every worker serves it, the worst of the run. */
   readonly changeMs?: number;
 }

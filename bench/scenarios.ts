@@ -10,8 +10,8 @@ export interface RequestSpec {
 }
 
 /**
- * `closed`: as many requests as the proxy takes, from so many connections. `open`: at a fixed rate, whether answered or
- * not. `websocket`: messages echoed, as many as it takes. `idle`: connections that do nothing.
+ * `closed`: as many requests as the proxy takes, from so many connections. `paced`: at a fixed rate, from so many clients
+ * that do not wait for each other. `websocket`: messages echoed, as many as it takes. `idle`: connections that do nothing.
  */
 export type Load =
   | {
@@ -23,7 +23,7 @@ export type Load =
     }
   /** HTTP/2: so many requests at once on each connection. */
   | { readonly kind: 'h2'; readonly request: RequestSpec; readonly connections: number; readonly streams: number }
-  | { readonly kind: 'open'; readonly request: RequestSpec; readonly connections: number }
+  | { readonly kind: 'paced'; readonly request: RequestSpec; readonly connections: number }
   | { readonly kind: 'websocket'; readonly connections: number; readonly messageBytes: number }
   | { readonly kind: 'idle'; readonly connections: { readonly quick: number; readonly full: number } };
 
@@ -61,9 +61,9 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     id: 'latency',
-    title: 'small GET at a fixed rate: half of nginx’s, 12,000 a second at most',
+    title: 'small GET at a fixed rate, half of what nginx takes at most',
     layout: LAYOUTS.base,
-    load: { kind: 'open', request: GET, connections: CONNECTIONS },
+    load: { kind: 'paced', request: GET, connections: 512 },
     quick: true,
   },
   { id: '1k', title: 'response of 1 KiB', layout: LAYOUTS.base, load: get('/1k') },
@@ -114,8 +114,7 @@ export const SCENARIOS: readonly Scenario[] = [
     id: 'idle',
     title: 'idle keep-alive connections',
     layout: LAYOUTS.idle,
-    // Half of 20,000 open files, a common limit: Tealgate lets no more clients in than that.
-    load: { kind: 'idle', connections: { quick: 2000, full: 8000 } },
+    load: { kind: 'idle', connections: { quick: 2000, full: 10_000 } },
   },
   { id: 'access-log', title: 'small GET with an access log', layout: LAYOUTS.accessLog, load: get('/') },
   { id: 'services-100', title: 'small GET, 100 services', layout: LAYOUTS.services100, load: get('/') },

@@ -55,7 +55,7 @@ function reverseProxy(targets: readonly number[]): unknown {
     handler: 'reverse_proxy',
     upstreams: shares.map((port) => ({ dial: `127.0.0.1:${port}` })),
     load_balancing: { selection_policy: { policy: 'round_robin' } },
-    headers: { request: { set: { Via: ['1.1 bench'] } } },
+    headers: { request: { set: { Via: ['1.1 bench'], 'X-Request-Id': ['{http.request.uuid}'] } } },
     transport: { protocol: 'http', keep_alive: { max_idle_conns_per_host: 256 } },
   };
 }

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hostsOf, weightedPorts } from '../layouts.ts';
+import { mostConnections } from '../system/open-files.ts';
 import { certificateAndKey } from '../tls.ts';
 import type { Peer, Setup } from './peer.ts';
 import { programVersion } from './version.ts';
@@ -48,7 +49,7 @@ ${servers.join('\n')}
   const log = layout.accessLog ? '  log global\n  option httplog' : '  no log';
   return `global
   nbthread ${layout.workers}
-  maxconn 9000
+  maxconn ${Math.min(mostConnections(), 12_000)}
   log stdout format raw daemon
 defaults
   mode http
@@ -62,6 +63,8 @@ ${log}
 frontend clients
   bind 127.0.0.1:${port}${bindOptions(setup)}
   option forwardfor
+  unique-id-format %{+X}o\\ %ci:%cp_%fi:%fp_%Ts_%rt:%pid
+  unique-id-header X-Request-Id
   http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   http-request set-header Via "1.1 bench"

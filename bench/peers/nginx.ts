@@ -72,6 +72,7 @@ function proxyBlocks({ layout, port, targets, directory }: Setup): string {
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto $scheme;
       proxy_set_header X-Forwarded-Host $host;
+      proxy_set_header X-Request-Id $request_id;
       proxy_set_header Via "1.1 bench";
     }
   }`,

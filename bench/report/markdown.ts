@@ -1,6 +1,6 @@
 import type { Verdict } from '../budgets.ts';
 import type { Machine } from '../machine.ts';
-import type { RunResult, ScenarioResult } from '../run.ts';
+import { type RunResult, type ScenarioResult, UNPROXIED } from '../run.ts';
 import type { Metric, Sample } from '../sample.ts';
 import { ratio, type Spread, spread } from '../statistics.ts';
 import { figure, withRange } from './numbers.ts';
@@ -31,9 +31,9 @@ const COLUMNS: readonly Column[] = [
   { title: 'p99 ms', metric: 'p99Ms' },
   { title: 'p99.9 ms', metric: 'p999Ms' },
   { title: 'RSS MiB', metric: 'residentMiB' },
+  { title: 'connections', metric: 'connections' },
   { title: 'bytes a connection', metric: 'connectionBytes' },
   { title: 'rate kept', metric: 'achieved' },
-  { title: 'generator late, p99 ms', metric: 'generatorLateMs' },
   { title: 'errors', metric: 'errors' },
 ];
 
@@ -63,7 +63,7 @@ export function renderVerdicts(verdicts: readonly Verdict[]): string {
 }
 
 function renderScenario({ id, title, samples }: ScenarioResult, { peers, result, name }: Report): string {
-  const shown = peers.filter((peer) => samples[peer.id] !== undefined);
+  const shown = [...peers, UNPROXIED].filter((peer) => samples[peer.id] !== undefined);
   const columns = COLUMNS.filter(({ metric }) => shown.some((peer) => column(samples[peer.id], metric) !== null));
   const rows = shown.map((peer) => [
     peer.title,

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import fastProxy from 'fast-proxy';
 import type { NodeServerOptions } from '../peers/node-peers.ts';
+import { requestId } from './request-id.ts';
 import { portsByHost } from './weighted-ports.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as NodeServerOptions;
@@ -21,6 +22,7 @@ const server = createServer((request, response) => {
       'x-forwarded-for': request.socket.remoteAddress,
       'x-forwarded-proto': 'http',
       'x-forwarded-host': request.headers.host,
+      'x-request-id': requestId(),
       via: '1.1 bench',
     }),
   });

@@ -1,6 +1,7 @@
 import proxy from '@fastify/http-proxy';
 import fastify from 'fastify';
 import type { NodeServerOptions } from '../peers/node-peers.ts';
+import { requestId } from './request-id.ts';
 import { portsByHost } from './weighted-ports.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as NodeServerOptions;
@@ -18,6 +19,7 @@ await server.register(proxy, {
       'x-forwarded-for': request.socket.remoteAddress,
       'x-forwarded-proto': 'http',
       'x-forwarded-host': request.headers.host,
+      'x-request-id': requestId(),
       via: '1.1 bench',
     }),
   },

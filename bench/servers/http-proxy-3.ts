@@ -1,13 +1,17 @@
 import { Agent, createServer } from 'node:http';
 import { createProxyServer } from 'http-proxy-3';
 import type { NodeServerOptions } from '../peers/node-peers.ts';
+import { requestId } from './request-id.ts';
 import { portsByHost } from './weighted-ports.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as NodeServerOptions;
 const portFor = portsByHost(options);
 const agent = new Agent({ keepAlive: true, maxFreeSockets: 256 });
 const proxy = createProxyServer({ agent, xfwd: true });
-proxy.on('proxyReq', (request) => request.setHeader('Via', '1.1 bench'));
+proxy.on('proxyReq', (request) => {
+  request.setHeader('X-Request-Id', requestId());
+  request.setHeader('Via', '1.1 bench');
+});
 proxy.on('error', (_error, _request, response) => response.destroy());
 
 const server = createServer((request, response) => {

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { pipeline } from 'node:stream';
 import { Pool } from 'undici';
 import type { NodeServerOptions } from '../peers/node-peers.ts';
+import { requestId } from './request-id.ts';
 import { portsByHost } from './weighted-ports.ts';
 
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'te', 'upgrade', 'proxy-connection']);
@@ -44,6 +45,7 @@ function requestHeaders(request: IncomingMessage): Record<string, string | strin
   headers['x-forwarded-for'] = request.socket.remoteAddress ?? '';
   headers['x-forwarded-proto'] = 'http';
   headers['x-forwarded-host'] = request.headers.host ?? '';
+  headers['x-request-id'] = requestId();
   headers.via = '1.1 bench';
   return headers;
 }

@@ -49,11 +49,14 @@ describe('the budgets', () => {
     expect(verdicts).toMatchObject([{ budget: 0, isKept: false }]);
   });
 
-  it('leave out a tail that the generator itself made', () => {
-    const punctual = { p99Ms: 2, generatorLateMs: 0.2 };
-    const late = { p99Ms: 90, generatorLateMs: 80 };
-    expect(judge(run('latency', [late, punctual], [punctual, punctual]))).toMatchObject([{ measured: { max: 1 } }]);
-    expect(judge(run('latency', [late], [punctual]))).toEqual([]);
+  it('leave out a tail of a round in which it was long without a proxy too', () => {
+    const measured = (ours: number[], theirs: number[], unproxied: number[]): RunResult => {
+      const [tealgate, nginx, none] = [ours, theirs, unproxied].map((tails) => tails.map((p99Ms) => ({ p99Ms })));
+      const samples = { tealgate, nginx, 'no-proxy': none } as Record<string, Sample[]>; // all three were given
+      return { scenarios: [{ id: 'latency', title: 'latency', samples }], rate: 100, startMs: {} };
+    };
+    expect(judge(measured([90, 3], [2, 2], [80, 1]))).toMatchObject([{ measured: { max: 1.5 } }]);
+    expect(judge(measured([90], [2], [80]))).toEqual([]);
   });
 });
 
