@@ -5,6 +5,9 @@ import { mistake, type Parsed, value } from './parsed.ts';
 /** `starved`: we lack the means to read just now, which says nothing about the file. */
 export type ReadResult = Parsed<Buffer> & { readonly starved?: true };
 
+/** Where the size of a file does not tell. */
+const FIRST_BYTES = 16 * 1024;
+
 /**
  * The bytes of a regular file of at most `maxBytes`, or why not. Read to the end and not by its size, which is 0 for
  * files the kernel makes up.
@@ -17,18 +20,30 @@ export function readBounded(path: string, maxBytes: number): ReadResult {
     const kind = fstatSync(descriptor);
     if (kind.isDirectory()) return mistake('is a directory; name a file');
     if (!kind.isFile()) return mistake('is not a regular file; name one that can be read again');
-    const buffer = Buffer.allocUnsafe(maxBytes + 1);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < buffer.length; length += read) {
-      read = readSync(descriptor, buffer, length, buffer.length - length, null);
-    }
-    return length > maxBytes
-      ? mistake(`is larger than ${maxBytes / 1024} KiB; make it smaller`)
-      : value(buffer.subarray(0, length));
+    const bytes = readToEnd(descriptor, kind.size === 0 ? FIRST_BYTES : kind.size, maxBytes);
+    return bytes === null ? mistake(`is larger than ${maxBytes / 1024} KiB; make it smaller`) : value(bytes);
   } catch (error) {
     return isLocalFault(error) ? { ...mistake(reasonOf(error)), starved: true } : mistake(reasonOf(error));
   } finally {
     if (descriptor !== null) closeSync(descriptor);
+  }
+}
+
+/** Null when there is more than `maxBytes`. */
+function readToEnd(descriptor: number, expectedBytes: number, maxBytes: number): Buffer | null {
+  // One more than is expected: the end is seen without growing.
+  let buffer = Buffer.allocUnsafe(Math.min(expectedBytes, maxBytes) + 1);
+  let length = 0;
+  for (;;) {
+    const read = readSync(descriptor, buffer, length, buffer.length - length, null);
+    length += read;
+    if (length > maxBytes) return null;
+    if (read === 0) return buffer.subarray(0, length);
+    if (length === buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.min(2 * length, maxBytes + 1));
+      buffer.copy(larger);
+      buffer = larger;
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { type FSWatcher, watch } from 'node:fs';
+import { type FSWatcher, statSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
+import { systemClock } from '../platform/clock.ts';
 import { readBounded } from './read-file.ts';
 
 export interface WatchOptions {
@@ -12,6 +13,9 @@ export interface WatchOptions {
   readonly pollMs?: number;
   /** The directory cannot be watched, or no longer; polling goes on. */
   readonly onError?: (error: unknown) => void;
+  /** The two are given by tests. */
+  readonly read?: typeof readBounded;
+  readonly wallMs?: () => number;
 }
 
 export interface Watch {
@@ -20,6 +24,8 @@ export interface Watch {
 }
 
 const MOST_BYTES = 2 * 1024 * 1024;
+/** A file that was changed this lately may change once more without another time of change: file systems count coarsely. */
+const SETTLED_MS = 2500;
 
 /**
  * Calls back when the content of a configuration file has changed, has gone or is back, until the signal ends it. The
@@ -32,22 +38,28 @@ export function watchConfig(
   signal: AbortSignal,
   options: WatchOptions = {},
 ): Watch {
-  const { files = () => [], debounceMs = 100, pollMs = 2000 } = options;
-  const seen = new Map<string, string>();
+  const {
+    files = () => [],
+    debounceMs = 100,
+    pollMs = 2000,
+    read = readBounded,
+    wallMs = systemClock.wallMs,
+  } = options;
+  const sight = new Sight(read, wallMs);
   const note = (): void => {
-    for (const file of files()) if (!seen.has(file)) see(seen, file);
+    for (const file of files()) if (!sight.knows(file)) sight.look(file);
   };
   if (signal.aborted) return { note };
   let timer: NodeJS.Timeout | null = null;
 
   const look = (): void => {
     timer = null;
-    if (changed(seen, [path, ...files()])) onChange();
+    if (sight.lookAtAll([path, ...files()])) onChange();
   };
   const lookSoon = (): void => {
     timer ??= setTimeout(look, debounceMs).unref();
   };
-  changed(seen, [path]);
+  sight.look(path);
   const poll = setInterval(lookSoon, pollMs).unref();
   const watcher = watchDirectory(dirname(path), lookSoon, options.onError);
   signal.addEventListener(
@@ -80,26 +92,62 @@ function watchDirectory(
   }
 }
 
-/** Notes what the files hold now; true when one that was noted before holds something else. */
-function changed(seen: Map<string, string>, paths: readonly string[]): boolean {
-  let different = false;
-  for (const path of paths) if (see(seen, path)) different = true;
-  for (const path of seen.keys()) if (!paths.includes(path)) seen.delete(path);
-  return different;
+/** What a file held when it was last read. */
+interface Seen {
+  readonly digest: string;
+  /** What the file system said of it just before; null: too little to tell whether it has changed since. */
+  readonly stamp: string | null;
 }
 
-/** Notes what a file holds; true when that was noted before and is something else now. */
-function see(seen: Map<string, string>, path: string): boolean {
-  const now = digest(path);
-  if (now === null) return false;
-  const before = seen.get(path);
-  seen.set(path, now);
-  return before !== undefined && before !== now;
+/** What is known of the files. Looks come as often as anything happens beside them, so what stayed as it was is not read. */
+class Sight {
+  readonly #read: typeof readBounded;
+  readonly #wallMs: () => number;
+  readonly #seen = new Map<string, Seen>();
+
+  constructor(read: typeof readBounded, wallMs: () => number) {
+    this.#read = read;
+    this.#wallMs = wallMs;
+  }
+
+  knows(path: string): boolean {
+    return this.#seen.has(path);
+  }
+
+  /** True when one that was known holds something else. Those not named are forgotten. */
+  lookAtAll(paths: readonly string[]): boolean {
+    let different = false;
+    for (const path of paths) if (this.look(path)) different = true;
+    for (const path of this.#seen.keys()) if (!paths.includes(path)) this.#seen.delete(path);
+    return different;
+  }
+
+  /** True when it was known and holds something else. */
+  look(path: string): boolean {
+    const before = this.#seen.get(path);
+    const stamp = stampOf(path, this.#wallMs());
+    if (stamp !== null && stamp === before?.stamp) return false;
+    const digest = this.#digest(path);
+    if (digest === null) return false;
+    this.#seen.set(path, { digest, stamp });
+    return before !== undefined && before.digest !== digest;
+  }
+
+  /** A file that cannot be read has its reason for content. Null: that is our own fault, look again later. */
+  #digest(path: string): string | null {
+    const read = this.#read(path, MOST_BYTES);
+    if (read.ok) return createHash('sha256').update(read.value).digest('base64');
+    return read.starved === true ? null : read.mistake;
+  }
 }
 
-/** A file that cannot be read has its reason for content. Null: that is our own fault, look again later. */
-function digest(path: string): string | null {
-  const read = readBounded(path, MOST_BYTES);
-  if (read.ok) return createHash('sha256').update(read.value).digest('base64');
-  return read.starved === true ? null : read.mistake;
+/** Null where there is no file, where it changed just now, and for those that the kernel makes up, whose size is 0. */
+function stampOf(path: string, nowMs: number): string | null {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs, ctimeMs } = statSync(path, { bigint: true });
+    if (size === 0n || nowMs - Number(ctimeMs) < SETTLED_MS) return null;
+    return `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`;
+  } catch {
+    return null; // reading it will tell why
+  }
 }

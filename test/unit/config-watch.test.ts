@@ -2,7 +2,9 @@ import { EventEmitter, once } from 'node:events';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readBounded } from '../../src/config/read-file.ts';
 import { type Watch, type WatchOptions, watchConfig } from '../../src/config/watch.ts';
 
 let directory: string;
@@ -115,6 +117,41 @@ describe('watching a configuration file', () => {
     writeFileSync(file, 'three');
     await after;
     expect(changes.count()).toBe(2);
+  });
+
+  it('reads no file again that stayed as it was, whatever happens beside it', async () => {
+    const reads: string[] = [];
+    const changes = watched(file, {
+      ...POLL,
+      read: (path, most) => {
+        reads.push(path);
+        return readBounded(path, most);
+      },
+      // Long after the files were written.
+      wallMs: () => Date.now() + 60_000,
+    });
+    for (let i = 0; i < 10; i++) {
+      writeFileSync(join(directory, `beside-${i}`), 'x');
+      await setTimeout(10);
+    }
+    expect(reads).toEqual([file]);
+    const next = changes.next();
+    writeFileSync(file, 'two');
+    await next;
+    expect(reads).toEqual([file, file]);
+  });
+
+  it('reads a file again that changed a moment ago, since its time may be that of the next change too', async () => {
+    let reads = 0;
+    const looked = new EventEmitter();
+    watched(file, {
+      ...POLL,
+      read: (path, most) => {
+        if (++reads === 3) looked.emit('again');
+        return readBounded(path, most);
+      },
+    });
+    await once(looked, 'again');
   });
 
   it('sees by polling what happens behind a link into another directory', async () => {
