@@ -31,7 +31,7 @@ const LINE_FEED = 0x0a;
 const FINAL = new Set(['EPIPE', 'EBADF', 'EINVAL', 'ECONNRESET', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END']);
 
 /** Writes some of the buffer, then calls back with what it took or why it could not; once per call. */
-type Output = (buffer: Buffer, done: (error: NodeJS.ErrnoException | null, written: number) => void) => void;
+type Output = (bytes: Uint8Array, done: (error: NodeJS.ErrnoException | null, written: number) => void) => void;
 
 /** A sink on an open file descriptor; 1, the default, is standard output. */
 export function createLineSink(fd = 1): LineSink {
@@ -47,7 +47,7 @@ class QueuedSink implements LineSink {
   private queue: Chunk[] = [];
   private accessSize = 0;
   private size = 0;
-  private pending: Buffer | null = null;
+  private pending: Uint8Array | null = null;
   private dead = false;
   private dropped = { access: 0, log: 0 };
   private waiting: (() => void)[] = [];
@@ -110,7 +110,8 @@ class QueuedSink implements LineSink {
       this.settle();
       return;
     }
-    this.pending = Buffer.concat(parts);
+    const [first] = parts;
+    this.pending = parts.length === 1 && first !== undefined ? first : Buffer.concat(parts);
     this.attempt();
   }
 
@@ -148,7 +149,7 @@ class QueuedSink implements LineSink {
     });
   }
 
-  private took(pending: Buffer, written: number): void {
+  private took(pending: Uint8Array, written: number): void {
     this.progress++;
     this.pending = written < pending.length ? pending.subarray(written) : null;
     if (this.pending === null) this.next();
