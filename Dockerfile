@@ -5,13 +5,13 @@
 #   docker build --build-arg NODE_IMAGE=node:26-slim@sha256:… .
 ARG NODE_IMAGE=node:26-slim
 
-# The sources compiled. Install scripts are not needed: the image has its own Node.js, so the pinned `node` package of
+# The sources built. Install scripts are not needed: the image has its own Node.js, so the pinned `node` package of
 # the development tree is left without its binary.
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json tsconfig.build.json rolldown.config.js ./
 COPY src src
 RUN npm run build
 

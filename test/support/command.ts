@@ -27,6 +27,8 @@ export interface CommandOptions {
   readonly env?: Environment | ((directory: string) => Environment);
   /** Given to Node.js itself. */
   readonly nodeArguments?: readonly string[];
+  /** What Node.js runs; default the sources. */
+  readonly main?: string;
   /** A program and its arguments that is given the command and becomes it, such as `prlimit --nofile=128`. */
   readonly by?: readonly string[];
 }
@@ -160,8 +162,9 @@ export class RunningGate implements AsyncDisposable {
   }
 }
 
-function start(argv: readonly string[], { env = {}, nodeArguments = [], by = [] }: CommandOptions, directory = '') {
-  const [program = process.execPath, ...words] = [...by, process.execPath, ...nodeArguments, MAIN, ...argv];
+function start(argv: readonly string[], options: CommandOptions, directory = '') {
+  const { env = {}, nodeArguments = [], main = MAIN, by = [] } = options;
+  const [program = process.execPath, ...words] = [...by, process.execPath, ...nodeArguments, main, ...argv];
   return spawn(program, words, {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { TealgateError } from '../../platform/errors.ts';
+import { entryUrl } from '../../platform/location.ts';
 import type { FromWorker, ListenerOptions, ToWorker, WorkerStart } from '../../proxy/messages.ts';
 import { listenError } from './listen-error.ts';
 
@@ -43,9 +44,7 @@ export type WorkerReport = Extract<FromWorker, { type: 'fuse' | 'access' | 'log'
 /** A worker that has not installed a snapshot for so long hangs in a loop and is ended; a restart is shorter. */
 const STUCK_MS = 10_000;
 
-// The sources run as they are during development, and as JavaScript once built.
-const EXTENSION = new URL(import.meta.url).pathname.endsWith('.ts') ? 'ts' : 'js';
-const ENTRY = new URL(`../../proxy/worker.${EXTENSION}`, import.meta.url);
+const ENTRY = entryUrl('proxy/worker');
 
 export function startThread(start: WorkerStart, onReport: (report: WorkerReport) => void): WorkerThread {
   const thread = new Worker(ENTRY, { workerData: start, name: `tealgate-worker-${start.index}` });

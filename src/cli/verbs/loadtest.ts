@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
-import { extname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { formatDuration } from '../../config/units.ts';
 import { Deployment } from '../../loadtest/deployment.ts';
@@ -9,6 +9,7 @@ import { makeReport, type Report } from '../../loadtest/report.ts';
 import { type Measurement, runLoadtest } from '../../loadtest/run.ts';
 import { readSpawnFile, type SpawnFile } from '../../loadtest/spawn-file.ts';
 import { TealgateError } from '../../platform/errors.ts';
+import { entryUrl } from '../../platform/location.ts';
 import { AdminClient } from '../client.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit.ts';
@@ -143,10 +144,7 @@ class Test {
 }
 
 /** This program, from its sources or its build. */
-const TEALGATE = [
-  process.execPath,
-  fileURLToPath(new URL(`../main${extname(import.meta.filename)}`, import.meta.url)),
-] as const;
+const TEALGATE = [process.execPath, fileURLToPath(entryUrl('cli/main'))] as const;
 
 /** As named, else the first in the file. Throws CliError `usage`. */
 function processToRestart({ upstreams }: SpawnFile, name: string | undefined): string {
