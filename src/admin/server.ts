@@ -56,7 +56,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     const address = await listen(http.server, config.address);
     // A failed accept (no descriptors left) is an error event, which nobody hearing it would make an exception.
     http.server.on('error', (err) => log.warn({ event: 'admin.accept_failed', err }, 'a connection was not accepted'));
-    sampleUntil(closing.signal, () => samples.sample(control.overview(), monotonicMs()));
+    sampleUntil(closing.signal, () => samples.sample(control.upstreamTotals(), monotonicMs()));
     return { address, close: () => close(http, closing) };
   } catch (error) {
     closing.abort();

@@ -1,4 +1,4 @@
-import type { Overview, UpstreamView } from '../app/control-plane.ts';
+import type { UpstreamTotals } from '../app/control-plane.ts';
 
 /** Points of a curve: two minutes at one sample each two seconds. */
 const KEPT = 60;
@@ -25,13 +25,11 @@ export class TrafficSamples {
   private points = new Map<string, readonly Point[]>();
 
   /** Takes one sample; `nowMs` is monotonic. Upstreams that are gone are forgotten. */
-  sample(overview: Overview, nowMs: number): void {
+  sample(totals: readonly UpstreamTotals[], nowMs: number): void {
     const next = new Map<string, readonly Point[]>();
-    for (const service of Object.values(overview.services)) {
-      for (const upstream of Object.values(service.upstreams)) {
-        const key = keyOf(service.name, upstream.name);
-        next.set(key, extend(this.points.get(key) ?? [], upstream, nowMs));
-      }
+    for (const total of totals) {
+      const key = keyOf(total.service, total.upstream);
+      next.set(key, extend(this.points.get(key) ?? [], total, nowMs));
     }
     this.points = next;
   }
@@ -54,7 +52,11 @@ function keyOf(service: string, upstream: string): string {
   return JSON.stringify([service, upstream]);
 }
 
-function extend(points: readonly Point[], { requests, trials, errors }: UpstreamView, atMs: number): readonly Point[] {
+function extend(
+  points: readonly Point[],
+  { requests, trials, errors }: UpstreamTotals,
+  atMs: number,
+): readonly Point[] {
   const last = points.at(-1);
   // Totals that went down belong to an upstream of the same name that came anew.
   const kept = last !== undefined && last.requests > requests ? [] : points;

@@ -13,6 +13,8 @@ export interface ControlPlane {
   overview(): Overview;
   /** Throws `not_found`. */
   service(name: string): ServiceView;
+  /** A small part of the overview, for whoever looks again and again: an overview of many services takes a while. */
+  upstreamTotals(): readonly UpstreamTotals[];
 
   /** Names every upstream it sets; those it leaves out keep their weight. Refused (`conflict`) while a rollout runs. */
   setWeights(service: string, weights: Readonly<Record<string, number>>, by: Command): Promise<Applied>;
@@ -225,6 +227,15 @@ export interface ServiceView {
   readonly ledger: LedgerView;
   /** Fields where a run-time change holds against the file: `weights`, `stable`, `targets.green`. */
   readonly overrides: readonly string[];
+}
+
+/** What came to an upstream since the start. */
+export interface UpstreamTotals {
+  readonly service: string;
+  readonly upstream: string;
+  readonly requests: number;
+  readonly trials: number;
+  readonly errors: number;
 }
 
 export interface UpstreamView {

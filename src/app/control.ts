@@ -24,6 +24,7 @@ import { groupView } from './views/group-view.ts';
 import { overview } from './views/overview.ts';
 import { findRollout } from './views/rollout.ts';
 import { serviceView } from './views/service-view.ts';
+import { upstreamTotals } from './views/upstream-totals.ts';
 
 export interface ControlParts {
   readonly core: Core;
@@ -66,6 +67,7 @@ export function createControl(parts: ControlParts): ControlPlane {
   return {
     overview: () => overview(core, { startedAt, config: file.status(), unrouted }),
     service: (name) => serviceView(core, core.service(name)),
+    upstreamTotals: () => upstreamTotals(core),
     setWeights: (service, weights, by) => changeWeights(core, service, weights, by),
     switchTo: (service, to, by) => switchUpstream(core, service, to, by, { force: by.force === true }),
     drain: (service, upstream, by) => drainUpstream(core, service, upstream, by),

@@ -85,12 +85,13 @@ export function createOutliers({ clock, healthy }: OutliersOptions): Outliers {
 
   /** What it has to tell; null when nothing changed for routing. */
   const sweepGroup = ({ of, targets }: Group): NewEvent[] | null => {
+    // Nearly always, of nearly all: looked at without making anything.
+    if (targets.every(isAtRest)) return null;
     const observed = targets.map(({ target, cells, record }) => ({
       record,
       counts: freshCounts(record.counts, cells),
       healthy: healthy(target.id),
     }));
-    if (observed.every(({ record, counts: now }) => now === record.counts && isQuiet(record))) return null;
     const { records, changes } = sweepUpstream(of.policy, observed, clock.monotonicMs());
     let changed = changes.length > 0;
     targets.forEach((watched, i) => {
@@ -127,10 +128,20 @@ export function createOutliers({ clock, healthy }: OutliersOptions): Outliers {
   };
 }
 
+/** Nothing was counted since the last look, and there is nothing to end. */
+function isAtRest({ record, cells }: Watched): boolean {
+  return isQuiet(record) && isSame(record.counts, cells);
+}
+
 /** The very same object when nothing was counted since. */
 function freshCounts(before: TargetCounts, cells: Float64Array): TargetCounts {
-  const now = readCounts(cells);
-  return now.trials === before.trials && now.errors === before.errors && now.runs === before.runs ? before : now;
+  return isSame(before, cells) ? before : readCounts(cells);
+}
+
+function isSame({ trials, errors, runs }: TargetCounts, cells: Float64Array): boolean {
+  return (
+    sum(cells, TARGET.trials) === trials && sum(cells, TARGET.errors) === errors && sum(cells, TARGET.runs) === runs
+  );
 }
 
 /** Errors before trials, runs before errors: what is counted meanwhile is then never an error without its trial. */

@@ -15,6 +15,7 @@ import type {
   RolloutJournal,
   RolloutPreview,
   ServiceView,
+  UpstreamTotals,
   UpstreamView,
 } from '../../src/app/control-plane.ts';
 import type { RolloutPlan } from '../../src/config/config.ts';
@@ -204,6 +205,14 @@ export class FakeControlPlane implements ControlPlane, MetricsSource {
       unrouted: ledgerView(this.unrouted),
       services: Object.fromEntries([...this.servicesByName.keys()].map((name) => [name, this.service(name)])),
     };
+  }
+
+  upstreamTotals(): readonly UpstreamTotals[] {
+    return Object.values(this.overview().services).flatMap(({ name: service, upstreams }) =>
+      Object.values(upstreams).map(({ name: upstream, requests, trials, errors }) => {
+        return { service, upstream, requests, trials, errors };
+      }),
+    );
   }
 
   service(name: string): ServiceView {
