@@ -16,7 +16,6 @@ export class Instance {
   readonly port: number;
   readonly adminPort: number;
   readonly #child: Child;
-  readonly #pids: readonly number[];
 
   private constructor(
     parts: { peer: Peer; layout: Layout; directory: string; port: number; adminPort: number },
@@ -28,7 +27,6 @@ export class Instance {
     this.port = parts.port;
     this.adminPort = parts.adminPort;
     this.#child = child;
-    this.#pids = processTree(child.pid);
   }
 
   static async start(
@@ -52,12 +50,17 @@ export class Instance {
     return this.#child.startMs;
   }
 
+  /** Looked up each time: a master may listen before it has its workers. */
+  get #processes(): readonly number[] {
+    return processTree(this.#child.pid);
+  }
+
   cpuTime(): CpuTime {
-    return cpuTime(this.#pids);
+    return cpuTime(this.#processes);
   }
 
   residentBytes(): number {
-    return residentBytes(this.#pids);
+    return residentBytes(this.#processes);
   }
 
   stop(): Promise<void> {
