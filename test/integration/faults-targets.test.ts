@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Outcome } from '../../src/traffic/ledger.ts';
 import { readTarget } from '../support/accounts.ts';
@@ -5,6 +6,7 @@ import { useBench } from '../support/bench.ts';
 import { eventually } from '../support/inbox.ts';
 import { head, response } from '../support/message.ts';
 import type { RawClient } from '../support/raw-client.ts';
+import type { ServiceSpec } from '../support/routes.ts';
 import { echo, type TargetRequest } from '../support/scripted-target.ts';
 import { startStoppedTarget } from '../support/stopped-target.ts';
 import { handshake, SWITCHED } from '../support/websocket.ts';
@@ -44,7 +46,7 @@ const then =
     if (bytes.length > 0) {
       request.send(...bytes);
       // A reset must not overtake the octets: let them be taken first.
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await setTimeout(30);
     }
     request.connection[leave]();
   };
@@ -147,7 +149,7 @@ const FAULTS: readonly Fault[] = [
     name: 'breaks its chunking',
     script: async (request) => {
       request.send(CHUNKED_HEAD, '5\r\nhello\r\n');
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await setTimeout(30);
       request.send('zz\r\n');
     },
     client: 'cut',
@@ -341,6 +343,29 @@ describe('a target that cannot be reached', () => {
 });
 
 describe('among several targets', () => {
+  it('the time to answer runs for each attempt, and not while the next one is connecting', async () => {
+    const stopped = await startStoppedTarget();
+    try {
+      const failing = await bench.target(async (request) => {
+        await bench.republish(spec([]));
+        await setTimeout(250);
+        request.connection.reset();
+      });
+      const spec = (ineligible: number[]): ServiceSpec => ({
+        upstreams: { blue: { targets: [failing.port, stopped.port], ineligible } },
+        timeouts: { responseMs: 400, connectMs: 600 },
+        retries: { budget: 1 },
+      });
+      await bench.serve(spec([stopped.port]));
+      const client = await bench.send(GET);
+      const answer = await client.readFinal();
+      expect(answer.fields.find(({ name }) => name === 'Proxy-Status')?.value).toContain('error=connection_timeout');
+      expect(await bench.account()).toMatchObject({ accepted: 1, outcomes: { timeout: 1 } });
+    } finally {
+      await stopped.close();
+    }
+  });
+
   const get = (i: number): Buffer => head(`GET /${i} HTTP/1.1`, HOST);
   const post = (i: number): Buffer =>
     Buffer.concat([head(`POST /${i} HTTP/1.1`, HOST, 'Content-Length: 2'), Buffer.from('ab')]);

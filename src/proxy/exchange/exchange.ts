@@ -330,6 +330,7 @@ export class Exchange implements ActiveRequest, DeliveryHandler, HandshakeHandle
   }
 
   onWaiting(): void {
+    this.#deadlines.forgetResponse(); // of the attempt before
     this.#rearm();
   }
 
