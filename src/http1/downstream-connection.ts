@@ -93,7 +93,7 @@ export class DownstreamConnection implements Timed, IntakeHandler {
     this.#deadlines = deadlines;
     this.deadlineMs = readClockMs() + options.timeouts.headMs;
     deadlines.add(this);
-    socket.on('error', noop); // 'close' follows and says it all
+    socket.on('error', destroy); // 'close' follows and says it all
     socket.on('close', this.#onClose);
     socket.on('end', this.#onEnd);
     socket.on('drain', this.#onDrain);
@@ -300,7 +300,7 @@ export class DownstreamConnection implements Timed, IntakeHandler {
    */
   detach(): { socket: ClientSocket; rest: Buffer; tap: Tap | null } {
     const { socket } = this;
-    socket.off('error', noop);
+    socket.off('error', destroy);
     socket.off('close', this.#onClose);
     socket.off('data', this.#onData); // where reads are ours, they are pushed from now on
     socket.off('end', this.#onEnd);
@@ -467,4 +467,7 @@ function memoryUseOf(socket: ClientSocket, readsInto: boolean): MemoryUse {
   return 'encrypted' in socket ? 'encrypted' : 'written';
 }
 
-function noop(): void {}
+/** Node.js does so by itself, but for what is wrong in TLS after the handshake. */
+function destroy(this: ClientSocket): void {
+  this.destroy();
+}

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -56,6 +56,25 @@ describe('a TLS listener', () => {
     expect(value(request, 'x-forwarded-proto')).toBe('https');
     expect(value(request, 'forwarded')).toBe('for=127.0.0.1;host=gate.test;proto=https');
     expect(await bench.account()).toMatchObject({ accepted: 3, outcomes: { ok: 3 } });
+  });
+
+  it('ends a connection at once on which something comes that is not TLS, idle or not', async () => {
+    const target = await serve(() => {});
+    for (const requests of [0, 1]) {
+      const carrier = connect(bench.gate.port, '127.0.0.1');
+      const socket = connectTls({ socket: carrier, ca: ROOT, servername: 'gate.test' });
+      await once(socket, 'secureConnect');
+      socket.on('error', () => {}); // the alert
+      if (requests > 0) {
+        socket.write(get('/held'));
+        await target.request();
+      }
+      const ended = once(carrier, 'close');
+      Socket.prototype.write.call(carrier, Buffer.alloc(100, 'no record'));
+      await ended;
+      await eventually('the gate has let go', () => bench.gauges().inFlight === 0);
+    }
+    expect(await bench.account()).toMatchObject({ accepted: 1, outcomes: { client_abort: 1 } });
   });
 
   it.each([

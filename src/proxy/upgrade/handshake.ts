@@ -64,7 +64,7 @@ export class Handshake {
       if (!this.#isTunnel) peer.destroy();
     });
     socket.once('end', () => this.#onClientGone()); // half a client can do nothing with a tunnel
-    socket.on('error', () => {}); // 'close' follows and says it all
+    socket.on('error', () => socket.destroy()); // over TLS, Node.js may not do so by itself
   }
 
   /** http-proxy-3 is about to send; it would normalise the path. */
