@@ -16,6 +16,8 @@ import { readVitals } from '../support/vitals.ts';
 import { handshake } from '../support/websocket.ts';
 
 const MIB = 1024 * 1024;
+const MOST_WARM_UPS = 4;
+const MOST_LOOKS = 20;
 const GET = head('GET / HTTP/1.1', 'Host: gate.test');
 
 function shop(blue: Target, more: object = {}): GateFile {
@@ -45,11 +47,21 @@ row(
       );
       return holdings(gate, workers);
     };
+    // What the process has taken at its worst may stay with it: it is to return to where it was once that was level.
     await run(50_000);
-    const before = await atRest();
+    let before = await atRest();
+    for (let rounds = 0, levelBytes = 0; before.rssBytes > levelBytes * 1.02 && rounds < MOST_WARM_UPS; rounds++) {
+      levelBytes = before.rssBytes;
+      await run(50_000);
+      before = await atRest();
+    }
     const answered = await run(100_000);
     expect(answered).toBeGreaterThan(80_000);
-    const after = await atRest();
+    let after = await atRest();
+    for (let looks = 0; after.rssBytes >= before.rssBytes * 1.05 && looks < MOST_LOOKS; looks++) {
+      await sleep(500); // the allocator gives back by and by
+      after = await atRest();
+    }
     expect(after.sockets).toBe(before.sockets);
     expect(after.descriptors).toBe(before.descriptors);
     expect(after.timers).toBe(before.timers);
@@ -61,7 +73,7 @@ row(
     expect(ledger.outcomes.client_abort).toBeGreaterThan(0);
   },
   undefined,
-  120_000,
+  180_000,
 );
 
 row(
