@@ -20,6 +20,11 @@ export interface Extent {
 }
 
 const WEBSOCKET = fileURLToPath(new URL('./load/websocket.ts', import.meta.url));
+/**
+ * Clients of a `paced` load all come at once, which is another scenario: so long that their first requests are less than
+ * one in a hundred.
+ */
+const PACED_SECONDS = 5;
 /** Of the connections that a proxy may have: the rest is for those before the idle ones. */
 const IDLE_SHARE = 0.95;
 /** After the connections stand, memory settles this long before it is read. */
@@ -88,7 +93,8 @@ async function measureH2(load: Load & { kind: 'h2' }, instance: Instance, { seco
 async function measurePaced(load: Load & { kind: 'paced' }, instance: Instance, extent: Extent): Promise<Sample> {
   const { port, directory } = instance;
   const { request, connections } = load;
-  const options = { port, directory, request, connections, seconds: extent.seconds, services: 1, rate: extent.rate };
+  const seconds = Math.max(extent.seconds, PACED_SECONDS);
+  const options = { port, directory, request, connections, seconds, services: 1, rate: extent.rate };
   const [result, cpu] = await metered(instance, () => runWrk(options));
   return {
     ...perOperation(cpu, result.requests),
@@ -101,7 +107,8 @@ async function measurePaced(load: Load & { kind: 'paced' }, instance: Instance, 
 export async function measureUnproxied(load: Load & { kind: 'paced' }, lab: Lab, extent: Extent): Promise<Sample> {
   const [port = 0] = lab.targets.files;
   const { directory } = lab;
-  const options = { ...load, port, directory, seconds: extent.seconds, services: 1, rate: extent.rate };
+  const seconds = Math.max(extent.seconds, PACED_SECONDS);
+  const options = { ...load, port, directory, seconds, services: 1, rate: extent.rate };
   return pacedLatencies(await runWrk(options), extent.rate);
 }
 
