@@ -12,6 +12,11 @@ export interface BenchOptions {
   readonly seconds: number;
   /** Of each scenario on each peer that has a just-in-time compiler; scenarios of one layout warm each other up. */
   readonly warmUpSeconds: number;
+  /**
+   * Not counted, before the first scenario of a layout in a round. After minutes without work the first second costs every
+   * peer more: caches, clock speeds, collected code. 0 where rounds are short.
+   */
+  readonly leadInSeconds: number;
   readonly idleConnections: 'quick' | 'full';
 }
 
@@ -40,6 +45,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     rounds: count(values.rounds, isQuick ? 3 : 7, 'rounds'),
     seconds: count(values.seconds, isQuick ? 1 : 2, 'seconds'),
     warmUpSeconds: isQuick ? 1 : 4,
+    leadInSeconds: isQuick ? 0 : 1,
     idleConnections: isFull ? 'full' : 'quick',
   };
 }

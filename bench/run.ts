@@ -44,10 +44,10 @@ export async function runRounds(
     let layout: Layout | null = null;
     for (const scenario of options.scenarios) {
       const byPeer = samples.get(scenario.id) ?? new Map<string, Sample[]>();
-      const isFirst = scenario.layout !== layout && !scenario.layout.fresh;
+      const isFirst = scenario.layout !== layout && !scenario.layout.fresh && options.leadInSeconds > 0;
       for (const peer of order.filter((peer) => takes(peer, scenario))) {
         const run = lab.with(peer, scenario.layout, async (instance) => {
-          if (isFirst) await measure(scenario, instance, { ...options, rate, seconds: LEAD_IN_SECONDS });
+          if (isFirst) await measure(scenario, instance, { ...options, rate, seconds: options.leadInSeconds });
           return measure(scenario, instance, { ...options, rate });
         });
         append(byPeer, peer.id, await run.catch((error: unknown) => failed(`${peer.id}, ${scenario.id}`, error, say)));
@@ -63,9 +63,6 @@ export async function runRounds(
   });
   return { scenarios, rate, startMs: Object.fromEntries(startMs) };
 }
-
-/** After minutes without work the first second costs every peer more: caches, clock speeds, collected code. */
-const LEAD_IN_SECONDS = 1;
 
 /** A round of one peer that could not be measured: it counts for no budget, and the others go on. */
 function failed(what: string, error: unknown, say: (line: string) => void): Sample {

@@ -64,7 +64,6 @@ export const SCENARIOS: readonly Scenario[] = [
     title: 'small GET at a fixed rate, half of what nginx takes at most',
     layout: LAYOUTS.base,
     load: { kind: 'paced', request: GET, connections: 512 },
-    quick: true,
   },
   { id: '1k', title: 'response of 1 KiB', layout: LAYOUTS.base, load: get('/1k') },
   { id: '100k', title: 'response of 100 KiB', layout: LAYOUTS.base, load: get('/100k'), quick: true },
