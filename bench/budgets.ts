@@ -99,7 +99,7 @@ function values(result: RunResult, scenario: string, metric: Metric, peer = 'tea
 /** Rounds in which the tail was long without a proxy too say nothing about one, and are left out. */
 function tails(result: RunResult, peer: string): (number | undefined)[] {
   const unproxied = samplesOf(result, 'latency', UNPROXIED.id);
-  return samplesOf(result, 'latency', peer).map(({ p99Ms }, round) => {
+  return values(result, 'latency', 'p99Ms', peer).map((p99Ms, round) => {
     const { p99Ms: floorMs = 0 } = unproxied[round] ?? {};
     return floorMs <= MOST_UNPROXIED_MS ? p99Ms : undefined;
   });

@@ -58,6 +58,12 @@ describe('the budgets', () => {
     expect(judge(measured([90, 3], [2, 2], [80, 1]))).toMatchObject([{ measured: { max: 1.5 } }]);
     expect(judge(measured([90], [2], [80]))).toEqual([]);
   });
+
+  it('leave out a tail of a round in which requests failed', () => {
+    const fast = { p99Ms: 1, errors: 9 };
+    expect(judge(run('latency', [fast], [{ p99Ms: 2, errors: 0 }]))).toEqual([]);
+    expect(judge(run('latency', [{ ...fast, errors: 0 }], [{ p99Ms: 2, errors: 0 }]))).toHaveLength(1);
+  });
 });
 
 describe('the answer reader', () => {
