@@ -48,11 +48,11 @@ export class Lab {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  /** Requests a second that a peer takes at most, roughly. */
-  async saturation(peer: Peer, layout: Layout): Promise<number> {
+  /** Requests a second that a peer takes at most, roughly, over so many connections. */
+  async saturation(peer: Peer, layout: Layout, connections: number): Promise<number> {
     return this.with(peer, layout, async ({ port, directory }) => {
       const request = { method: 'GET', path: '/', headers: {}, bodyBytes: 0, chunked: false } as const;
-      const result = await runWrk({ port, directory, request, connections: 64, services: 1, seconds: 2 });
+      const result = await runWrk({ port, directory, request, connections, services: 1, seconds: 2 });
       return result.requests / result.seconds;
     });
   }

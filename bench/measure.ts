@@ -4,9 +4,10 @@ import type { Lab } from './lab.ts';
 import { hostOf } from './layouts.ts';
 import { runH2load } from './load/h2load.ts';
 import { IdleConnections } from './load/idle.ts';
+import type { OpenLoopOptions, OpenLoopResult } from './load/open-loop.ts';
 import { type Operator, resetWeights, startRollout, switchAround } from './load/operator.ts';
 import type { WebSocketOptions, WebSocketResult } from './load/websocket.ts';
-import { runWrk, type WrkResult } from './load/wrk.ts';
+import { runWrk } from './load/wrk.ts';
 import type { Sample } from './sample.ts';
 import type { Load, RequestSpec, Scenario } from './scenarios.ts';
 import { runCommand } from './system/child.ts';
@@ -20,11 +21,11 @@ export interface Extent {
 }
 
 const WEBSOCKET = fileURLToPath(new URL('./load/websocket.ts', import.meta.url));
-/**
- * Clients of a `paced` load all come at once, which is another scenario: so long that their first requests are less than
- * one in a hundred.
- */
-const PACED_SECONDS = 5;
+const OPEN_LOOP = fileURLToPath(new URL('./load/open-loop.ts', import.meta.url));
+/** Of a `paced` load at least: so long that the tail is made of more than a few moments. */
+const PACED_SECONDS = 8;
+/** The generator is compiled by then, and what the coming of its connections brought about is over. */
+const PACED_WARM_UP_SECONDS = 2;
 /** Of the connections that a proxy may have: the rest is for those before the idle ones. */
 const IDLE_SHARE = 0.95;
 /** After the connections stand, memory settles this long before it is read. */
@@ -91,14 +92,10 @@ async function measureH2(load: Load & { kind: 'h2' }, instance: Instance, { seco
 }
 
 async function measurePaced(load: Load & { kind: 'paced' }, instance: Instance, extent: Extent): Promise<Sample> {
-  const { port, directory } = instance;
-  const { request, connections } = load;
-  const seconds = Math.max(extent.seconds, PACED_SECONDS);
-  const options = { port, directory, request, connections, seconds, services: 1, rate: extent.rate };
-  const [result, cpu] = await metered(instance, () => runWrk(options));
+  const [result, cpu] = await metered(instance, () => runPaced(load, instance.port, extent));
   return {
     ...perOperation(cpu, result.requests),
-    ...pacedLatencies(result, extent.rate),
+    ...pacedSample(result, extent),
     residentMiB: instance.residentBytes() / MIB,
   };
 }
@@ -106,14 +103,25 @@ async function measurePaced(load: Load & { kind: 'paced' }, instance: Instance, 
 /** What the generator and a target of `lab` take for the same load without a proxy between them. */
 export async function measureUnproxied(load: Load & { kind: 'paced' }, lab: Lab, extent: Extent): Promise<Sample> {
   const [port = 0] = lab.targets.files;
-  const { directory } = lab;
-  const seconds = Math.max(extent.seconds, PACED_SECONDS);
-  const options = { ...load, port, directory, seconds, services: 1, rate: extent.rate };
-  return pacedLatencies(await runWrk(options), extent.rate);
+  return pacedSample(await runPaced(load, port, extent), extent);
 }
 
-function pacedLatencies({ requests, seconds, p50Ms, p99Ms, p999Ms, errors }: WrkResult, rate: number): Sample {
-  return { p50Ms, p99Ms, p999Ms, errors, achieved: requests / seconds / rate };
+function runPaced(load: Load & { kind: 'paced' }, port: number, { seconds, rate }: Extent): Promise<OpenLoopResult> {
+  const { request, connections } = load;
+  const options: OpenLoopOptions = {
+    port,
+    request: wireText(request),
+    rate,
+    seconds: Math.max(seconds, PACED_SECONDS),
+    warmUpSeconds: PACED_WARM_UP_SECONDS,
+    connections,
+  };
+  return runLoad<OpenLoopResult>(OPEN_LOOP, options);
+}
+
+function pacedSample(result: OpenLoopResult, { rate }: Extent): Sample {
+  const { p50Ms, p99Ms, p999Ms, calmP99Ms, perSecond, errors } = result;
+  return { p50Ms, p99Ms, p999Ms, calmP99Ms, errors, achieved: perSecond / rate };
 }
 
 async function measureWebSocket(

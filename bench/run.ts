@@ -44,7 +44,8 @@ export async function runRounds(
     let layout: Layout | null = null;
     for (const scenario of options.scenarios) {
       const byPeer = samples.get(scenario.id) ?? new Map<string, Sample[]>();
-      const isFirst = scenario.layout !== layout && !scenario.layout.fresh && options.leadInSeconds > 0;
+      const leadsIn = scenario.load.kind !== 'paced' && options.leadInSeconds > 0; // paced loads have their own
+      const isFirst = leadsIn && scenario.layout !== layout && !scenario.layout.fresh;
       for (const peer of order.filter((peer) => takes(peer, scenario))) {
         const run = lab.with(peer, scenario.layout, async (instance) => {
           if (isFirst) await measure(scenario, instance, { ...options, rate, seconds: options.leadInSeconds });
@@ -75,12 +76,14 @@ export function takes(peer: Peer, { layout, load }: Scenario): boolean {
   return peer.supports(layout) && (load.kind !== 'websocket' || peer.upgrades);
 }
 
-/** Half of what nginx takes at most; of the first peer where nginx is missing. */
+/** Half of what nginx takes at most over as many connections; of the first peer where nginx is missing. */
 async function fixedRate(lab: Lab, peers: readonly Peer[], scenarios: readonly Scenario[]): Promise<number> {
-  const paced = scenarios.find(({ load }) => load.kind === 'paced');
   const reference = peers.find(({ id }) => id === 'nginx') ?? peers[0];
-  if (paced === undefined || reference === undefined) return 0;
-  return Math.round((await lab.saturation(reference, paced.layout)) / 200) * 100;
+  for (const { layout, load } of scenarios) {
+    if (load.kind !== 'paced' || reference === undefined) continue;
+    return Math.round((await lab.saturation(reference, layout, load.connections)) / 200) * 100;
+  }
+  return 0;
 }
 
 /**

@@ -10,6 +10,8 @@ export interface Sample {
   readonly p50Ms?: number;
   readonly p99Ms?: number;
   readonly p999Ms?: number;
+  /** The 99th percentile within a tenth of a second, in the median of all tenths; of `paced` loads. */
+  readonly calmP99Ms?: number;
   readonly residentMiB?: number;
   readonly errors?: number;
   /** How many were idle. */

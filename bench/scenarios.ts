@@ -10,8 +10,8 @@ export interface RequestSpec {
 }
 
 /**
- * `closed`: as many requests as the proxy takes, from so many connections. `paced`: at a fixed rate, from so many clients
- * that do not wait for each other. `websocket`: messages echoed, as many as it takes. `idle`: connections that do nothing.
+ * `closed`: as many requests as the proxy takes, from so many connections. `paced`: at a fixed rate, whatever becomes of
+ * those before, over so many connections. `websocket`: messages echoed, as many as it takes. `idle`: connections that do nothing.
  */
 export type Load =
   | {
@@ -65,6 +65,7 @@ export const SCENARIOS: readonly Scenario[] = [
     layout: LAYOUTS.base,
     load: { kind: 'paced', request: GET, connections: 512 },
   },
+  { id: 'connections-512', title: 'small GET over 512 connections', layout: LAYOUTS.base, load: get('/', 512) },
   { id: '1k', title: 'response of 1 KiB', layout: LAYOUTS.base, load: get('/1k') },
   { id: '100k', title: 'response of 100 KiB', layout: LAYOUTS.base, load: get('/100k'), quick: true },
   { id: '10m', title: 'response of 10 MiB', layout: LAYOUTS.base, load: get('/10m', 8) },

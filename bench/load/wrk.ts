@@ -26,16 +26,9 @@ export interface WrkOptions {
   readonly directory: string;
   /** Over TLS. */
   readonly secure?: boolean;
-  /**
-   * Requests a second: each connection is a client that thinks between an answer and its next request, for a time that is
-   * random and of the mean that makes up the rate. Clients do not wait for each other, so a stall delays, and is charged
-   * for, every request that falls due meanwhile, but for the second ones of clients that it keeps waiting ("coordinated
-   * omission"): few while it is short beside the time to think. Absent: no thinking, as many as the proxy takes.
-   */
-  readonly rate?: number;
 }
 
-/** Answers that were asked for, as fast as it goes or at a rate. */
+/** Answers that were asked for, as fast as it goes. */
 export async function runWrk(options: WrkOptions): Promise<WrkResult> {
   const script = join(options.directory, 'wrk.lua');
   writeFileSync(script, luaScript(options));
@@ -57,7 +50,7 @@ export async function runWrk(options: WrkOptions): Promise<WrkResult> {
 const CHUNK_BYTES = 16 * 1024;
 
 /** Requests are built once, so that the generator costs the same for all of them. */
-function luaScript({ request, services, connections, rate }: WrkOptions): string {
+function luaScript({ request, services }: WrkOptions): string {
   return `local requests = {}
 local at = 0
 ${bodyLine(request)}
@@ -68,7 +61,6 @@ function request()
   at = at % ${services} + 1
   return requests[at]
 end
-${rate === undefined ? '' : thinking((connections * 1000) / rate)}
 function done(summary, latency, requests)
   local e = summary.errors
   io.write(string.format('result %d %d %d %f %f %f\\n', summary.requests, summary.duration,
@@ -76,11 +68,6 @@ function done(summary, latency, requests)
     latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
 end
 `;
-}
-
-/** wrk asks before each request how many milliseconds to wait. */
-function thinking(meanMs: number): string {
-  return `function delay() return math.random(0, ${Math.round(2 * meanMs)}) end`;
 }
 
 function bodyLine({ bodyBytes, chunked }: RequestSpec): string {

@@ -56,6 +56,6 @@ function reverseProxy(targets: readonly number[]): unknown {
     upstreams: shares.map((port) => ({ dial: `127.0.0.1:${port}` })),
     load_balancing: { selection_policy: { policy: 'round_robin' } },
     headers: { request: { set: { Via: ['1.1 bench'], 'X-Request-Id': ['{http.request.uuid}'] } } },
-    transport: { protocol: 'http', keep_alive: { max_idle_conns_per_host: 256 } },
+    transport: { protocol: 'http', keep_alive: { max_idle_conns_per_host: 1024 } },
   };
 }

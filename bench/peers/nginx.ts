@@ -57,7 +57,7 @@ function proxyBlocks({ layout, port, targets, directory }: Setup): string {
   const servers = weightedPorts(targets).map((target) => `server 127.0.0.1:${target.port} weight=${target.weight};`);
   const blocks = hostsOf(layout).map(
     (host, i) => `
-  upstream u${i} { ${servers.join(' ')} keepalive 256; keepalive_requests 100000000; keepalive_timeout 60s; }
+  upstream u${i} { ${servers.join(' ')} keepalive 1024; keepalive_requests 100000000; keepalive_timeout 60s; }
   server {
     listen 127.0.0.1:${port}${listenOptions(layout)};
     server_name ${host};

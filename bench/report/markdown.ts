@@ -29,6 +29,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'per second', metric: 'perSecond' },
   { title: 'p50 ms', metric: 'p50Ms' },
   { title: 'p99 ms', metric: 'p99Ms' },
+  { title: 'p99 of a tenth of a second, ms', metric: 'calmP99Ms' },
   { title: 'p99.9 ms', metric: 'p999Ms' },
   { title: 'RSS MiB', metric: 'residentMiB' },
   { title: 'connections', metric: 'connections' },

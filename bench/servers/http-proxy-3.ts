@@ -6,7 +6,7 @@ import { portsByHost } from './weighted-ports.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as NodeServerOptions;
 const portFor = portsByHost(options);
-const agent = new Agent({ keepAlive: true, maxFreeSockets: 256 });
+const agent = new Agent({ keepAlive: true, maxFreeSockets: 1024 });
 const proxy = createProxyServer({ agent, xfwd: true });
 proxy.on('proxyReq', (request) => {
   request.setHeader('X-Request-Id', requestId());

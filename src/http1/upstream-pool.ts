@@ -4,8 +4,13 @@ import { type ConnectionOwner, UpstreamConnection } from './upstream-connection.
 import type { LinksOptions, UpstreamHandler, UpstreamLinks } from './upstream-link.ts';
 import type { UpstreamTls } from './upstream-tls.ts';
 
-/** Idle connections kept per target and worker; more are closed when they fall idle. */
-const MAX_IDLE = 256;
+/** Idle connections kept per target and worker for as long as they may idle. */
+const KEPT_IDLE = 256;
+/**
+ * What is above it stays for a moment: the next burst needs it, and to connect anew costs more than a request does. Each one
+ * stays a little less than the one below it, so that they do not all close at once.
+ */
+const SURPLUS_MS = { longest: 4000, shortest: 1000, step: 4 };
 
 /**
  * The connections to one target. The one that fell idle last is used first, so that surplus ones age and close.
@@ -59,11 +64,12 @@ export class UpstreamPool implements ConnectionOwner, UpstreamLinks {
   }
 
   onIdle(connection: UpstreamConnection): void {
-    if (this.#closing || connection.tls !== this.#tls || this.#idle.length >= MAX_IDLE) {
+    if (this.#closing || connection.tls !== this.#tls) {
       connection.destroy();
       return;
     }
-    connection.deadlineMs = recentClockMs() + Math.min(this.#idleMs, connection.keepAliveMs);
+    const idleMs = Math.min(this.#idleMs, connection.keepAliveMs, surplusMs(this.#idle.length - KEPT_IDLE));
+    connection.deadlineMs = recentClockMs() + idleMs;
     this.#idle.push(connection);
   }
 
@@ -87,4 +93,10 @@ export class UpstreamPool implements ConnectionOwner, UpstreamLinks {
     this.open += change;
     this.#onOpenChange(this.open);
   }
+}
+
+/** How long the connection may idle that finds so many above the kept ones; they are none below 0. */
+function surplusMs(above: number): number {
+  if (above < 0) return Number.POSITIVE_INFINITY;
+  return Math.max(SURPLUS_MS.longest - SURPLUS_MS.step * above, SURPLUS_MS.shortest);
 }

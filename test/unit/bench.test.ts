@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { judge } from '../../bench/budgets.ts';
 import { LAYOUTS, weightedPorts } from '../../bench/layouts.ts';
 import { AnswerReader } from '../../bench/load/answer-reader.ts';
+import { Latencies } from '../../bench/load/latencies.ts';
 import { readOptions } from '../../bench/options.ts';
 import { figure, withRange } from '../../bench/report/numbers.ts';
 import type { RunResult } from '../../bench/run.ts';
@@ -82,6 +83,31 @@ describe('the answer reader', () => {
     const reader = new AnswerReader();
     expect(reader.feed(Buffer.from('HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n'))).toBe(1);
     expect(reader.errors).toBe(1);
+  });
+});
+
+describe('latencies', () => {
+  /** A second of requests, one a millisecond, of which those of one tenth had to wait. */
+  function second(waitMs: number): Latencies {
+    const latencies = new Latencies(1000);
+    for (let dueMs = 0; dueMs < 1000; dueMs++)
+      latencies.note(dueMs, dueMs >= 500 && dueMs < 600 ? waitMs : 1 + (dueMs % 100) / 100);
+    return latencies;
+  }
+
+  it('have a pause in the 99th percentile of all, and not in that of most tenths of a second', () => {
+    expect(second(50).summary()).toMatchObject({
+      p50Ms: expect.closeTo(1.55),
+      p99Ms: 50,
+      calmP99Ms: expect.closeTo(1.98),
+    });
+    expect(second(50).count).toBe(1000);
+  });
+
+  it('have no part in what was not noted', () => {
+    const latencies = new Latencies(1000);
+    latencies.note(10, 4);
+    expect(latencies.summary()).toEqual({ p50Ms: 4, p99Ms: 4, p999Ms: 4, calmP99Ms: 4 });
   });
 });
 
