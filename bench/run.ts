@@ -46,7 +46,7 @@ export async function runRounds(
       const byPeer = samples.get(scenario.id) ?? new Map<string, Sample[]>();
       const leadsIn = scenario.load.kind !== 'paced' && options.leadInSeconds > 0; // paced loads have their own
       const isFirst = leadsIn && scenario.layout !== layout && !scenario.layout.fresh;
-      for (const peer of order.filter((peer) => takes(peer, scenario))) {
+      for (const peer of order.filter((peer) => takes(peer, scenario) && !isOverrun(byPeer.get(peer.id)))) {
         const run = lab.with(peer, scenario.layout, async (instance) => {
           if (isFirst) await measure(scenario, instance, { ...options, rate, seconds: options.leadInSeconds });
           return measure(scenario, instance, { ...options, rate });
@@ -70,6 +70,13 @@ function failed(what: string, error: unknown, say: (line: string) => void): Samp
   say(`${what}: ${error instanceof Error ? error.message : String(error)}`);
   return { errors: 1 };
 }
+
+/** A peer that cannot take the rate of a `paced` load has shown it once: its queue grows for as long as it is measured. */
+function isOverrun(samples: readonly Sample[] = []): boolean {
+  return samples.some(({ achieved = 1 }) => achieved < LEAST_ACHIEVED);
+}
+
+const LEAST_ACHIEVED = 0.9;
 
 export function takes(peer: Peer, { layout, load }: Scenario): boolean {
   if (load.kind === 'h2' && h2loadVersion() === null) return false;
