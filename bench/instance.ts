@@ -63,7 +63,21 @@ export class Instance {
     return residentBytes(this.#processes);
   }
 
+  /** Does nothing until `resume`: what idle proxies do now and then would be in the tails of the one that is measured. */
+  pause(): void {
+    this.#signal('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#signal('SIGCONT');
+  }
+
   stop(): Promise<void> {
+    this.resume();
     return this.#child.stop();
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    for (const pid of this.#processes) process.kill(pid, signal);
   }
 }

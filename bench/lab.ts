@@ -10,7 +10,7 @@ import { startTargets, type Targets } from './targets.ts';
 
 const MOST_TARGETS = 100;
 
-/** What runs during a bench: targets, and every peer in every layout that was asked for, idle until it is measured. */
+/** What runs during a bench: targets, and every peer in every layout that was asked for, stopped until it is measured. */
 export class Lab {
   readonly directory: string;
   readonly cores: Cores;
@@ -33,7 +33,11 @@ export class Lab {
 
   /** Runs `work` with an instance, one that is kept unless the layout asks for a fresh one. */
   async with<T>(peer: Peer, layout: Layout, work: (instance: Instance) => Promise<T>): Promise<T> {
-    if (!layout.fresh) return work(await this.#kept(peer, layout));
+    if (!layout.fresh) {
+      const kept = await this.#kept(peer, layout);
+      kept.resume();
+      return work(kept).finally(() => kept.pause());
+    }
     const instance = await Instance.start(peer, layout, this);
     try {
       return await work(instance);

@@ -35,6 +35,8 @@ export interface OpenLoopResult extends LatencySummary {
 
 /** Connections that are opened at once: how fast a proxy accepts is another scenario's matter. */
 const BATCH = 8;
+/** To connect and to be answered once. */
+const OPEN_WITHIN_MS = 10_000;
 /** For what is under way at the end. */
 const GRACE_MS = 2000;
 /** Room for more arrivals than the mean. */
@@ -149,7 +151,9 @@ async function run(options: OpenLoopOptions): Promise<OpenLoopResult> {
   while (clients.length < connections) {
     const batch = Math.min(BATCH, connections - clients.length);
     for (let i = 0; i < batch; i++) clients.push(new Client(port, (client) => send(client, 0), onAnswer));
-    await until(() => requests === clients.length);
+    const deadlineMs = performance.now() + OPEN_WITHIN_MS;
+    await until((nowMs) => requests === clients.length || nowMs > deadlineMs);
+    if (requests < clients.length) throw new Error(`connections without an answer: ${clients.length - requests}`);
   }
 
   let nextMs = performance.now();

@@ -14,7 +14,6 @@ export interface WrkResult {
   readonly errors: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  readonly p999Ms: number;
 }
 
 export interface WrkOptions {
@@ -63,9 +62,9 @@ function request()
 end
 function done(summary, latency, requests)
   local e = summary.errors
-  io.write(string.format('result %d %d %d %f %f %f\\n', summary.requests, summary.duration,
+  io.write(string.format('result %d %d %d %f %f\\n', summary.requests, summary.duration,
     e.connect + e.read + e.write + e.status + e.timeout,
-    latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
+    latency:percentile(50), latency:percentile(99)))
 end
 `;
 }
@@ -87,15 +86,14 @@ function head({ method, path, headers, bodyBytes, chunked }: RequestSpec, host: 
 }
 
 function parse(output: string): WrkResult {
-  const found = /^result (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+) ([\d.]+)$/m.exec(output);
+  const found = /^result (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+)$/m.exec(output);
   if (found === null) throw new Error(`wrk said something unexpected:\n${output}`);
-  const [requests = 0, durationUs = 0, errors = 0, p50Us = 0, p99Us = 0, p999Us = 0] = found.slice(1).map(Number);
+  const [requests = 0, durationUs = 0, errors = 0, p50Us = 0, p99Us = 0] = found.slice(1).map(Number);
   return {
     requests,
     seconds: durationUs / 1e6,
     errors,
     p50Ms: p50Us / 1000,
     p99Ms: p99Us / 1000,
-    p999Ms: p999Us / 1000,
   };
 }

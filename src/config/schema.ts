@@ -141,7 +141,9 @@ const serviceSchema = object({
     response: duration({ minMs: 1 }).prefault('30s').describe('For the head of a response.'),
     idle: duration({ minMs: 1 })
       .prefault('4s')
-      .describe('For an idle connection to a target; keep it below the keep-alive timeout of the target.'),
+      .describe(
+        'For an idle connection to a target; keep it below the keep-alive timeout of the target. More than 256 of them, by worker, close after 1 to 4 s.',
+      ),
   })
     .prefault({})
     .describe('How long targets may take.'),
