@@ -78,6 +78,12 @@ export class Instance {
   }
 
   #signal(signal: NodeJS.Signals): void {
-    for (const pid of this.#processes) process.kill(pid, signal);
+    for (const pid of this.#processes) {
+      try {
+        process.kill(pid, signal);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // it died: who measures it is told by its failures
+      }
+    }
   }
 }
