@@ -8,6 +8,7 @@ import type { AccessLog } from './access-log.ts';
 import { countAccepted, countOutcome } from './accounting.ts';
 import { contextOf } from './connection-context.ts';
 import { SpareDescriptor } from './entrance/spare-descriptor.ts';
+import { Departures } from './exchange/departures.ts';
 import { Exchange } from './exchange/exchange.ts';
 import { renderReply } from './exchange/replies.ts';
 import type { RequestFacts } from './exchange/request-policy.ts';
@@ -39,6 +40,7 @@ export class Gateway implements RequestHandler {
   readonly deadlines: Deadlines;
   readonly exchanges = new Deadlines<Exchange>();
   readonly jar: PinJar;
+  readonly departures = new Departures();
   readonly upgrades: UpgradeLane;
   readonly spare = new SpareDescriptor();
   readonly accessLog: AccessLog | null;

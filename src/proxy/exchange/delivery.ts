@@ -1,4 +1,3 @@
-import type { DownstreamConnection } from '../../http1/downstream-connection.ts';
 import type { Head } from '../../http1/head.ts';
 import type { Tap } from '../../http1/tap.ts';
 import type { UpstreamHandler } from '../../http1/upstream-link.ts';
@@ -10,6 +9,7 @@ import { isBusy, pickTarget, stillTakes } from '../pick.ts';
 import type { Service, Target, Upstream } from '../routing-table.ts';
 import type { Attempt } from './attempt.ts';
 import type { Choice } from './choice.ts';
+import type { Departing } from './departures.ts';
 import { Dial } from './dial.ts';
 import type { AttemptFailure, Failure } from './failures.ts';
 import { mayRepeat, type Repeatable, recoveryFrom, shieldOf } from './recovery.ts';
@@ -23,7 +23,7 @@ import type { Waiter, WaitingRoom } from './waiting-room.ts';
 export interface DeliveryHandler extends UpstreamHandler {
   /** As `onConnected`, for a handshake: with a connection of its own. */
   onDialed(upstream: Upstream, target: Target, peer: Tap): void;
-  /** It waits, for a place or a connection. */
+  /** It waits, for its turn, a place or a connection. */
   onWaiting(): void;
   /** Nothing is left to be tried. */
   onUndeliverable(failure: Failure): void;
@@ -31,7 +31,6 @@ export interface DeliveryHandler extends UpstreamHandler {
 
 /** What deliveries share with the exchange they belong to. */
 export interface DeliveryParts {
-  readonly client: DownstreamConnection;
   readonly choice: Choice;
   readonly attempt: Attempt;
   readonly relay: RequestRelay;
@@ -41,10 +40,9 @@ export interface DeliveryParts {
  * The delivery of a request: attempt after attempt, until one has a connection and its answer is accepted, or nothing is
  * left to be tried. One object serves the requests of a connection in turn.
  */
-export class Delivery implements Waiter {
+export class Delivery implements Waiter, Departing {
   readonly #gateway: Gateway;
   readonly #handler: DeliveryHandler;
-  readonly #client: DownstreamConnection;
   readonly #choice: Choice;
   readonly #attempt: Attempt;
   readonly #relay: RequestRelay;
@@ -56,10 +54,9 @@ export class Delivery implements Waiter {
   /** Targets that failed the request. */
   readonly #tried: Target[] = [];
 
-  constructor(gateway: Gateway, handler: DeliveryHandler, { client, choice, attempt, relay }: DeliveryParts) {
+  constructor(gateway: Gateway, handler: DeliveryHandler, { choice, attempt, relay }: DeliveryParts) {
     this.#gateway = gateway;
     this.#handler = handler;
-    this.#client = client;
     this.#choice = choice;
     this.#attempt = attempt;
     this.#relay = relay;
@@ -71,11 +68,17 @@ export class Delivery implements Waiter {
     this.#fresh = false;
     this.#tried.length = 0;
     this.#wait.reset();
-    this.#arrive(upstream);
+    if (!this.#gateway.departures.enter(this)) {
+      this.#arrive(upstream);
+      return;
+    }
+    this.#attempt.begin(this.#current, upstream);
+    this.#handler.onWaiting();
   }
 
   /** The request is over. */
   end(): void {
+    this.#gateway.departures.leave(this);
     this.#wait.leave(this);
     this.#attempt.leave();
   }
@@ -85,21 +88,17 @@ export class Delivery implements Waiter {
     return this.#wait.endsAtMs;
   }
 
-  /**
-   * To the upstream it waited for, unless a change of routes has closed that one meanwhile. Who asked for it gets what it
-   * says, as if it had come just now: a blown fuse is for those who did not.
-   */
+  onDeparture(): void {
+    const upstream = this.#awaited;
+    if (upstream === null) this.#choose();
+    else this.#arrive(upstream);
+  }
+
   onTurn(): void {
     this.#wait.onTurn();
-    const service = this.#current;
-    const before = service.upstreams.get(this.#attempt.upstream?.route.name ?? '');
-    if (before !== undefined && (this.#choice.forced || stillTakes(service, before))) {
-      this.#try(before);
-      return;
-    }
-    const upstream = this.#choice.anew(service);
-    if (upstream === null) this.#handler.onUndeliverable('no_target');
-    else this.#arrive(upstream);
+    const upstream = this.#awaited;
+    if (upstream === null) this.#choose();
+    else this.#try(upstream);
   }
 
   /** It has waited for a place as long as it may. */
@@ -132,6 +131,7 @@ export class Delivery implements Waiter {
   /** Whether the final response head is to be relayed; else stable has been asked instead. */
   accepts(head: Head): boolean {
     const attempt = this.#attempt;
+    this.#gateway.departures.onAnswer();
     attempt.headCame(head.status);
     const { reportField } = this.#service as Service; // set by begin()
     if (reportField !== null) attempt.report = takeReport(head, reportField);
@@ -166,6 +166,22 @@ export class Delivery implements Waiter {
     return { replayable: this.#relay.replayable, idempotent: this.#request?.idempotent === true };
   }
 
+  /**
+   * The upstream it waited for; null where a change of routes has closed that one meanwhile. Who asked for it gets what it
+   * says, as if it had come just now: a blown fuse is for those who did not.
+   */
+  get #awaited(): Upstream | null {
+    const service = this.#current;
+    const upstream = service.upstreams.get(this.#attempt.upstream?.route.name ?? '') ?? null;
+    return upstream !== null && (this.#choice.forced || stillTakes(service, upstream)) ? upstream : null;
+  }
+
+  #choose(): void {
+    const upstream = this.#choice.anew(this.#current);
+    if (upstream === null) this.#handler.onUndeliverable('no_target');
+    else this.#arrive(upstream);
+  }
+
   /** Behind those who wait there already; repeated attempts were there before them. */
   #arrive(upstream: Upstream): void {
     if (upstream.room === null || upstream.room.size === 0) {
@@ -196,14 +212,12 @@ export class Delivery implements Waiter {
       this.#handler.onConnected();
       return;
     }
-    this.#client.holdBody();
     attempt.connection = target.pool.connect(this.#handler, this.#connectTimeoutMs);
     this.#handler.onWaiting();
   }
 
   /** A tunnel needs a connection of its own. It is made before the client's socket is given away, so that it can fail. */
   #dial(upstream: Upstream, target: Target): void {
-    this.#client.pauseBody();
     const { host, port } = target.route;
     this.#attempt.dial = new Dial(
       { host, port, tls: target.pool.tls, timeoutMs: this.#connectTimeoutMs },
@@ -229,7 +243,6 @@ export class Delivery implements Waiter {
       this.#withoutTarget('no_place');
       return;
     }
-    if (!this.#relay.done) this.#client.holdBody();
     this.#handler.onWaiting();
   }
 

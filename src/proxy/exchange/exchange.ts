@@ -64,8 +64,7 @@ export class Exchange implements ActiveRequest, DeliveryHandler, HandshakeHandle
     this.#attempt = new Attempt(this.#choice);
     this.#up = new RequestRelay(gateway.writer, client.reader, this.#context.bodyBytes);
     this.#down = new ResponseRelay(client, gateway.writer);
-    const parts = { client, choice: this.#choice, attempt: this.#attempt, relay: this.#up };
-    this.#delivery = new Delivery(gateway, this, parts);
+    this.#delivery = new Delivery(gateway, this, { choice: this.#choice, attempt: this.#attempt, relay: this.#up });
     this.#deadlines = new RequestDeadlines(client.options.timeouts.bodyMs);
     this.#account = new RequestAccount(gateway);
   }
@@ -330,6 +329,7 @@ export class Exchange implements ActiveRequest, DeliveryHandler, HandshakeHandle
   }
 
   onWaiting(): void {
+    if (!this.#up.done) this.#client.holdBody();
     this.#deadlines.forgetResponse(); // of the attempt before
     this.#rearm();
   }
