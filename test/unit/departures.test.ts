@@ -2,8 +2,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Departing, Departures } from '../../src/proxy/exchange/departures.ts';
 
-const AT_ONCE = 32;
-const PER_TURN = 4;
+const AT_ONCE = 64;
+const PER_TURN = 16;
 
 describe('requests that are ready to be sent', () => {
   let departures: Departures;
@@ -29,9 +29,9 @@ describe('requests that are ready to be sent', () => {
   const upTo = (count: number): number[] => Array.from({ length: count }, (_, number) => number);
 
   it('go at once up to a number, and those behind them a few in each turn, first come, first served', async () => {
-    enter(0, AT_ONCE + 10);
+    enter(0, AT_ONCE + 2 * PER_TURN + 2);
     expect(sent).toEqual(upTo(AT_ONCE));
-    for (const more of [PER_TURN, 2 * PER_TURN, 10]) {
+    for (const more of [PER_TURN, 2 * PER_TURN, 2 * PER_TURN + 2]) {
       await turn();
       expect(sent).toEqual(upTo(AT_ONCE + more));
     }
@@ -55,6 +55,18 @@ describe('requests that are ready to be sent', () => {
     expect(enter(AT_ONCE + PER_TURN + 3, AT_ONCE + PER_TURN + 4)).toHaveLength(1);
     await turn();
     expect(sent).toEqual(upTo(AT_ONCE + PER_TURN + 4));
+  });
+
+  it('keep their order through a burst that does not end', async () => {
+    let number = AT_ONCE + PER_TURN;
+    enter(0, number);
+    while (number < 5_000) {
+      await turn();
+      enter(number, number + PER_TURN);
+      number += PER_TURN;
+    }
+    await turn();
+    expect(sent).toEqual(upTo(number));
   });
 
   it('may leave, and hold up nobody then', async () => {

@@ -47,6 +47,8 @@ export class Delivery implements Waiter, Departing {
   readonly #attempt: Attempt;
   readonly #relay: RequestRelay;
   readonly #wait = new Wait();
+  /** It waits for its turn to be sent. */
+  #departing = false;
   #request: RequestFacts | null = null;
   #service: Service | null = null;
   /** The next attempt must not use a pooled connection. */
@@ -68,7 +70,8 @@ export class Delivery implements Waiter, Departing {
     this.#fresh = false;
     this.#tried.length = 0;
     this.#wait.reset();
-    if (!this.#gateway.departures.enter(this)) {
+    this.#departing = this.#gateway.departures.enter(this);
+    if (!this.#departing) {
       this.#arrive(upstream);
       return;
     }
@@ -78,7 +81,8 @@ export class Delivery implements Waiter, Departing {
 
   /** The request is over. */
   end(): void {
-    this.#gateway.departures.leave(this);
+    if (this.#departing) this.#gateway.departures.leave(this);
+    this.#departing = false;
     this.#wait.leave(this);
     this.#attempt.leave();
   }
@@ -89,6 +93,7 @@ export class Delivery implements Waiter, Departing {
   }
 
   onDeparture(): void {
+    this.#departing = false;
     const upstream = this.#awaited;
     if (upstream === null) this.#choose();
     else this.#arrive(upstream);

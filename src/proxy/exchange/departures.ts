@@ -5,18 +5,22 @@ export interface Departing {
 }
 
 /** So many requests are sent with no answer between them before the next ones wait. */
-const AT_ONCE = 32;
+const AT_ONCE = 64;
 /** Of those that wait, so many are sent in each turn of the event loop. */
-const PER_TURN = 4;
+const PER_TURN = 16;
+/** The queue is cut where it begins when so many have gone, lest it grow for as long as it is never empty. */
+const CUT_AT = 1024;
 
 /**
  * In which order one worker sends requests and passes on answers. Node.js tells of all that has come since it last looked,
  * so that the requests of a burst would all be sent before the first answer is looked at, and what serves that one would
- * have left the processor's cache by then. Beyond AT_ONCE they wait, first come, first served, and a few go in each turn
+ * have left the processor's cache by then. Beyond AT_ONCE they wait, first come, first served, and some go in each turn
  * of the event loop; what was answered is passed on between them.
  */
 export class Departures {
-  readonly #waiting = new Set<Departing>();
+  /** In the order in which they came; up to `#next` they have gone, and null stands for one that has left. */
+  readonly #queue: (Departing | null)[] = [];
+  #next = 0;
   /** Sent since the last answer. */
   #sent = 0;
   /** A turn is coming. */
@@ -24,18 +28,18 @@ export class Departures {
 
   /** False: it goes at once. Otherwise its turn comes in this or one of the next turns of the event loop, unless it leaves. */
   enter(request: Departing): boolean {
-    if (this.#waiting.size === 0 && this.#sent < AT_ONCE) {
+    if (this.#queue.length === 0 && this.#sent < AT_ONCE) {
       this.#sent++;
       return false;
     }
-    this.#waiting.add(request);
+    this.#queue.push(request);
     this.#call();
     return true;
   }
 
-  /** The request is over, whether it waited or not. */
+  /** The request, which waits, is over. */
   leave(request: Departing): void {
-    if (this.#waiting.size > 0) this.#waiting.delete(request);
+    this.#queue[this.#queue.indexOf(request, this.#next)] = null;
   }
 
   /** An answer has come. */
@@ -50,14 +54,19 @@ export class Departures {
   }
 
   readonly #sendSome = (): void => {
+    const queue = this.#queue;
     this.#called = false;
     this.#sent = 0;
-    for (const request of this.#waiting) {
-      if (this.#sent === PER_TURN) break;
+    while (this.#sent < PER_TURN && this.#next < queue.length) {
+      const request = queue[this.#next++];
+      if (request == null) continue;
       this.#sent++;
-      this.#waiting.delete(request);
       request.onDeparture();
     }
-    if (this.#waiting.size > 0) this.#call();
+    if (this.#next === queue.length || this.#next >= CUT_AT) {
+      queue.splice(0, this.#next);
+      this.#next = 0;
+    }
+    if (queue.length > 0) this.#call();
   };
 }
