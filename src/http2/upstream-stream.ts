@@ -22,6 +22,8 @@ const PROTOCOL_CODES: ReadonlySet<number> = new Set([
 ]);
 /** Interim responses of one request: flow control does not hold them back. */
 const MAX_INTERIM = 100;
+/** A target may work on behind its answer, for as long as this, and ends the stream when it is done. */
+const END_MS = 60_000;
 
 /** Parsed and used within one call. */
 const requestHead = new Head(64);
@@ -116,7 +118,8 @@ export class UpstreamStream implements UpstreamLink, Timed {
   }
 
   onDeadline(): void {
-    this.#fail('connect_timeout');
+    if (this.#stream === null) this.#fail('connect_timeout');
+    else this.#cancel(this.#stream);
   }
 
   #enter(): void {
@@ -128,6 +131,7 @@ export class UpstreamStream implements UpstreamLink, Timed {
     if (this.#place === 'taken') this.#session.leave();
     else if (this.#place === 'waiting') this.#withdraw();
     this.#place = 'left';
+    this.#deadlines.remove(this);
   }
 
   /** A connection that nobody waits for any more is not needed. */
@@ -249,24 +253,30 @@ export class UpstreamStream implements UpstreamLink, Timed {
   /** Hands on what came with the head, then goes on as data comes. */
   #begin(stream: ClientHttp2Stream): void {
     const first: Buffer | null = stream.read();
-    const isWhole = this.#ended && stream.readableLength === 0;
-    this.#hand(first ?? EMPTY, isWhole);
-    if (this.#handler === null || isWhole) return;
+    const isEnd = this.#ended && stream.readableLength === 0;
+    this.#hand(first ?? EMPTY, isEnd);
+    if (this.#handler === null || isEnd) return;
     stream.on('end', () => this.#onEnd());
     stream.on('data', (chunk: Buffer) => this.#hand(chunk, false));
   }
 
-  #hand(data: Buffer, isLast: boolean): void {
+  /**
+   * A response is whole with the last octet of its Content-Length: the client, which counts, may go before the frame that
+   * ends the stream is there.
+   */
+  #hand(data: Buffer, isEnd: boolean): void {
     if (this.#handler === null) return;
     this.#session.heard();
-    if (this.#left !== NO_LENGTH) this.#left -= data.length;
-    if (this.#left < NO_LENGTH || (isLast && this.#left > 0)) {
-      this.#fail('truncated');
-      return;
+    if (this.#left !== NO_LENGTH) {
+      this.#left -= data.length;
+      if (this.#left < 0 || (isEnd && this.#left > 0)) {
+        this.#fail('truncated');
+        return;
+      }
     }
     const reader = this.#response;
     reader.feed(data, 0, data.length);
-    if (isLast) this.#complete(reader);
+    if (isEnd || this.#left === 0) this.#complete(reader);
     this.#handler.onBody(data, reader);
   }
 
@@ -308,7 +318,15 @@ export class UpstreamStream implements UpstreamLink, Timed {
     this.#handler = null;
     const stream = this.#stream;
     if (stream === null) this.#leave();
-    else if (!reusable || !this.#ended || !this.#isSent(stream)) this.#cancel(stream); // else it closes by itself
+    else if (!reusable || !this.#isSent(stream)) this.#cancel(stream);
+    else if (!this.#ended) this.#awaitEnd(stream); // else it closes by itself
+  }
+
+  /** What comes until then is dropped. */
+  #awaitEnd(stream: ClientHttp2Stream): void {
+    stream.resume();
+    this.deadlineMs = performance.now() + END_MS;
+    this.#deadlines.add(this);
   }
 
   destroy(): void {

@@ -443,6 +443,33 @@ describe('an HTTP/2 target that fails', () => {
     expect(await bench.account()).toMatchObject({ outcomes: { ok: 1 } });
   });
 
+  it('has answered with the last octet of its Content-Length, and may end the stream when it likes', async () => {
+    const slow = await frames({
+      onRequest: (connection, stream) =>
+        connection.send(headers(stream, [...OK, ['content-length', '3']]), data(stream, 'all')),
+    });
+    const client = await bench.send(GET, GET);
+    expect(text(await client.readFinal())).toBe('all');
+    expect(text(await client.readFinal())).toBe('all');
+    client.destroy();
+    expect(await bench.account()).toMatchObject({ outcomes: { ok: 2 } });
+    slow.connections[0]?.send(data(1, '', END_STREAM), data(3, '', END_STREAM));
+    expect(text(await ask())).toBe('all');
+    expect(slow.connections.map((connection) => connection.of(FRAME.rst))).toEqual([[]]);
+  });
+
+  it('loses its connection when it goes on behind its Content-Length', async () => {
+    const long = await frames({
+      onRequest: (connection, stream) =>
+        connection.send(headers(stream, [...OK, ['content-length', '3']]), data(stream, 'all')),
+    });
+    expect(text(await ask())).toBe('all');
+    long.connections[0]?.send(data(1, 'more', END_STREAM));
+    await long.seen(FRAME.goaway);
+    expect(text(await ask())).toBe('all');
+    expect(await bench.account()).toMatchObject({ outcomes: { ok: 2 } });
+  });
+
   it('is not left with a request that it has answered without taking it', async () => {
     const heedless = await frames({
       onRequest: (connection, stream) => connection.send(headers(stream, OK), data(stream, 'all', END_STREAM)),
