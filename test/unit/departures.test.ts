@@ -19,7 +19,7 @@ describe('requests that are ready to be sent', () => {
   function enter(from: number, to: number): Departing[] {
     const waiting: Departing[] = [];
     for (let number = from; number < to; number++) {
-      const request = { onDeparture: () => void sent.push(number) };
+      const request = { onDeparture: () => void sent.push(number), departureIndex: -1 };
       if (departures.enter(request)) waiting.push(request);
       else request.onDeparture();
     }
@@ -76,6 +76,18 @@ describe('requests that are ready to be sent', () => {
     expect(sent).toEqual(
       upTo(AT_ONCE + 2 * PER_TURN).filter((number) => number < AT_ONCE || number >= AT_ONCE + PER_TURN),
     );
+  });
+
+  it('may leave from far behind the first cut of the queue, and come again behind the others', async () => {
+    const waiting = enter(0, AT_ONCE + 3 * 1024);
+    for (let sending = 0; sending < 1024 + 2 * PER_TURN; sending += PER_TURN) await turn();
+    const leaving = waiting.slice(2 * 1024);
+    for (const request of leaving.toReversed()) departures.leave(request);
+    const [again] = leaving;
+    expect(again !== undefined && departures.enter(again)).toBe(true);
+    while (enter(10_000, 10_001).length > 0) await turn();
+    const last = sent.findIndex((number) => number >= 10_000);
+    expect(sent.slice(0, last)).toEqual([...upTo(AT_ONCE + 2 * 1024), AT_ONCE + 2 * 1024]);
   });
 
   it('are not sent faster because others left', async () => {

@@ -41,14 +41,14 @@ export interface DeliveryParts {
  * left to be tried. One object serves the requests of a connection in turn.
  */
 export class Delivery implements Waiter, Departing {
+  departureIndex = -1;
+
   readonly #gateway: Gateway;
   readonly #handler: DeliveryHandler;
   readonly #choice: Choice;
   readonly #attempt: Attempt;
   readonly #relay: RequestRelay;
   readonly #wait = new Wait();
-  /** It waits for its turn to be sent. */
-  #departing = false;
   #request: RequestFacts | null = null;
   #service: Service | null = null;
   /** The next attempt must not use a pooled connection. */
@@ -70,8 +70,7 @@ export class Delivery implements Waiter, Departing {
     this.#fresh = false;
     this.#tried.length = 0;
     this.#wait.reset();
-    this.#departing = this.#gateway.departures.enter(this);
-    if (!this.#departing) {
+    if (!this.#gateway.departures.enter(this)) {
       this.#arrive(upstream);
       return;
     }
@@ -81,8 +80,7 @@ export class Delivery implements Waiter, Departing {
 
   /** The request is over. */
   end(): void {
-    if (this.#departing) this.#gateway.departures.leave(this);
-    this.#departing = false;
+    this.#gateway.departures.leave(this);
     this.#wait.leave(this);
     this.#attempt.leave();
   }
@@ -93,7 +91,6 @@ export class Delivery implements Waiter, Departing {
   }
 
   onDeparture(): void {
-    this.#departing = false;
     const upstream = this.#awaited;
     if (upstream === null) this.#choose();
     else this.#arrive(upstream);

@@ -2,6 +2,8 @@
 export interface Departing {
   /** It is its turn. */
   onDeparture(): void;
+  /** Place in the queue, -1 while it does not wait; owned by {@link Departures}. */
+  departureIndex: number;
 }
 
 /** So many requests are sent with no answer between them before the next ones wait. */
@@ -20,6 +22,8 @@ const CUT_AT = 1024;
 export class Departures {
   /** In the order in which they came; up to `#next` they have gone, and null stands for one that has left. */
   readonly #queue: (Departing | null)[] = [];
+  /** Place of the first one in it. */
+  #first = 0;
   #next = 0;
   /** Sent since the last answer. */
   #sent = 0;
@@ -32,14 +36,17 @@ export class Departures {
       this.#sent++;
       return false;
     }
+    request.departureIndex = this.#first + this.#queue.length;
     this.#queue.push(request);
     this.#call();
     return true;
   }
 
-  /** The request, which waits, is over. */
+  /** The request is over. */
   leave(request: Departing): void {
-    this.#queue[this.#queue.indexOf(request, this.#next)] = null;
+    if (request.departureIndex < 0) return;
+    this.#queue[request.departureIndex - this.#first] = null;
+    request.departureIndex = -1;
   }
 
   /** An answer has come. */
@@ -61,12 +68,16 @@ export class Departures {
       const request = queue[this.#next++];
       if (request == null) continue;
       this.#sent++;
+      request.departureIndex = -1;
       request.onDeparture();
     }
-    if (this.#next === queue.length || this.#next >= CUT_AT) {
-      queue.splice(0, this.#next);
-      this.#next = 0;
-    }
+    if (this.#next === queue.length || this.#next >= CUT_AT) this.#cut();
     if (queue.length > 0) this.#call();
   };
+
+  #cut(): void {
+    this.#queue.splice(0, this.#next);
+    this.#first = this.#queue.length === 0 ? 0 : this.#first + this.#next;
+    this.#next = 0;
+  }
 }
