@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { useBench } from '../support/bench.ts';
-import { head } from '../support/message.ts';
+import { head, response } from '../support/message.ts';
 import type { RawClient } from '../support/raw-client.ts';
+import type { ServiceSpec } from '../support/routes.ts';
 
 const bench = useBench();
 
@@ -67,5 +68,24 @@ describe('a burst of requests, more than are sent at once', () => {
     const { accepted, outcomes } = await bench.account();
     expect((outcomes.ok ?? 0) + (outcomes.client_abort ?? 0)).toBe(accepted);
     expect(outcomes.ok).toBeGreaterThanOrEqual(BURST + (BURST * 2) / 3);
+  });
+
+  it('brings a candidate that has answered nothing yet no more than the few that may wait for it', async () => {
+    const [blue, green] = [await bench.target(), await bench.target(() => undefined)];
+    const upstreams = (weight: number): ServiceSpec['upstreams'] => ({
+      blue: { weight: 100 - weight, targets: [blue.port] },
+      green: { weight, targets: [green.port] },
+    });
+    const rest = { stable: 'blue', candidate: 'green', fuse: { id: 1, limits: Array<number>(50).fill(10) } };
+    await bench.serve({ upstreams: upstreams(0), ...rest });
+    const all = await clients();
+    await bench.republish({ upstreams: upstreams(10), ...rest });
+    whileBusy(() => {
+      for (const client of all) client.write(GET);
+    });
+    await blue.request(2 * BURST - 9);
+    for (const request of green.requests) request.send(response('200 OK'));
+    for (const client of all) expect((await client.readFinal()).status).toBe(200);
+    expect(green.requests).toHaveLength(8);
   });
 });

@@ -1,5 +1,5 @@
 import type { Head } from '../../http1/head.ts';
-import { pickPinned, pickUnpinned, usableStable } from '../pick.ts';
+import { pickPinned, pickUnpinned, stillTakes, usableStable } from '../pick.ts';
 import type { PinJar } from '../pins.ts';
 import { previewedBy } from '../preview.ts';
 import type { Service, Upstream } from '../routing-table.ts';
@@ -12,6 +12,8 @@ import type { RequestFacts } from './request-policy.ts';
 export class Choice {
   /** The request asked for its upstream itself: whatever becomes of it judges nobody and is not shielded. */
   forced = false;
+  /** The client has a valid pin. */
+  #pinned = false;
 
   readonly #jar: PinJar;
   /** The client has no valid pin: it is given one for the upstream that answers. */
@@ -23,6 +25,7 @@ export class Choice {
 
   reset(): void {
     this.forced = false;
+    this.#pinned = false;
     this.#newPin = false;
   }
 
@@ -31,9 +34,18 @@ export class Choice {
     return this.#preview(service, head, request) ?? this.#pick(service, head, request, nowMs);
   }
 
-  /** For a request whose upstream a change of routes has closed meanwhile. Null: nothing may take it any more. */
+  /**
+   * Whether a request that was given this upstream, and has waited since, still goes there. Who asked for it gets what it says,
+   * as if it had come just now: a blown fuse is for those who did not.
+   */
+  stands(service: Service, upstream: Upstream): boolean {
+    if (this.forced) return true;
+    return stillTakes(service, upstream) && (this.#pinned || !isHeld(service, upstream));
+  }
+
+  /** For a request whose choice no longer stands. Null: nothing may take it any more. */
   anew(service: Service): Upstream | null {
-    return this.forced ? null : service.picker.next();
+    return this.forced ? null : unlessHeld(service, service.picker.next());
   }
 
   /** Whole field lines that tell the client of the choice, of which `upstream` came. */
@@ -57,11 +69,21 @@ export class Choice {
     if (this.forced) return null; // it asked for the candidate, and there is none
     if (service.route.pins.by === 'cookie') {
       const pinned = pickPinned(service, head, this.#jar, nowMs);
-      if (pinned !== null) return pinned;
+      if (pinned !== null) {
+        this.#pinned = true;
+        return pinned;
+      }
       this.#newPin = true;
     }
-    const upstream = pickUnpinned(service, head, request.client);
-    const held = upstream !== null && upstream === service.candidate && service.fuse?.admits === false;
-    return held ? (usableStable(service) ?? upstream) : upstream;
+    return unlessHeld(service, pickUnpinned(service, head, request.client));
   }
+}
+
+/** A candidate whose fuse lets no more requests wait for its answer. */
+function isHeld(service: Service, upstream: Upstream): boolean {
+  return upstream === service.candidate && service.fuse?.admits === false;
+}
+
+function unlessHeld(service: Service, upstream: Upstream | null): Upstream | null {
+  return upstream !== null && isHeld(service, upstream) ? (usableStable(service) ?? upstream) : upstream;
 }

@@ -5,7 +5,7 @@ import { isGrpcFault, NO_GRPC } from '../../traffic/grpc.ts';
 import { UPSTREAM } from '../../traffic/ledger.ts';
 import { add } from '../accounting.ts';
 import type { Gateway } from '../gateway.ts';
-import { isBusy, pickTarget, stillTakes } from '../pick.ts';
+import { isBusy, pickTarget } from '../pick.ts';
 import type { Service, Target, Upstream } from '../routing-table.ts';
 import type { Attempt } from './attempt.ts';
 import type { Choice } from './choice.ts';
@@ -168,14 +168,11 @@ export class Delivery implements Waiter, Departing {
     return { replayable: this.#relay.replayable, idempotent: this.#request?.idempotent === true };
   }
 
-  /**
-   * The upstream it waited for; null where a change of routes has closed that one meanwhile. Who asked for it gets what it
-   * says, as if it had come just now: a blown fuse is for those who did not.
-   */
+  /** The upstream it waited for; null where it is not to go there any more. */
   get #awaited(): Upstream | null {
     const service = this.#current;
     const upstream = service.upstreams.get(this.#attempt.upstream?.route.name ?? '') ?? null;
-    return upstream !== null && (this.#choice.forced || stillTakes(service, upstream)) ? upstream : null;
+    return upstream !== null && this.#choice.stands(service, upstream) ? upstream : null;
   }
 
   #choose(): void {
