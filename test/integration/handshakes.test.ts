@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { monotonicMs } from '../../src/platform/clock.ts';
+import { readTarget } from '../support/accounts.ts';
 import { useBench } from '../support/bench.ts';
 import { eventually } from '../support/inbox.ts';
-import { head } from '../support/message.ts';
-import { handshake } from '../support/websocket.ts';
+import { head, response, value } from '../support/message.ts';
+import { handshake, SWITCHED } from '../support/websocket.ts';
 
 const bench = useBench();
 
@@ -44,5 +46,44 @@ describe('a WebSocket handshake whose client leaves', () => {
     expect(target.openConnections).toBe(1);
     client[leave]();
     await eventually('the target sees its connection closed', () => target.openConnections === 0);
+  });
+});
+
+describe('a WebSocket handshake that its target has not answered', () => {
+  it('at the end of a drain is answered 504, once, and both sides are let go', async () => {
+    const target = await bench.target(() => undefined);
+    const spec = { weight: 100, targets: [target.port] };
+    await bench.serve({ upstreams: { blue: spec } });
+    const client = await bench.send(handshake());
+    const asked = await target.request();
+    const sinceMs = monotonicMs();
+    await bench.republish({
+      upstreams: { blue: { ...spec, admin: 'draining', closing: { sinceMs, cutAtMs: sinceMs } } },
+    });
+    const answer = await client.readFinal();
+    expect([answer.status, value(answer, 'connection')]).toEqual([504, 'close']);
+    await asked.connection.closed();
+    asked.send(SWITCHED);
+    await client.readUntilClosed();
+    expect(client.rest).toHaveLength(0);
+    expect(await bench.account()).toMatchObject({ accepted: 1, outcomes: { cut: 1 } });
+    expect(bench.trials()).toMatchObject({ trials: 0, errors: 0 });
+  });
+
+  it.each(['099', '600', '999'])('is answered 502 when what comes is no status (%s)', async (status) => {
+    const target = await bench.target((request) => {
+      request.send(response(`${status} Strange`, [], 'no secret'));
+    });
+    await bench.serve({ upstreams: { blue: { weight: 100, targets: [target.port] } } });
+    const client = await bench.send(handshake());
+    const answer = await client.readFinal();
+    expect([answer.status, value(answer, 'proxy-status')]).toEqual([502, 'gate; error=http_protocol_error']);
+    await client.readUntilClosed();
+    expect(client.rest).toHaveLength(0);
+    await eventually('the target is let go', () => target.openConnections === 0);
+    expect(await bench.account()).toMatchObject({ accepted: 1, outcomes: { reset: 1 } });
+    expect(bench.gate.upstream(bench.service, 'blue').targets.map(readTarget)).toMatchObject([
+      { attempts: 1, failures: 1 },
+    ]);
   });
 });

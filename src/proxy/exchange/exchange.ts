@@ -13,7 +13,7 @@ import { httpDate } from '../http-date.ts';
 import { type MirrorTicket, mirrorTicket } from '../mirror/mirror.ts';
 import { sendCopies } from '../mirror/mirror-copy.ts';
 import type { Service, Target, Upstream } from '../routing-table.ts';
-import type { HandshakeHandler } from '../upgrade/handshake.ts';
+import type { GivenUp, Handshake, HandshakeHandler } from '../upgrade/handshake.ts';
 import { Attempt } from './attempt.ts';
 import { Choice } from './choice.ts';
 import { Delivery, type DeliveryHandler } from './delivery.ts';
@@ -53,6 +53,8 @@ export class Exchange implements ActiveRequest, DeliveryHandler, HandshakeHandle
   readonly #down: ResponseRelay;
   /** The request is copied once it is answered. */
   #mirror: MirrorTicket | null = null;
+  /** The upgrade lane has the client's socket. */
+  #handshake: Handshake | null = null;
   readonly #deadlines: RequestDeadlines;
   readonly #account: RequestAccount;
 
@@ -255,7 +257,7 @@ export class Exchange implements ActiveRequest, DeliveryHandler, HandshakeHandle
   onDialed(upstream: Upstream, target: Target, peer: Tap): void {
     if (this.#up.firstBytes === 0) return;
     this.#account.sent(readClockMs());
-    this.#gateway.upgrades.open({
+    this.#handshake = this.#gateway.upgrades.open({
       client: this.#client,
       head: this.#up.copyFirst(),
       peer,
@@ -276,10 +278,13 @@ export class Exchange implements ActiveRequest, DeliveryHandler, HandshakeHandle
     this.#settle(outcomeOf(status, NO_GRPC));
   }
 
-  onHandshakeFailed(failure: AttemptFailure): Buffer {
+  onHandshakeFailed(failure: AttemptFailure | GivenUp): Buffer {
     const answer = answerTo(failure);
     this.#account.status = answer.status;
-    this.#delivery.judge(true);
+    if (failure !== 'cut') {
+      this.#attempt.failed();
+      this.#delivery.judge(true);
+    }
     this.#settle(FAILURES[failure][1]);
     return renderReply({ ...answer, close: true, head: false }, httpDate());
   }
@@ -367,6 +372,10 @@ export class Exchange implements ActiveRequest, DeliveryHandler, HandshakeHandle
 
   /** The drain deadline: before a response head the client gets 504, within a response it sees an incomplete message. */
   #cut(): void {
+    if (this.#handshake !== null) {
+      this.#handshake.giveUp('cut');
+      return;
+    }
     this.#attempt.drop();
     if (!this.#down.committed) {
       this.onUndeliverable('cut');

@@ -7,11 +7,14 @@ import type { UpstreamFailure } from '../../http1/upstream-link.ts';
 import { Agent } from '../../platform/node-http.ts';
 import type { Target, Upstream } from '../routing-table.ts';
 
+/** Why an answer is not waited for any longer. */
+export type GivenUp = 'response_timeout' | 'cut';
+
 /** The exchange of a handshake: one of the three is called, once. */
 export interface HandshakeHandler {
   onHandshakeAnswered(status: number): void;
   /** Returns the reply for the client. */
-  onHandshakeFailed(failure: UpstreamFailure | 'response_timeout'): Buffer;
+  onHandshakeFailed(failure: UpstreamFailure | GivenUp): Buffer;
   onClientGone(): void;
 }
 
@@ -42,7 +45,7 @@ export class Handshake {
   readonly #onSwitched: () => void;
   readonly #timer: NodeJS.Timeout;
   #request: ClientRequest | null = null;
-  #timedOut = false;
+  #givenUp: GivenUp | null = null;
   #over = false;
   #isTunnel = false;
 
@@ -57,7 +60,7 @@ export class Handshake {
     const agent = new Agent();
     agent.createConnection = () => peer;
     this.proxyOptions = { target: { protocol: 'http:', host, port }, agent };
-    this.#timer = setTimeout(() => this.#onTimeout(), routed.responseTimeoutMs);
+    this.#timer = setTimeout(() => this.giveUp('response_timeout'), routed.responseTimeoutMs);
     socket.once('close', () => {
       this.#onClientGone();
       // A tunnel closes its own; any other connection to the target ends with the client's.
@@ -71,6 +74,7 @@ export class Handshake {
   onRequest(request: ClientRequest, incoming: IncomingMessage): void {
     this.#request = request;
     request.path = incoming.url ?? '/';
+    this.#refuseNonsense(request);
     request.on('upgrade', (response) => {
       addLines(response, this.#extra);
       this.#isTunnel = true;
@@ -85,6 +89,17 @@ export class Handshake {
       this.#holdBack(response);
       this.#end(() => this.#handler.onHandshakeAnswered(response.statusCode ?? 502));
     });
+  }
+
+  /** Node.js takes any three digits for a status, and http-proxy-3 relays all that it is told of. */
+  #refuseNonsense(request: ClientRequest): void {
+    const emit = request.emit.bind(request);
+    request.emit = (event: string | symbol, ...args: unknown[]): boolean => {
+      const isNonsense = event === 'response' && !isFinalStatus((args[0] as IncomingMessage).statusCode); // by its documentation
+      if (!isNonsense) return emit(event, ...args);
+      request.destroy(Object.assign(new Error('not a status'), { code: 'HPE_INVALID_STATUS' }));
+      return false;
+    };
   }
 
   /** http-proxy-3 writes on whether the client takes it or not: reading what it writes from has to stop instead. */
@@ -104,15 +119,16 @@ export class Handshake {
   }
 
   onError(error: Error): void {
-    const failure = this.#timedOut ? 'response_timeout' : failureOf(error);
+    const failure = this.#givenUp ?? failureOf(error);
     this.#end(() => {
       const reply = this.#handler.onHandshakeFailed(failure);
       if (!this.#socket.destroyed) this.#socket.write(reply);
     });
   }
 
-  #onTimeout(): void {
-    this.#timedOut = true;
+  /** `onError` follows. */
+  giveUp(why: GivenUp): void {
+    this.#givenUp = why;
     this.#request?.destroy(new Error('no answer to the handshake in time'));
   }
 
@@ -139,6 +155,10 @@ function failureOf(error: Error): UpstreamFailure {
   if (refusesClient(error)) return 'tls_alert';
   const { code } = error as NodeJS.ErrnoException;
   return code?.startsWith('HPE_') ? 'protocol' : 'reset';
+}
+
+function isFinalStatus(status = 0): boolean {
+  return status >= 200 && status <= 599;
 }
 
 /** http-proxy-3 sends on what stands in `headers`. */

@@ -44,7 +44,7 @@ export class UpgradeLane {
   }
 
   /** Takes the client's socket over. */
-  open(routed: RoutedHandshake): void {
+  open(routed: RoutedHandshake): Handshake {
     const { client, head, peer, upstream, target } = routed;
     const { socket: detached, rest, tap } = client.detach();
     const socket = detached as Socket; // streams of HTTP/2 carry no handshakes
@@ -52,10 +52,12 @@ export class UpgradeLane {
     const onSwitched = (): void => {
       this.#switched.set(peer.socket, () => this.#onTunnel({ client: socket, tap, peer }, upstream, target));
     };
-    this.#handshakes.set(socket, new Handshake(socket, routed, onSwitched));
+    const opened = new Handshake(socket, routed, onSwitched);
+    this.#handshakes.set(socket, opened);
     socket.unshift(rest.length === 0 ? head : Buffer.concat([head, rest]));
     this.#server.emit('connection', socket);
     socket.resume();
+    return opened;
   }
 
   /** Targets may have begun or stopped to drain. */
