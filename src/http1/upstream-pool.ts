@@ -49,12 +49,16 @@ export class UpstreamPool implements ConnectionOwner, UpstreamLinks {
     this.closeIdle();
   }
 
-  /** An idle connection, or null. */
+  /** An idle connection, or null. Behind a pause of ours, the target may be about to close those that are overdue. */
   takeIdle(handler: UpstreamHandler): UpstreamConnection | null {
-    const connection = this.#idle.pop();
-    if (connection === undefined) return null;
-    connection.assign(handler);
-    return connection;
+    for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
+      if (connection.deadlineMs > recentClockMs()) {
+        connection.assign(handler);
+        return connection;
+      }
+      connection.destroy();
+    }
+    return null;
   }
 
   /** A new connection; `handler.onConnected` follows, or a failure. */

@@ -16,13 +16,17 @@ const KEPT = 256;
 describe('the connections to a target', () => {
   let server: Server;
   let accepted: Set<Socket>;
+  /** Ever accepted. */
+  let connections: number;
   let pool: UpstreamPool;
   let deadlines: Deadlines;
   const writer = new ByteWriter(1024);
 
   beforeEach(async () => {
     accepted = new Set();
+    connections = 0;
     server = createServer((socket) => {
+      connections++;
       accepted.add(socket);
       socket.on('close', () => accepted.delete(socket));
       socket.on('data', () => socket.write(response('200 OK', [], 'ok')));
@@ -91,5 +95,17 @@ describe('the connections to a target', () => {
     expect(pool.open).toBe(KEPT);
     deadlines.sweep(readClockMs() + IDLE_MS);
     expect(pool.open).toBe(0);
+  });
+
+  it('that have idled for as long as they may are not used, however late the sweep is', async () => {
+    await burst(2);
+    pool.idleMs = 1;
+    await burst(1);
+    const idleSinceMs = readClockMs();
+    while (readClockMs() < idleSinceMs + 1);
+    pool.idleMs = IDLE_MS;
+    await burst(2);
+    expect(pool.open).toBe(2);
+    await eventually('the target has seen one more', () => connections === 3);
   });
 });
