@@ -37,7 +37,7 @@ async function get(path = '/', ...fields: string[]): Promise<string> {
   return (await client.readFinal()).body.bytes.toString();
 }
 
-type Cell = 'mirrored' | 'mirrorSkipped' | 'mirrorErrors' | 'compared' | 'differed' | 'inFlight';
+type Cell = 'queued' | 'mirrored' | 'mirrorSkipped' | 'mirrorErrors' | 'compared' | 'differed' | 'inFlight';
 
 function cell(upstream: string, name: Cell): number {
   return readCell(bench.gate.upstream(bench.service, upstream).ledger, UPSTREAM.size, UPSTREAM[name]);
@@ -132,6 +132,23 @@ describe('a mirror', () => {
     await bench.account();
     expect(green.requests.map(({ target }) => target)).toEqual(['/seen']);
     expect(cell('green', 'mirrored')).toBe(0);
+  });
+
+  it('copies nothing that the candidate has answered after all, stable having failed while the request waited', async () => {
+    const { blue, green, spec } = await shop({}, { blue: () => undefined });
+    const limits = { inFlight: 2, queue: 1, queueTimeoutMs: 5_000 };
+    await bench.republish({ ...spec, limits });
+    for (let n = 0; n < 2; n++) await bench.send(head(`GET /${n} HTTP/1.1`, 'Host: gate.test'));
+    await blue.request(1);
+    const waiting = await bench.send(head('GET /waits HTTP/1.1', 'Host: gate.test'));
+    await reaches('blue', 'queued', 1);
+    const failed = { targets: [blue.port], ineligible: [blue.port] };
+    await bench.republish({ ...spec, upstreams: { blue: failed, green: { targets: [green.port] } }, limits });
+    expect((await waiting.readFinal()).body.bytes.toString()).toBe('green');
+    for (const request of blue.requests) request.connection.reset();
+    await bench.account();
+    expect(green.requests.map(({ target }) => target)).toEqual(['/waits']);
+    expect(cell('green', 'mirrored') + cell('green', 'mirrorSkipped')).toBe(0);
   });
 
   it('gives the client its answer at once, whatever the copy does', async () => {

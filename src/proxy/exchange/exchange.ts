@@ -236,7 +236,8 @@ export class Exchange implements ActiveRequest, DeliveryHandler, HandshakeHandle
   #sendCopies(ticket: MirrorTicket): void {
     const service = this.#gateway.current(this.#matched);
     const request = this.#request as RequestFacts; // set by start()
-    if (this.#up.firstBytes === 0 || service.mirror === null) return;
+    const isStables = this.#attempt.upstream?.route.id === service.stable?.route.id; // not where it waited, and then went elsewhere
+    if (this.#up.firstBytes === 0 || service.mirror === null || !isStables) return;
     sendCopies(this.#gateway, { service, mirror: service.mirror, request, bytes: this.#up.copyFirst(), ticket });
   }
 
