@@ -238,7 +238,9 @@ export class DownstreamConnection implements Timed, IntakeHandler {
     if (this.reader.done) return;
     if (!this.#patient) this.deadlineMs = readClockMs() + this.options.timeouts.bodyMs;
     this.#intake.letGo();
-    if (this.#halfClosed && !this.reader.done && this.#active !== null) this.abortByClient();
+    if (!this.#halfClosed || this.#active === null) return;
+    if (this.reader.done) this.#active.onClientHalfClosed();
+    else this.abortByClient();
   }
 
   /** The request goes on for as long as its response does (gRPC): that the client is silent meanwhile is no stall. */

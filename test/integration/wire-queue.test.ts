@@ -161,6 +161,32 @@ describe('a request to targets that have as many as they may', () => {
     expect(await bodyOf(second)).toBe('200 /1');
   });
 
+  it('is not waited for much longer than others once its client has closed its side behind a body', async () => {
+    const target = await held();
+    await bench.serve({
+      upstreams: { blue: { targets: [target.port] } },
+      limits: LIMITS,
+      timeouts: { responseMs: 6_000 },
+    });
+    const first = await bench.send(get('/0'));
+    await bench.gate.inFlight(bench.service, 1);
+    const second = await bench.send(head('POST /1 HTTP/1.1', HOST, 'Content-Length: 4'));
+    await queued(1);
+    second.write('body');
+    second.halfClose();
+    // Once another one has come and gone, all of that has been read.
+    const third = await bench.send(get('/2'));
+    await queued(2);
+    third.reset();
+    await queued(1);
+    answer(await target.request(0));
+    expect(await bodyOf(first)).toBe('200 /0');
+    await (await target.request(1)).whole;
+    await second.readUntilClosed();
+    expect(second.inbox).toHaveLength(0);
+    expect(await bench.account()).toMatchObject({ accepted: 3, outcomes: { ok: 1, client_abort: 2 } });
+  });
+
   it('may be a WebSocket handshake; its tunnel, once it stands, takes no place', async () => {
     const target = await held();
     await bench.serve({ upstreams: { blue: { targets: [target.port] } }, limits: LIMITS });
