@@ -42,6 +42,8 @@ export interface SessionSurroundings {
 
 /** What HPACK counts for a field besides its octets (RFC 9113 §6.5.2). */
 const FIELD_OVERHEAD = 32;
+/** Octets of a response's head, by an estimate on the safe side; what it may have at most is told by who parses it. */
+const MAX_SENT_HEAD = 1024 * 1024;
 /** Memory that Node.js lets a session use, in MB, before it refuses streams. */
 const SESSION_MEMORY_MB = 16;
 /** A session that is asked to go gets this long to say goodbye. */
@@ -235,6 +237,7 @@ function sessionOptions({ limits }: SessionOptions): Parameters<typeof performSe
   return {
     // Twice as many as are served: who sends a few too many hears so from the gate itself.
     maxHeaderListPairs: limits.fields * 2 + 8,
+    maxSendHeaderBlockLength: MAX_SENT_HEAD,
     maxSessionMemory: SESSION_MEMORY_MB,
     strictSingleValueFields: false, // targets may repeat what they like
     settings: {

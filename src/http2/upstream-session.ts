@@ -41,6 +41,8 @@ const OPTIONS = {
   /** MiB; what it bounds is bounded by streams and windows already, and beyond it streams would fail. */
   maxSessionMemory: 256,
   maxHeaderListPairs: 1_000,
+  /** Octets, by an estimate on the safe side: how large a head may be is for the listener and the target to say. */
+  maxSendHeaderBlockLength: 8 * 1024 * 1024,
   settings: { enablePush: false, initialWindowSize: 256 * 1024, maxHeaderListSize: 64 * 1024 },
 };
 /** Octets on their way over all streams; a stream that is not read does not take them from the others. */

@@ -2,8 +2,8 @@ import { constants } from 'node:http2';
 import { describe, expect, it } from 'vitest';
 import { useBench } from '../support/bench.ts';
 import { answerOf, useHttp2Clients } from '../support/http2-client.ts';
-import { data, END_HEADERS, FRAME, headers, rst } from '../support/http2-frames.ts';
-import { framesOf, get, HELLO, POST, resetCode } from '../support/http2-raw-client.ts';
+import { data, END_HEADERS, FRAME, type Frame, headers, rst } from '../support/http2-frames.ts';
+import { framesOf, get, HELLO, POST, received, resetCode } from '../support/http2-raw-client.ts';
 import { eventually } from '../support/inbox.ts';
 import { chunked, head, response, value, values } from '../support/message.ts';
 import type { ScriptedTarget, TargetScript } from '../support/scripted-target.ts';
@@ -213,6 +213,15 @@ describe('a request over HTTP/2', () => {
     const answer = await clients.open(bench.gate.port).request();
     expect(answer.status).toBe(200);
     expect(answer.headers['set-cookie']).toEqual(['a=1', 'b=2']);
+  });
+
+  it('is answered by a head as large as targets may send', async () => {
+    const lines = Array.from({ length: 1000 }, (_, i) => `x-${i}: ${'y'.repeat(50)}`);
+    await serve((request) => void request.send(response('200 OK', lines, 'hello')));
+    const client = await bench.send(HELLO, get(1));
+    const isLast = ({ type, flags }: Frame): boolean => type === FRAME.continuation && (flags & END_HEADERS) !== 0;
+    await received(client, 'the end of the head', isLast);
+    await received(client, 'the body', ({ type, payload }) => type === FRAME.data && payload.toString() === 'hello');
   });
 
   it('is answered by the gate itself where there is no service', async () => {
