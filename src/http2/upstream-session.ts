@@ -61,6 +61,8 @@ export class UpstreamSession implements Timed {
   readonly tls: UpstreamTls | null;
   /** Streams that begin when it opens. */
   readonly waiting = new Set<UpstreamStream>();
+  /** One of those has waited in vain. It may open yet, for the others; whoever comes has a better chance elsewhere. */
+  isLate = false;
   /** Of a GOAWAY: streams above it were never processed (RFC 9113 §6.8). */
   lastStreamId = Number.POSITIVE_INFINITY;
 

@@ -91,7 +91,7 @@ export class UpstreamSessions implements SessionOwner, UpstreamLinks {
 
   #connecting(): UpstreamSession {
     for (const session of this.#sessions) {
-      const isRight = session.isConnecting && session.tls === this.#tls;
+      const isRight = session.isConnecting && !session.isLate && session.tls === this.#tls;
       if (isRight && session.waiting.size < this.#expected) return session;
     }
     const session = new UpstreamSession(this, this.#deadlines);

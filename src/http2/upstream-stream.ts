@@ -118,8 +118,12 @@ export class UpstreamStream implements UpstreamLink, Timed {
   }
 
   onDeadline(): void {
-    if (this.#stream === null) this.#fail('connect_timeout');
-    else this.#cancel(this.#stream);
+    if (this.#stream !== null) {
+      this.#cancel(this.#stream);
+      return;
+    }
+    this.#session.isLate = true;
+    this.#fail('connect_timeout');
   }
 
   #enter(): void {
