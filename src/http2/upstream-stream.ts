@@ -67,6 +67,8 @@ export class UpstreamStream implements UpstreamLink, Timed {
   #left = NO_LENGTH;
   /** The peer has ended the response: END_STREAM, and no reset that looks like it. */
   #ended = false;
+  /** Of a response that was all there when its stream was lost: what the exchange has not taken yet. */
+  #rest: Buffer | null = null;
   #trailers: readonly string[] | null = null;
 
   private constructor(session: UpstreamSession, handler: UpstreamHandler, deadlines: Deadlines, reused: boolean) {
@@ -313,7 +315,10 @@ export class UpstreamStream implements UpstreamLink, Timed {
   }
 
   resume(): void {
-    if (this.#inBody) this.#stream?.resume();
+    const rest = this.#rest;
+    this.#rest = null;
+    if (rest !== null) this.#hand(rest, true);
+    else if (this.#inBody) this.#stream?.resume();
   }
 
   // --- the end -------------------------------------------------------------------------------------------------------
@@ -355,10 +360,21 @@ export class UpstreamStream implements UpstreamLink, Timed {
   }
 
   #onClose(stream: ClientHttp2Stream): void {
-    const failure = this.#handler === null ? null : this.#failureOf(stream);
+    const isWhole = this.#ended && this.#inBody;
+    const failure = this.#handler === null || isWhole ? null : this.#failureOf(stream);
     this.#stream = null;
-    if (failure === null) this.#leave();
-    else this.#fail(failure);
+    if (failure !== null) {
+      this.#fail(failure);
+      return;
+    }
+    this.#leave();
+    if (this.#handler !== null) this.#takeRest(stream);
+  }
+
+  /** All of the response was there when its stream was lost, with its session or by a reset. */
+  #takeRest(stream: ClientHttp2Stream): void {
+    this.#rest = stream.read(stream.readableLength) ?? EMPTY;
+    if (!stream.isPaused()) this.resume();
   }
 
   #failureOf({ id, rstCode }: ClientHttp2Stream): UpstreamFailure {
