@@ -87,3 +87,35 @@ describe('a WebSocket handshake that its target has not answered', () => {
     ]);
   });
 });
+
+describe('the answer to a WebSocket handshake', () => {
+  it.each([
+    ['101 Switching', 'upgrade', ['Upgrade: websocket', 'Connection: Upgrade, X-Hop']],
+    ['403 N\xf6', 'close', ['Content-Length: 0', 'Connection: keep-alive, X-Hop']],
+  ])('keeps its octets and loses what was for the gate (%s)', async (status, connection, fields) => {
+    const own = ['X-Hop: 1', 'Keep-Alive: timeout=5', 'X-Tealgate-Upstream: green', 'X-Name: \xe9\xc3\xa9'];
+    const target = await bench.target((request) => {
+      request.connection.tunnel();
+      request.send(head(`HTTP/1.1 ${status}`, ...own, ...fields));
+    });
+    await bench.serve({ upstreams: { blue: { weight: 100, targets: [target.port] } } });
+    const client = await bench.send(handshake());
+    const answer = await client.readFinal();
+    expect([answer.status, value(answer, 'connection')]).toEqual([Number(status.slice(0, 3)), connection]);
+    expect(value(answer, 'x-name')).toBe('\xe9\xc3\xa9');
+    for (const name of ['x-hop', 'keep-alive', 'x-tealgate-upstream']) expect(value(answer, name)).toBeUndefined();
+    client.destroy();
+  });
+
+  it.each(['204 No Content', '304 Not Modified'])('has no body where its status says so (%s)', async (status) => {
+    const target = await bench.target((request) => {
+      request.send(head(`HTTP/1.1 ${status}`));
+    });
+    await bench.serve({ upstreams: { blue: { weight: 100, targets: [target.port] } } });
+    const client = await bench.send(handshake());
+    const answer = await client.readFinal();
+    expect(value(answer, 'transfer-encoding')).toBeUndefined();
+    await client.readUntilClosed();
+    expect(client.rest).toHaveLength(0);
+  });
+});

@@ -76,14 +76,16 @@ export class Handshake {
     request.path = incoming.url ?? '/';
     this.#refuseNonsense(request);
     request.on('upgrade', (response) => {
+      dropTheirs(response, 'upgrade');
       addLines(response, this.#extra);
       this.#isTunnel = true;
       this.#end(() => this.#handler.onHandshakeAnswered(101));
       this.#onSwitched();
     });
     request.on('response', (response) => {
+      dropTheirs(response, 'close'); // http-proxy-3 ends the connection behind a refusal
+      if (response.statusCode === 204 || response.statusCode === 304) frameNothing(response);
       addLines(response, this.#extra);
-      response.headers.connection = 'close'; // http-proxy-3 ends the connection behind a refusal
       response.on('error', () => this.#socket.destroy()); // cut inside the body: the client must see it
       response.on('aborted', () => this.#socket.destroy());
       this.#holdBack(response);
@@ -159,6 +161,22 @@ function failureOf(error: Error): UpstreamFailure {
 
 function isFinalStatus(status = 0): boolean {
   return status >= 200 && status <= 599;
+}
+
+/** Of the target's connection with us (RFC 9110 §7.6.1), and what only we say. */
+const THEIRS = ['keep-alive', 'proxy-connection', 'x-tealgate-upstream'];
+/** Needed, though `Connection` names them. */
+const NEEDED: ReadonlySet<string> = new Set(['upgrade', 'content-length', 'transfer-encoding']);
+
+function dropTheirs({ headers }: IncomingMessage, connection: 'upgrade' | 'close'): void {
+  const named = (headers.connection ?? '').toLowerCase().split(',');
+  for (const name of [...named, ...THEIRS]) if (!NEEDED.has(name.trim())) delete headers[name.trim()];
+  headers.connection = connection;
+}
+
+/** A list of no lines keeps http-proxy-3 from chunking what has no body (RFC 9112 §6.1). */
+function frameNothing({ headers }: IncomingMessage): void {
+  if (headers['content-length'] === undefined) Object.assign(headers, { 'content-length': [] });
 }
 
 /** http-proxy-3 sends on what stands in `headers`. */

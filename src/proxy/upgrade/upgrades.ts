@@ -49,6 +49,7 @@ export class UpgradeLane {
     const { socket: detached, rest, tap } = client.detach();
     const socket = detached as Socket; // streams of HTTP/2 carry no handshakes
     socket.once('close', contextOf(client).onClosed);
+    socket.setDefaultEncoding('latin1'); // of the answer's head, which http-proxy-3 writes as text
     const onSwitched = (): void => {
       this.#switched.set(peer.socket, () => this.#onTunnel({ client: socket, tap, peer }, upstream, target));
     };
