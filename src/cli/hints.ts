@@ -34,7 +34,8 @@ function hintFor(code: string, { verb, service, group }: Attempt): string | null
       return `tealgate rollout status ${service} shows the gate; tealgate rollout retry ${service} asks it again`;
     case 'conflict':
     case 'store_conflict':
-      return group === null ? conflictHint(verb, service ?? '') : `tealgate rollout status --group ${group}`;
+      if (group !== null) return `tealgate rollout status --group ${group}`;
+      return service === null ? null : conflictHint(verb, service);
     case 'bad_request':
       return `tealgate ${verb} --help`;
     case 'invalid_config':
