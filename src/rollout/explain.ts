@@ -109,7 +109,9 @@ function became(rollout: Rollout, { from, to, stage, reason, actor }: Transition
   const { from: stable, to: candidate } = rollout;
   switch (to) {
     case 'checking':
-      return `${candidate} is asked smoke requests, and has no traffic yet`;
+      return asksSmoke(rollout)
+        ? `${candidate} is asked smoke requests, and has no traffic yet`
+        : `${candidate} has no traffic yet`;
     case 'progressing': {
       const weight = rollout.plan.stages[stage]?.weight ?? 0;
       const verb = from === 'paused' && reason === 'operator' ? 'went on with' : 'entered';
@@ -134,6 +136,10 @@ function became(rollout: Rollout, { from, to, stage, reason, actor }: Transition
   }
 }
 
+function asksSmoke({ plan }: Rollout): boolean {
+  return plan.smoke.length > 0;
+}
+
 /** In words; null for what says nothing beyond what follows from it. */
 function because(rollout: Rollout, transition: Transition): string | null {
   const { reason, actor, evidence, stage } = transition;
@@ -142,7 +148,7 @@ function because(rollout: Rollout, transition: Transition): string | null {
     case 'operator':
       return `by ${actor}`;
     case 'smoke_passed':
-      return 'every target answered the smoke requests as it should';
+      return asksSmoke(rollout) ? 'every target answered the smoke requests as it should' : null;
     case 'smoke':
       return smokeText(rollout);
     case 'held':

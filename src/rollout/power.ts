@@ -75,7 +75,7 @@ function stagePower(plan: RolloutPlan, stage: number, input: PowerInput): StageP
   );
   const traffic =
     input.requestsPerSecond === null
-      ? `at ${weight} % of unknown traffic`
+      ? `at ${weight} % of a traffic not known yet`
       : `at ${weight} % of ${figure(input.requestsPerSecond)} req/s`;
   const seen = guards.length === 0 ? 'nothing is guarded' : guards.map((power) => power.summary).join('; ');
   const summary =
@@ -179,7 +179,7 @@ interface Sights {
 }
 
 function sentence(name: string, allowed: number, { sees, outright, at }: Sights): string {
-  if (at.requests === null) return `${name} sees more than ${percent(allowed)} when there is traffic`;
+  if (at.requests === null) return `${name} can see more than ${percent(allowed)}, how soon is not known`;
   const all = outright === null ? '' : `, and one that fails all after ${soon(outright)}`;
   if (sees !== null)
     return `${name} can see ${times(sees.rate / allowed)} ${percent(allowed)} after about ${duration(sees.afterMs)}, hardly less${all}`;

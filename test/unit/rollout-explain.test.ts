@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { SmokeRequest } from '../../src/config/config.ts';
 import { DEFAULT_PLAN } from '../../src/config/plan-schema.ts';
 import { createRollout } from '../../src/rollout/create.ts';
 import type { ErrorRateEvidence } from '../../src/rollout/evidence.ts';
@@ -12,9 +13,18 @@ import { told } from '../../src/rollout/told.ts';
 
 const AT = Date.UTC(2026, 0, 2, 3, 4, 5);
 
-function played(events: readonly RolloutEvent[]): Rollout {
+const SMOKE: SmokeRequest = {
+  method: 'GET',
+  path: '/healthz',
+  headers: {},
+  expect: { status: 200, bodyIncludes: null },
+  timeoutMs: 5000,
+};
+
+function played(events: readonly RolloutEvent[], smoke: readonly SmokeRequest[] = []): Rollout {
   const plan = {
     ...DEFAULT_PLAN,
+    smoke,
     stages: [
       { weight: 5, holdMs: 2000 },
       { weight: 50, holdMs: 5000 },
@@ -40,7 +50,7 @@ describe('an explanation', () => {
       { type: 'pause', actor: 'ann' },
       { type: 'resume', actor: 'ann' },
     ];
-    const rollout = played([...BEGUN, tick(40, 0), tick(37, 1), ...calls, tick(40, 9)]);
+    const rollout = played([...BEGUN, tick(40, 0), tick(37, 1), ...calls, tick(40, 9)], [SMOKE]);
     const { headline, story, guards } = explain(rollout);
     const failed = '10 of 117 attempts failed (8.55%): more than the allowed 1% with 99% confidence';
     expect(headline).toBe(
@@ -63,6 +73,13 @@ describe('an explanation', () => {
     expect(guards[0]?.needed).toEqual([
       expect.stringMatching(/^evidence against it [\d.]+ to 1, of the 48.9 to 1 at which it fails$/),
       '6 failures among 117 are enough to fail, and there were 10',
+    ]);
+  });
+
+  it('says nothing of smoke requests where the plan has none', () => {
+    expect(texts(played(BEGUN)).slice(1)).toEqual([
+      'green has no traffic yet',
+      'it entered stage 1 of 2, 5 % of new traffic to green',
     ]);
   });
 

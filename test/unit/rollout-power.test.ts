@@ -81,7 +81,9 @@ describe('a power plan', () => {
   it('knows of no time without knowing the traffic', () => {
     const [stage] = powerPlan(DEFAULT_PLAN, { requestsPerSecond: null, stableErrorRate: null }).stages;
     expect(stage).toMatchObject({ requests: null, guards: [{ sees: null }] });
-    expect(stage?.summary).toContain('when there is traffic');
+    expect(stage?.summary).toBe(
+      'at 5 % of a traffic not known yet errorRate can see more than 1 %, how soon is not known; it holds 30m',
+    );
   });
 
   it('warns of a bound that stable itself does not keep', () => {
