@@ -96,9 +96,15 @@ function success(
 function errors(route: Route, named: NamedSchemas): Json {
   const guarded = route.access === 'probe' ? [] : [400, 401, 403];
   const statuses = [...guarded, ...(route.body === null ? [] : [413, 415]), ...route.errors];
-  const content = { 'application/problem+json': { schema: named.ref(problemSchema) } };
+  const problem = { 'application/problem+json': { schema: named.ref(problemSchema) } };
+  const page = { ...problem, 'text/html': { schema: { type: 'string' } } };
   return Object.fromEntries(
-    statuses.toSorted((a, b) => a - b).map((status) => [status, { description: ERRORS[status] ?? '', content }]),
+    statuses
+      .toSorted((a, b) => a - b)
+      .map((status) => [
+        status,
+        { description: ERRORS[status] ?? '', content: route.errorPages.includes(status) ? page : problem },
+      ]),
   );
 }
 

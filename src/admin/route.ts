@@ -42,6 +42,8 @@ export interface Route {
   readonly success: SuccessSpec;
   /** Statuses of refusals besides those that any call may have. */
   readonly errors: readonly number[];
+  /** Those of them that a browser is shown as a page, unless the request did not come as far as the call itself. */
+  readonly errorPages: readonly number[];
   /** Checks the request against the schemas, then answers. Throws TealgateError. */
   answer(request: RouteRequest, deps: RouteDeps): Promise<Answer> | Answer;
 }
@@ -114,12 +116,22 @@ interface Spec<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType
   readonly body?: B;
   readonly headers?: readonly HeaderSpec[];
   readonly errors?: readonly number[];
+  readonly errorPages?: readonly number[];
   handle(call: Call<z.output<P>, z.output<Q>, z.output<B>>): Promise<Answer> | Answer;
 }
 
 /** Binds a call's schemas to its handler, so that the handler is typed by them and the table needs no type parameters. */
 export function route<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType>(spec: Spec<P, Q, B>): Route {
-  const { params = null, query = null, body = null, headers = [], errors = [], handle, ...rest } = spec;
+  const {
+    params = null,
+    query = null,
+    body = null,
+    headers = [],
+    errors = [],
+    errorPages = [],
+    handle,
+    ...rest
+  } = spec;
   return {
     ...rest,
     params,
@@ -127,6 +139,7 @@ export function route<P extends z.ZodObject, Q extends z.ZodObject, B extends z.
     body,
     headers,
     errors,
+    errorPages,
     answer: (request, deps) =>
       handle({
         ...deps,

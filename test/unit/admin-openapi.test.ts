@@ -58,6 +58,20 @@ describe('the OpenAPI document', () => {
     }
   });
 
+  it('describes itself as an object', () => {
+    const { content } = document.paths['/openapi.json'].get.responses[200];
+    expect(content['application/json'].schema.type).toBe('object');
+  });
+
+  it('says that a refused link is a page, or a problem where it never came to the link', () => {
+    const { get, post } = document.paths['/v1/links/{action}'];
+    for (const status of [403, 409, 429]) {
+      expect(Object.keys(get.responses[status].content)).toEqual(['application/problem+json', 'text/html']);
+      expect(Object.keys(post.responses[status].content)).toEqual(['application/problem+json']);
+    }
+    expect(Object.keys(get.responses[400].content)).toEqual(['application/problem+json']);
+  });
+
   it('says which calls need an operator', () => {
     // What a link does is let in by its signature; a plan changes nothing, and is asked for with a body.
     for (const { path, method } of ROUTES.filter(

@@ -21,6 +21,7 @@ export const linkRoutes: readonly Route[] = [
     query: linkQuery,
     success: { status: 200, description: 'A page.', schema: null, contentType: 'text/html' },
     errors: [409, 429],
+    errorPages: [403, 409, 429],
     handle({ params: { action }, query: { signature }, ...deps }) {
       const nonce = randomBytes(16).toString('base64');
       try {
