@@ -29,13 +29,19 @@ peers      ${PEERS.map(({ id }) => id).join(' ')}`;
 
 const DEFAULT_PEERS = PEERS.filter(({ onlyWhenNamed }) => onlyWhenNamed !== true).map(({ id }) => id);
 
-/** Throws a message for the user. */
-export function readOptions(args: readonly string[]): BenchOptions {
+/** null when only the usage was asked for. Throws a message for the user. */
+export function readOptions(args: readonly string[]): BenchOptions | null {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { rounds: { type: 'string' }, seconds: { type: 'string' }, peers: { type: 'string' } },
+    options: {
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      peers: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
   });
+  if (values.help === true) return null;
   const isFull = positionals.includes('full');
   const isQuick = positionals.length === 0 || positionals.includes('quick');
   return {

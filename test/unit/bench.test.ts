@@ -114,12 +114,16 @@ describe('latencies', () => {
 describe('the options', () => {
   it('choose quick by default, full, or scenarios by name', () => {
     expect(readOptions([])).toMatchObject({ name: 'quick', rounds: 3, seconds: 1 });
-    expect(readOptions(['full']).scenarios).toBe(SCENARIOS);
+    expect(readOptions(['full'])?.scenarios).toBe(SCENARIOS);
     expect(readOptions(['small', '--rounds', '5', '--peers', 'nginx,tealgate'])).toMatchObject({
       name: 'some',
       rounds: 5,
       peers: ['nginx', 'tealgate'],
     });
+  });
+
+  it('are listed when that is asked for', () => {
+    expect(readOptions(['--help'])).toBeNull();
   });
 
   it.each([[['smal']], [['--rounds', '0']], [['--peers', 'ngnix']], [['--bogus']]])('refuse %j', (args) => {
