@@ -12,8 +12,8 @@ from \`--token-file\`, \`--token\` or \`TEALGATE_TOKEN\` where the gate asks for
 
 Data goes to stdout, everything else to stderr. On a terminal there are colours (not with \`NO_COLOR\`), tables and lines
 that are redrawn; in a pipe there is one plain line per fact or change; with \`--json\` the answer of the admin API, one
-object per line where there is a stream of them. Errors name the next thing to type, and with \`--json\` are
-\`{"error": {"code", "message", "hint", "exit"}}\` on stderr.
+object per line where there is a stream of them; with \`--quiet\` data and errors only. Errors name the next thing to type,
+and with \`--json\` are \`{"error": {"code", "message", "hint", "exit"}}\` on stderr.
 
 ## Exit codes
 

@@ -43,7 +43,7 @@ const webhookSchema = object({
   secret: secret()
     .optional()
     .describe(
-      'Signs each request, by the Standard Webhooks scheme; `whsec_` and base64, or any text. Default: unsigned.',
+      'Signs each request, by the Standard Webhooks scheme; `whsec_` and base64, or any text. Only messages for Slack go without.',
     ),
   timeout: duration({ minMs: 1, maxMs: 60_000 }).prefault('10s').describe('For a whole answer.'),
   attempts: count(1, 100).prefault(12).describe('Of a notification, before it is a dead letter.'),
