@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { slotCounts } from '../../src/app/views/counts.ts';
 import type { CountingRule } from '../../src/traffic/snapshot.ts';
 import { useBench } from '../support/bench.ts';
-import { head } from '../support/message.ts';
+import { head, value } from '../support/message.ts';
 import { echo, type TargetScript } from '../support/scripted-target.ts';
+import { handshake } from '../support/websocket.ts';
 
 const GET = head('GET /x HTTP/1.1', 'Host: gate.test');
 const RULE: CountingRule = {
@@ -173,4 +174,30 @@ describe('a counting rule', () => {
     await send('GET /');
     expect(slots()[0]).toMatchObject({ trials: 1 });
   });
+});
+
+describe('an event of the business', () => {
+  it.each([101, 403])(
+    'is counted and kept from the client in the answer to a WebSocket handshake (%i)',
+    async (code) => {
+      const target = await bench.target((request) => {
+        request.connection.tunnel();
+        const framing = code === 101 ? ['Upgrade: websocket', 'Connection: Upgrade'] : ['Content-Length: 0'];
+        request.send(head(`HTTP/1.1 ${code} X`, 'Shop-Events: order=1', 'Shop-Events: visit', ...framing));
+      });
+      const counting = ['order', 'visit', 'refund'].map((event) => ({ ...RULE, event }));
+      const business = { header: 'shop-events', forward: false };
+      await bench.serve({ upstreams: { blue: { targets: [target.port] } }, counting, business });
+      const client = await bench.send(handshake());
+      const answer = await client.readFinal();
+      expect([answer.status, value(answer, 'shop-events')]).toEqual([code, undefined]);
+      client.destroy();
+      await bench.account();
+      expect(
+        slots()
+          .slice(0, 3)
+          .map(({ events }) => events),
+      ).toEqual([1, 1, 0]);
+    },
+  );
 });

@@ -267,12 +267,14 @@ export class Exchange implements ActiveRequest, DeliveryHandler, HandshakeHandle
       responseTimeoutMs: this.#matched.route.timeouts.responseMs,
       stallTimeoutMs: this.#client.options.timeouts.bodyMs,
       extra: this.#choiceLines,
+      reportField: this.#matched.reportField,
       handler: this,
     });
   }
 
-  onHandshakeAnswered(status: number): void {
+  onHandshakeAnswered(status: number, report: string): void {
     this.#account.status = status;
+    this.#attempt.report = report;
     this.#attempt.headCame(status);
     if (status < 500) this.#attempt.answered();
     this.#delivery.judge(status >= 500);

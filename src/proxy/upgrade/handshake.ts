@@ -5,6 +5,7 @@ import type { DownstreamConnection } from '../../http1/downstream-connection.ts'
 import type { Tap } from '../../http1/tap.ts';
 import type { UpstreamFailure } from '../../http1/upstream-link.ts';
 import { Agent } from '../../platform/node-http.ts';
+import type { ReportField } from '../exchange/reports.ts';
 import type { Target, Upstream } from '../routing-table.ts';
 
 /** Why an answer is not waited for any longer. */
@@ -12,7 +13,8 @@ export type GivenUp = 'response_timeout' | 'cut';
 
 /** The exchange of a handshake: one of the three is called, once. */
 export interface HandshakeHandler {
-  onHandshakeAnswered(status: number): void;
+  /** `report`: of the business; empty for none. */
+  onHandshakeAnswered(status: number, report: string): void;
   /** Returns the reply for the client. */
   onHandshakeFailed(failure: UpstreamFailure | GivenUp): Buffer;
   onClientGone(): void;
@@ -32,6 +34,7 @@ export interface RoutedHandshake {
   readonly stallTimeoutMs: number;
   /** Whole field lines to add to the answer. */
   readonly extra: string;
+  readonly reportField: ReportField | null;
   readonly handler: HandshakeHandler;
 }
 
@@ -41,6 +44,7 @@ export class Handshake {
   readonly #socket: Socket;
   readonly #handler: HandshakeHandler;
   readonly #extra: string;
+  readonly #reportField: ReportField | null;
   readonly #stallTimeoutMs: number;
   readonly #onSwitched: () => void;
   readonly #timer: NodeJS.Timeout;
@@ -55,6 +59,7 @@ export class Handshake {
     this.#socket = socket;
     this.#handler = routed.handler;
     this.#extra = routed.extra;
+    this.#reportField = routed.reportField;
     this.#stallTimeoutMs = routed.stallTimeoutMs;
     this.#onSwitched = onSwitched;
     const agent = new Agent();
@@ -76,21 +81,27 @@ export class Handshake {
     request.path = incoming.url ?? '/';
     this.#refuseNonsense(request);
     request.on('upgrade', (response) => {
-      dropTheirs(response, 'upgrade');
-      addLines(response, this.#extra);
+      const report = this.#rewrite(response, 'upgrade');
       this.#isTunnel = true;
-      this.#end(() => this.#handler.onHandshakeAnswered(101));
+      this.#end(() => this.#handler.onHandshakeAnswered(101, report));
       this.#onSwitched();
     });
     request.on('response', (response) => {
-      dropTheirs(response, 'close'); // http-proxy-3 ends the connection behind a refusal
+      const report = this.#rewrite(response, 'close'); // http-proxy-3 ends the connection behind a refusal
       if (response.statusCode === 204 || response.statusCode === 304) frameNothing(response);
-      addLines(response, this.#extra);
       response.on('error', () => this.#socket.destroy()); // cut inside the body: the client must see it
       response.on('aborted', () => this.#socket.destroy());
       this.#holdBack(response);
-      this.#end(() => this.#handler.onHandshakeAnswered(response.statusCode ?? 502));
+      this.#end(() => this.#handler.onHandshakeAnswered(response.statusCode ?? 502, report));
     });
+  }
+
+  /** The head as the client gets it. Returns what it reports of the business. */
+  #rewrite(response: IncomingMessage, connection: 'upgrade' | 'close'): string {
+    dropTheirs(response, connection);
+    const report = takeReport(response, this.#reportField);
+    addLines(response, this.#extra);
+    return report;
   }
 
   /** Node.js takes any three digits for a status, and http-proxy-3 relays all that it is told of. */
@@ -172,6 +183,15 @@ function dropTheirs({ headers }: IncomingMessage, connection: 'upgrade' | 'close
   const named = (headers.connection ?? '').toLowerCase().split(',');
   for (const name of [...named, ...THEIRS]) if (!NEEDED.has(name.trim())) delete headers[name.trim()];
   headers.connection = connection;
+}
+
+/** As that of any other response, see {@link ReportField}. */
+function takeReport({ headers }: IncomingMessage, field: ReportField | null): string {
+  if (field === null) return '';
+  const name = field.name.latin1Slice();
+  const report = headers[name];
+  if (!field.forward) delete headers[name];
+  return report?.toString() ?? '';
 }
 
 /** A list of no lines keeps http-proxy-3 from chunking what has no body (RFC 9112 §6.1). */
