@@ -13,6 +13,9 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted by Ctrl-C: waits end, live areas are left as they are. */
   readonly signal: AbortSignal;
-  /** Called by a command that serves traffic: from then on a lost reader of stdout must not end the process. */
+  /**
+   * Called by a command that serves traffic, or whose exit code is a verdict: from then on a lost reader of stdout must
+   * not end the process.
+   */
   serving(): void;
 }

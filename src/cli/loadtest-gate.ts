@@ -37,6 +37,10 @@ export class LoadtestGate implements GatePort {
     await this.#client.send('POST', servicePath(this.service, '/switch'), { to });
   }
 
+  async setWeights(weights: Readonly<Record<string, number>>): Promise<void> {
+    await this.#client.send('PUT', servicePath(this.service, '/weights'), weights);
+  }
+
   async startRollout(to: string, plan: Readonly<Record<string, unknown>>): Promise<string> {
     const body = { ...plan, to };
     return (await this.#client.send<Rollout>('POST', servicePath(this.service, '/rollouts'), body)).id;

@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises';
+import { access, constants, stat, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { renderJunit } from '../loadtest/render-junit.ts';
 import { renderMarkdown } from '../loadtest/render-markdown.ts';
 import { renderText } from '../loadtest/render-text.ts';
@@ -41,31 +42,77 @@ function countsText({ measured, operations }: Progress): string {
   return `${measured.requests} requests, ${measured.errors} errors, ${measured.non2xx} not 2xx${latency}${done}`;
 }
 
-/** Where the report goes besides stdout. */
+/** Where the report goes besides stdout; `-` is stdout, in place of the text. */
 export interface ReportFiles {
   readonly junit?: string;
   readonly markdown?: string;
 }
 
+interface Form {
+  readonly option: string;
+  readonly path: string;
+  readonly render: (report: Report) => string;
+  readonly flag: 'w' | 'a';
+}
+
+/** Throws CliError `usage` for what could not be written after the load: it is known before. */
+export async function checkReportFiles(ctx: Context, files: ReportFiles): Promise<void> {
+  if ([files.junit, files.markdown, ctx.out.json ? '-' : ''].filter((path) => path === '-').length > 1) {
+    throw new CliError(EXIT.usage, 'stdout is for one form of the report: --junit -, --markdown - or --json');
+  }
+  for (const { option, path } of forms(ctx, files)) {
+    if (path === '-') continue;
+    try {
+      await writable(path);
+    } catch (error) {
+      throw new CliError(EXIT.usage, unwritten(option, path, error), { cause: error });
+    }
+  }
+}
+
 /** Every form of the report that was asked for. Throws CliError `failed` for a file that cannot be written. */
 export async function writeReport(ctx: Context, report: Report, files: ReportFiles): Promise<void> {
   ctx.out.progressEnd();
+  const all = forms(ctx, files);
+  const saved = await Promise.allSettled(all.filter(({ path }) => path !== '-').map((form) => save(form, report)));
+  // The verdict is the exit code, whether anybody reads the report or not.
+  ctx.io.serving();
   const { paint, json, quiet } = ctx.out;
-  if (json) ctx.out.document(report);
+  const printed = all.find(({ path }) => path === '-');
+  if (printed !== undefined) ctx.out.lines([printed.render(report).trimEnd()]);
+  else if (json) ctx.out.document(report);
   else if (!quiet) ctx.out.lines(renderText(report, paint));
   else if (!report.ok) ctx.out.failures(renderText(report, (_format, text) => text));
-  const summary = ctx.io.env.GITHUB_STEP_SUMMARY;
-  if (files.junit !== undefined) await save('--junit', files.junit, renderJunit(report));
-  if (files.markdown !== undefined) await save('--markdown', files.markdown, renderMarkdown(report));
-  // Of GitHub Actions: a file that each step adds to.
-  if (summary) await save('GITHUB_STEP_SUMMARY', summary, `${renderMarkdown(report)}\n`, 'a');
+  for (const outcome of saved) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
-async function save(option: string, path: string, text: string, flag: 'w' | 'a' = 'w'): Promise<void> {
+function forms(ctx: Context, { junit, markdown }: ReportFiles): Form[] {
+  // Of GitHub Actions: a file that each step adds to.
+  const summary = ctx.io.env.GITHUB_STEP_SUMMARY;
+  const rendered = (report: Report) => `${renderMarkdown(report)}\n`;
+  return [
+    ...(junit === undefined ? [] : [{ option: '--junit', path: junit, render: renderJunit, flag: 'w' as const }]),
+    ...(markdown === undefined
+      ? []
+      : [{ option: '--markdown', path: markdown, render: renderMarkdown, flag: 'w' as const }]),
+    ...(summary ? [{ option: 'GITHUB_STEP_SUMMARY', path: summary, render: rendered, flag: 'a' as const }] : []),
+  ];
+}
+
+async function writable(path: string): Promise<void> {
+  const there = await stat(path).catch(() => null);
+  if (there?.isDirectory()) throw new Error('it is a directory');
+  await access(there === null ? dirname(resolve(path)) : path, constants.W_OK);
+}
+
+async function save({ option, path, render, flag }: Form, report: Report): Promise<void> {
   try {
-    await writeFile(path, text, { flag });
+    await writeFile(path, render(report), { flag });
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new CliError(EXIT.failed, `${option} ${path}: ${why}`, { cause: error });
+    throw new CliError(EXIT.failed, unwritten(option, path, error), { cause: error });
   }
+}
+
+function unwritten(option: string, path: string, error: unknown): string {
+  return `${option} ${path}: cannot be written: ${error instanceof Error ? error.message : String(error)}`;
 }

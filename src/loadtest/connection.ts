@@ -64,7 +64,7 @@ export class Connection {
   /** Looks again whether there is anything left to send: the end has changed. */
   wake(): void {
     if (this.#retry === null) this.#next();
-    else if (this.#dueMs(monotonicMs()) === null) this.#client.destroy();
+    else if (this.#dueMs(monotonicMs()) === null) this.#finish();
   }
 
   #dueMs(nowMs: number): number | null {
@@ -76,10 +76,15 @@ export class Connection {
     this.#stopTimers();
     const nowMs = monotonicMs();
     const dueMs = this.#dueMs(nowMs);
-    if (dueMs === null) this.#client.destroy();
+    if (dueMs === null) this.#finish();
     else if (dueMs > nowMs) this.#timer = setTimeout(() => this.#start(dueMs, monotonicMs()), dueMs - nowMs);
     // It waited for the connection, and the wait belongs to its latency: the correction for coordinated omission.
     else this.#start(dueMs, dueMs);
+  }
+
+  /** Nothing is left to send. Not at once: autocannon hears of an end only after it has made the client. */
+  #finish(): void {
+    queueMicrotask(() => this.#client.destroy());
   }
 
   #start(dueMs: number, fromMs: number): void {
@@ -129,7 +134,7 @@ export class Connection {
 
   #connectAgain(): void {
     this.#retry = null;
-    if (this.#dueMs(monotonicMs()) === null) this.#client.destroy();
+    if (this.#dueMs(monotonicMs()) === null) this.#finish();
     else this.#connectNow();
   }
 

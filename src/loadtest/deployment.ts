@@ -132,6 +132,14 @@ export class Deployment {
   }
 
   async #choosePorts(): Promise<void> {
+    for (const { name, port } of this.#file.upstreams) {
+      // Whoever is there would answer in its place.
+      if (port === null || !(await reachable('127.0.0.1', port))) continue;
+      throw new TealgateError(
+        'unavailable',
+        `port ${port} of ${name} is in use by another process; stop it or leave out port`,
+      );
+    }
     const free = await freePorts(this.#file.upstreams.length);
     this.#file.upstreams.forEach(({ name, port }, i) => {
       this.#ports.set(name, port ?? free[i] ?? 0);

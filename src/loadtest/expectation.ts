@@ -35,7 +35,7 @@ export function parseExpectation(text: string): Parsed<Expectation> {
   const compact = text.replace(/\s+/g, '');
   const [, name, operator, raw] = SHAPE.exec(compact) ?? [];
   if (name === undefined || operator === undefined || raw === undefined) {
-    const equals = /^[\w.]+=[^=]/.test(compact) ? '; equal is written ==' : '';
+    const equals = /^[\w.]+=[^=<>]/.test(compact) ? '; equal is written ==' : '';
     return mistake(`${quote(text)} is not an expectation; write METRIC OPERATOR VALUE, such as p99<50ms${equals}`);
   }
   const metric = METRIC_NAMES.find((known) => known === name);

@@ -3,6 +3,8 @@ export interface GatePort {
   readonly service: string;
   read(): Promise<GateReading>;
   switchTo(upstream: string): Promise<void>;
+  /** Of every upstream that is named. */
+  setWeights(weights: Readonly<Record<string, number>>): Promise<void>;
   /** `plan`: keys of the configured plan to override. Returns the rollout's id. */
   startRollout(to: string, plan: Readonly<Record<string, unknown>>): Promise<string>;
   rollout(id: string): Promise<RolloutReading>;

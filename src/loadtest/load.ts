@@ -55,8 +55,9 @@ export class Load {
     this.#wakeAt(ms);
   }
 
-  /** Cuts what is in flight. */
+  /** Cuts what is in flight. What would have been due later is not missing. */
   abort(): void {
+    this.#schedule.cutAt(monotonicMs());
     this.#clearTimer();
     this.#stop();
   }

@@ -3,6 +3,7 @@ export const METRICS = {
   errors: { unit: 'count', shareOf: 'requests', means: 'requests without a whole answer, timeouts included' },
   non2xx: { unit: 'count', shareOf: 'requests', means: 'whole answers with another status than 2xx' },
   timeouts: { unit: 'count', shareOf: 'requests', means: 'requests without a whole answer after 10 s' },
+  unsent: { unit: 'count', shareOf: null, means: 'requests that were due and never sent: no connection was free' },
   lost: { unit: 'count', shareOf: 'sent', means: "requests that the gate's ledger does not account for" },
   rate: { unit: 'perSecond', shareOf: 'targetRate', means: 'whole answers per second' },
   p50: { unit: 'duration', shareOf: null, means: 'latency that half of the answers stay within' },

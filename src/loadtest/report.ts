@@ -100,12 +100,13 @@ export function makeReport(asked: Asked, startedAt: Date, measurement: Measureme
   };
 }
 
-function measuresOf({ measured, durationMs, accounts, rollout }: Measurement): Measures {
+function measuresOf({ measured, durationMs, unsent, accounts, rollout }: Measurement): Measures {
   const latencies = measured.latencies();
   return {
     errors: measured.errors,
     non2xx: measured.non2xx,
     timeouts: measured.timeouts,
+    unsent,
     lost: accounts?.lost ?? null,
     rate: durationMs === 0 ? 0 : (measured.answered * 1000) / durationMs,
     p50: latencies?.p50 ?? null,

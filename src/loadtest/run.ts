@@ -3,7 +3,7 @@ import { type Accounts, settleAccounts, upstreamGains } from './accounts.ts';
 import type { GatePort, GateReading, RolloutReading, UpstreamReading } from './gate-port.ts';
 import { Load, type LoadOptions } from './load.ts';
 import { pause } from './pause.ts';
-import { reloading, restarting, rollingOut, type Stage, switching } from './scenario.ts';
+import { reloading, restarting, rollingOut, type Sides, type Stage, switching } from './scenario.ts';
 import { ROLLOUT_SCENARIOS, type ScenarioName } from './scenario-names.ts';
 import type { Tally } from './tally.ts';
 
@@ -62,7 +62,7 @@ export async function runLoadtest(options: LoadtestOptions): Promise<Measurement
 class Run {
   readonly #options: LoadtestOptions;
   readonly #load: Load;
-  readonly #sides: { from: string; to: string };
+  readonly #sides: Sides;
   readonly #operations = new Map<string, number>();
   readonly #problems: string[] = [];
   readonly #over = new AbortController();
@@ -70,7 +70,11 @@ class Run {
 
   constructor(options: LoadtestOptions, before: GateReading | null) {
     this.#options = options;
-    this.#sides = { from: before === null ? '' : heaviest(before), to: options.to ?? '' };
+    this.#sides = {
+      from: before === null ? '' : heaviest(before),
+      to: options.to ?? '',
+      weights: weightsOf(before?.upstreams ?? {}),
+    };
     const durationMs = this.#openEnded ? null : options.load.durationMs;
     this.#load = new Load({ ...options.load, durationMs });
   }
@@ -177,7 +181,11 @@ class Run {
 }
 
 /** The upstream that most of the traffic goes to: where a switch begins and ends. */
-function heaviest(reading: GateReading): string {
+export function heaviest(reading: GateReading): string {
   const sorted = Object.entries(reading.upstreams).toSorted(([, a], [, b]) => b.weight - a.weight);
   return sorted[0]?.[0] ?? reading.stable;
+}
+
+function weightsOf(upstreams: GateReading['upstreams']): Record<string, number> {
+  return Object.fromEntries(Object.entries(upstreams).map(([name, { weight }]) => [name, weight]));
 }

@@ -15,16 +15,40 @@ export interface Stage {
   done(what: string): void;
 }
 
-/** Back and forth between two upstreams; ends where it began. */
-export async function switching(gate: GatePort, sides: { from: string; to: string }, stage: Stage): Promise<void> {
+/** What a scenario moves traffic between. */
+export interface Sides {
+  readonly from: string;
+  readonly to: string;
+  /** Of every upstream, as they were before. */
+  readonly weights: Readonly<Record<string, number>>;
+}
+
+/** Back and forth between two upstreams; ends where it began, also when an operation fails. */
+export async function switching(gate: GatePort, sides: Sides, stage: Stage): Promise<void> {
   let at = sides.from;
-  await repeat(stage, async () => {
+  let moved = false;
+  const operating = repeat(stage, async () => {
     const next = at === sides.from ? sides.to : sides.from;
     await gate.switchTo(next);
     at = next;
+    moved = true;
     stage.done('switches');
   });
-  if (at !== sides.from) await gate.switchTo(sides.from);
+  const [operated] = await Promise.allSettled([operating]);
+  if (moved) await putBack(gate, sides, at);
+  if (operated.status === 'rejected') throw operated.reason;
+}
+
+async function putBack(gate: GatePort, { from, weights }: Sides, at: string): Promise<void> {
+  const split = Object.values(weights).filter((weight) => weight > 0).length > 1;
+  try {
+    if (split) await gate.setWeights(weights);
+    else if (at !== from) await gate.switchTo(from);
+  } catch (error) {
+    const before = Object.entries(weights).map(([name, weight]) => `${name}=${weight}`);
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`the weights before the test, ${before.join(' ')}, were not put back: ${why}`, { cause: error });
+  }
 }
 
 /** A reload of an unchanged file is harmless as well, and must be. */

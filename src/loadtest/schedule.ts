@@ -18,6 +18,8 @@ export interface ScheduleOptions {
 export class Schedule {
   readonly options: Omit<ScheduleOptions, 'endMs'>;
   #endMs: number;
+  /** What is due later and unsent is not missing. */
+  #missingMs = Number.POSITIVE_INFINITY;
 
   constructor(options: ScheduleOptions) {
     this.options = options;
@@ -32,6 +34,11 @@ export class Schedule {
     this.#endMs = ms;
   }
 
+  /** Nothing is sent any more: what was due within the last second is neither late nor missing. */
+  cutAt(ms: number): void {
+    this.#missingMs = ms - GRACE_MS;
+  }
+
   /** When the `n`-th request (from 0) of this connection (from 0) is due; null when there is none any more. */
   due(connection: number, n: number, nowMs: number): number | null {
     const { rate, connections, startMs } = this.options;
@@ -39,9 +46,10 @@ export class Schedule {
     return dueMs < this.#endMs && nowMs <= this.#endMs + GRACE_MS ? dueMs : null;
   }
 
-  /** Requests due from start to end; null in a closed loop. */
+  /** Requests that were to be sent from start to end; null in a closed loop. */
   total(): number | null {
     const { rate, startMs } = this.options;
-    return rate === null ? null : Math.max(0, Math.ceil(((this.#endMs - startMs) * rate) / 1000));
+    const endMs = Math.min(this.#endMs, this.#missingMs);
+    return rate === null ? null : Math.max(0, Math.ceil(((endMs - startMs) * rate) / 1000));
   }
 }

@@ -85,6 +85,16 @@ describe('loadtest', { timeout: 60_000 }, () => {
     expect(control.service('shop').upstreams.green?.weight).toBe(0);
   });
 
+  test('puts split weights back after the switches', async () => {
+    const { url, adminUrl, control } = await gate();
+    await control.setWeights('shop', { blue: 70, green: 30 }, { actor: 'test' });
+    const operate = ['--admin', adminUrl, '--scenario', 'switch', '--to', 'green', '--every', '400ms'];
+    const { result } = await loadtest(url, ...SMALL, ...operate);
+    expect(result.code).toBe(0);
+    const { blue, green } = control.service('shop').upstreams;
+    expect([blue?.weight, green?.weight]).toEqual([70, 30]);
+  });
+
   test('promotes a good canary under load', async () => {
     const { url, adminUrl, control } = await gate();
     const operate = ['--admin', adminUrl, '--scenario', 'canary', '--to', 'green', '--every', '200ms'];
@@ -92,6 +102,7 @@ describe('loadtest', { timeout: 60_000 }, () => {
     expect(report.checks.map(({ expectation, ok }) => [expectation, ok])).toEqual([
       ['errors==0', true],
       ['non2xx==0', true],
+      ['unsent==0', true],
       ['lost==0', true],
       ['promoted==1', true],
     ]);
@@ -116,6 +127,7 @@ describe('loadtest', { timeout: 60_000 }, () => {
     const { result, report } = await loadtest(url, ...SMALL, ...operate);
     expect(result.code).toBe(3);
     expect(report.problems).toEqual(['it did not end within 1s']);
+    expect(report.unsent).toBe(0);
     expect(control.service('shop').rollout?.position.phase).toBe('aborted');
   });
 
@@ -186,6 +198,58 @@ describe('loadtest', { timeout: 60_000 }, () => {
     expect(report.checks.map(({ ok }) => ok)).toEqual([true, true]);
   });
 
+  test('fails by itself when the rate is not reached', async () => {
+    const target = own(await openTarget((_request, response) => setTimeout(() => response.end('slow'), 100)));
+    const options = ['--rate', '100', '--connections', '1', '--duration', '1s', '--warmup', '0s'];
+    const { result, report } = await loadtest(target.url, ...options);
+    expect(result.code).toBe(1);
+    expect(report).toMatchObject({ errors: 0, non2xx: 0 });
+    expect(report.unsent).toBeGreaterThan(0);
+    expect(report.checks.filter(({ ok }) => !ok).map(({ expectation }) => expectation)).toEqual(['unsent==0']);
+  });
+
+  test('ends although some connections have nothing to send', async () => {
+    const target = own(await openTarget('blue'));
+    const options = ['--rate', '20', '--connections', '20', '--duration', '100ms', '--warmup', '0s'];
+    const { result, report } = await loadtest(target.url, ...options);
+    expect(result.code).toBe(0);
+    expect(report).toMatchObject({ requests: 2, answered: 2 });
+  });
+
+  test('takes a method in small letters', async () => {
+    const methods = new Set<string | undefined>();
+    const target = own(
+      await openTarget((request, response) => {
+        methods.add(request.method);
+        response.end();
+      }),
+    );
+    const { result } = await loadtest(target.url, ...SMALL, '--method', 'put', '--body', 'x');
+    expect(result.code).toBe(0);
+    expect([...methods]).toEqual(['PUT']);
+  });
+
+  test.each([
+    ['--junit', /^<\?xml .*<\/testsuites>\n$/s],
+    ['--markdown', /^### Load test ✅ passed\n/],
+  ])('prints the report of %s - on stdout in place of the text', async (option, whole) => {
+    const target = own(await openTarget('blue'));
+    const { stdout } = await cli(['loadtest', target.url, ...SMALL, option, '-']);
+    expect(stdout).toMatch(whole);
+    expect(stdout).not.toContain('steady: 40/s over 10 connections for 1 s\n  requests');
+  });
+
+  test('exits with its verdict when nobody reads its stdout', async () => {
+    const target = own(await openTarget('blue'));
+    const argv = [MAIN, 'loadtest', target.url, ...SMALL, '--expect', 'requests==0'];
+    const child = spawn(process.execPath, argv, {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: { PATH: process.env.PATH },
+    });
+    child.stdout.destroy();
+    expect(await once(child, 'close')).toEqual([1, null]);
+  });
+
   test('honours Connection: close without counting it as a failure', async () => {
     const target = own(await openTarget((_request, response) => response.setHeader('connection', 'close').end('bye')));
     const { result, report } = await loadtest(target.url, ...SMALL);
@@ -217,6 +281,14 @@ describe('loadtest', { timeout: 60_000 }, () => {
     [['http://h/', '--scenario', 'switch', '--stage', '5:1s'], '--stage is not for --scenario switch'],
     [['http://h/', '--scenario', 'restart-target'], 'restart-target needs --spawn'],
     [['http://h/', '--header', 'nonsense'], '--header nonsense: not a header'],
+    [['http://h/', '--method', 'get it'], '--method get it: not a method'],
+    [['http://h/', '--to', 'green'], '--to is not for --scenario steady'],
+    [['http://h/', '--every', '1s'], '--every is not for --scenario steady'],
+    [['http://h/', '--logs', 'here'], '--logs is for the processes of --spawn'],
+    [['http://h/', '--junit', '/nowhere/x.xml'], '--junit /nowhere/x.xml: cannot be written: ENOENT'],
+    [['http://h/', '--markdown', '/'], '--markdown /: cannot be written: it is a directory'],
+    [['http://h/', '--junit', '-', '--markdown', '-'], 'stdout is for one form of the report'],
+    [['http://h/', '--expect', 'p99=<5ms'], 'such as p99<50ms\n'],
     [['http://h/', '--spawn', 'x.yaml'], 'http://h/: with --spawn give a path'],
     [['--spawn', '/nowhere.yaml'], '--spawn /nowhere.yaml: ENOENT'],
   ])('refuses %j with exit code 2', async (argv, message) => {
@@ -230,6 +302,11 @@ describe('loadtest', { timeout: 60_000 }, () => {
     const wrong = await loadtest(url, ...SMALL, '--admin', adminUrl, '--scenario', 'switch', '--to', 'gren');
     expect(wrong.result.code).toBe(2);
     expect(wrong.result.stderr).toContain('shop has no upstream gren');
+    for (const scenario of ['switch', 'rollback']) {
+      const there = await loadtest(url, ...SMALL, '--admin', adminUrl, '--scenario', scenario, '--to', 'blue');
+      expect(there.result.code).toBe(2);
+      expect(there.result.stderr).toContain('--to blue: shop is on blue already');
+    }
     const service = await loadtest(url, ...SMALL, '--admin', adminUrl, '--service', 'shp');
     expect(service.result.code).toBe(2);
     expect(service.result.stderr).toContain('--service with one of: shop');
@@ -295,6 +372,17 @@ ${more}`,
       expect(JSON.parse(result.stderr).error.message).toMatch(
         /^one ended with 3; its output in .*one\.log:\nno such version$/,
       );
+    });
+
+    test('does not take another process for its own', async () => {
+      const other = own(await openTarget('other'));
+      const { port } = new URL(other.url);
+      const file = await spawnFile('');
+      const text = await readFile(file, 'utf8');
+      await writeFile(file, text.replace('health: /healthz}', `health: /healthz, port: ${port}}`));
+      const { result } = await loadtest('--spawn', file, ...SMALL, ...logs());
+      expect(result.code).toBe(1);
+      expect(JSON.parse(result.stderr).error.message).toContain(`port ${port} of one is in use by another process`);
     });
 
     test('exits with 2 when the gate refuses its configuration, with what it said', async () => {

@@ -6,6 +6,7 @@ const MEASURES: Measures = {
   errors: 3,
   non2xx: 0,
   timeouts: 0,
+  unsent: 0,
   lost: null,
   rate: 98.5,
   p50: 2.25,

@@ -38,6 +38,14 @@ describe('the schedule of a load', () => {
     expect(schedule.due(0, 9, 2001)).toBeNull();
   });
 
+  test('misses nothing of what was due within a second of being cut', () => {
+    const schedule = new Schedule({ rate: 10, connections: 1, startMs: 0, endMs: 60_000 });
+    schedule.cutAt(3000);
+    expect(schedule.total()).toBe(20);
+    schedule.cutAt(500);
+    expect(schedule.total()).toBe(0);
+  });
+
   test('is due at once in a closed loop, until the end', () => {
     const schedule = new Schedule({ rate: null, connections: 1, startMs: 0, endMs: Number.POSITIVE_INFINITY });
     expect(schedule.due(0, 7, 123)).toBe(123);

@@ -24,8 +24,8 @@ export function loadtestCommand(program: Command, session: Session): void {
     .option('--body <text>', 'of each request')
     .option('--expect <expectation>', 'what must hold, such as "p99<50ms"; may be repeated', collect)
     .option('--timeout <duration>', 'give up with exit code 3 (default: the load and 10m)')
-    .option('--junit <file>', 'write the report as JUnit XML')
-    .option('--markdown <file>', 'write the report as Markdown')
+    .option('--junit <file>', 'write the report as JUnit XML; - is stdout')
+    .option('--markdown <file>', 'write the report as Markdown; - is stdout')
     .option('--logs <dir>', 'keep the output of spawned processes here')
     .addHelpText(
       'before',

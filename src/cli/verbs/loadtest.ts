@@ -6,7 +6,7 @@ import { formatDuration } from '../../config/units.ts';
 import { Deployment } from '../../loadtest/deployment.ts';
 import { reachable } from '../../loadtest/reach.ts';
 import { makeReport, type Report } from '../../loadtest/report.ts';
-import { type Measurement, runLoadtest } from '../../loadtest/run.ts';
+import { heaviest, type Measurement, runLoadtest } from '../../loadtest/run.ts';
 import { readSpawnFile, type SpawnFile } from '../../loadtest/spawn-file.ts';
 import { TealgateError } from '../../platform/errors.ts';
 import { entryUrl } from '../../platform/location.ts';
@@ -15,11 +15,12 @@ import type { Context } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit.ts';
 import { LoadtestGate } from '../loadtest-gate.ts';
 import { type LoadtestOptions, type LoadtestPlan, planLoadtest } from '../loadtest-options.ts';
-import { progressWriter, writeReport } from '../loadtest-output.ts';
+import { checkReportFiles, progressWriter, writeReport } from '../loadtest-output.ts';
 
 /** Puts load on a gate, operates it meanwhile, and exits with 0 when everything expected holds. */
 export async function loadtest(ctx: Context, address: string | undefined, options: LoadtestOptions): Promise<ExitCode> {
   const plan = planLoadtest(address, options, ctx.io.env);
+  await checkReportFiles(ctx, options);
   const stop = new Stop(ctx.io.signal, plan.timeoutMs);
   try {
     return await new Test(ctx, options, plan, stop).run();
@@ -54,7 +55,9 @@ class Test {
   async #runSpawned(file: SpawnFile): Promise<ExitCode> {
     const { logs } = this.#options;
     const directory = logs === undefined ? await mkdtemp(join(tmpdir(), 'tealgate-loadtest-')) : resolve(logs);
-    await mkdir(directory, { recursive: true });
+    await mkdir(directory, { recursive: true }).catch((error: Error) => {
+      throw new CliError(EXIT.usage, `--logs ${directory}: ${error.message}`, { cause: error });
+    });
     const env = { ...this.#ctx.io.env };
     const { signal } = this.#stop;
     const options = { directory, env, tealgate: TEALGATE, signal };
@@ -75,8 +78,8 @@ class Test {
   }
 
   async #measure(spawned: { deployment: Deployment; file: SpawnFile } | null): Promise<Report> {
-    const { scenario, method, body, service } = this.#options;
-    const { rate, connections, warmupMs, durationMs, everyMs, headers, rollout, expectations } = this.#plan;
+    const { scenario, body, service } = this.#options;
+    const { rate, connections, warmupMs, durationMs, everyMs, method, headers, rollout, expectations } = this.#plan;
     const url = this.#url(spawned?.deployment ?? null);
     if (!(await reachable(url.hostname.replace(/^\[|\]$/g, ''), portOf(url)))) {
       throw new CliError(EXIT.unreachable, `cannot reach ${url.origin}`);
@@ -124,13 +127,19 @@ class Test {
   async #candidate(gate: LoadtestGate): Promise<string | null> {
     const { scenario, to } = this.#options;
     if (scenario === 'steady' || scenario === 'reload' || scenario === 'restart-target') return null;
-    const { upstreams } = await gate.read();
+    const reading = await gate.read();
+    const { upstreams } = reading;
     const names = Object.keys(upstreams);
     const idle = names.filter((name) => upstreams[name]?.weight === 0);
     const candidate = to ?? (idle.length === 1 ? idle[0] : undefined);
-    if (candidate !== undefined && names.includes(candidate)) return candidate;
-    const message = to === undefined ? `--scenario ${scenario} needs --to` : `${gate.service} has no upstream ${to}`;
-    throw new CliError(EXIT.usage, message, { hint: `upstreams of ${gate.service}: ${names.join(', ')}` });
+    const hint = `upstreams of ${gate.service}: ${names.join(', ')}`;
+    if (candidate === undefined || !names.includes(candidate)) {
+      const message = to === undefined ? `--scenario ${scenario} needs --to` : `${gate.service} has no upstream ${to}`;
+      throw new CliError(EXIT.usage, message, { hint });
+    }
+    const from = scenario === 'switch' ? heaviest(reading) : reading.stable;
+    if (candidate !== from) return candidate;
+    throw new CliError(EXIT.usage, `--to ${candidate}: ${gate.service} is on ${candidate} already`, { hint });
   }
 
   #restart({ deployment, file }: { deployment: Deployment; file: SpawnFile }, signal: AbortSignal): Promise<void> {
