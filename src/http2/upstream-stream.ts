@@ -1,4 +1,5 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
+import { addAbortSignal } from 'node:stream';
 import { BodyReader, type Framing } from '../http1/body-reader.ts';
 import type { ByteWriter } from '../http1/byte-writer.ts';
 import type { Deadlines, Timed } from '../http1/deadlines.ts';
@@ -10,7 +11,7 @@ import { requestFields } from './request-fields.ts';
 import { readResponseFields, trailerLines } from './response-head.ts';
 import type { UpstreamSession } from './upstream-session.ts';
 
-const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM } = constants;
+const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM } = constants;
 /** The peer broke the protocol on this stream, in its opinion or in ours. */
 const PROTOCOL_CODES: ReadonlySet<number> = new Set([
   constants.NGHTTP2_PROTOCOL_ERROR,
@@ -29,6 +30,7 @@ const END_MS = 60_000;
 const requestHead = new Head(64);
 const responseHead = new Head(64);
 const EMPTY = Buffer.alloc(0);
+const ABORTED = AbortSignal.abort();
 const AS_IT_IS = { unsized: false, empty: false };
 
 /**
@@ -354,9 +356,12 @@ export class UpstreamStream implements UpstreamLink, Timed {
     return this.#request.framing === 'none' || stream.destroyed || stream.state.localClose === 1;
   }
 
+  /**
+   * By a reset with CANCEL, and nothing else: the stream's own `close` would end an unfinished request first, as if it
+   * were whole.
+   */
   #cancel(stream: ClientHttp2Stream): void {
-    stream.close(NGHTTP2_CANCEL);
-    stream.destroy();
+    addAbortSignal(ABORTED, stream);
   }
 
   #onClose(stream: ClientHttp2Stream): void {

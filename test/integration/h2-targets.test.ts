@@ -17,6 +17,9 @@ const GET = head('GET /x HTTP/1.1', 'Host: gate.test');
 const POST = Buffer.concat([head('POST /x HTTP/1.1', 'Host: gate.test', 'Content-Length: 5'), Buffer.from('hello')]);
 const OK = [[':status', '200']] as const;
 
+/** Of a chunked body. */
+const PART = '5\r\nhello\r\n';
+
 async function route(ports: readonly number[], spec: Partial<ServiceSpec> = {}): Promise<void> {
   await bench.serve({ upstreams: { blue: { targets: ports, http2: true } }, ...spec });
 }
@@ -553,6 +556,29 @@ describe('an HTTP/2 target that fails', () => {
       onRequest: (connection, stream) => connection.send(Buffer.concat([pushHead(promise.length, stream), promise])),
     });
     await fails('connection_terminated');
+  });
+
+  it.each([
+    ['whose client has left', []],
+    ['whose client has left in the middle of the answer', [headers(1, OK), data(1, 'part')]],
+    ['that it has answered', [headers(1, OK, END_STREAM)]],
+  ] as const)('never takes a request for whole %s before it was', async (_, answer) => {
+    const taking = await frames({
+      onFrame: ({ type }, connection) => {
+        if (type === FRAME.data) connection.send(...answer);
+      },
+    });
+    const client = await bench.send(head('POST /x HTTP/1.1', 'Host: gate.test', 'Transfer-Encoding: chunked'), PART);
+    await taking.seen(FRAME.data);
+    if (answer.length > 0) await client.peekHead();
+    client.reset();
+    const [reset] = await taking.seen(FRAME.rst);
+    expect(reset?.payload.readUInt32BE()).toBe(constants.NGHTTP2_CANCEL);
+    const ending = taking.connections[0]?.frames.filter(
+      ({ type, flags }) => type <= FRAME.headers && (flags & END_STREAM) !== 0,
+    );
+    expect(ending).toEqual([]);
+    await bench.account();
   });
 
   it('is told when a client leaves, and its other requests go on', async () => {
