@@ -77,6 +77,10 @@ export class StreamSocket extends EventEmitter implements ClientSocket, Carrier 
   readonly #reader = new BodyReader();
   #writing: 'head' | 'body' | 'done' = 'head';
   #interim = 0;
+  /** Behind all that was written, the stream is still to be ended, perhaps by trailers. */
+  #trailersDue = false;
+  /** The client is told to stop sending then. */
+  #stops = false;
   /** What nghttp2 has not taken, in memory that is used again: what is new for each would be most of a body's cost. */
   readonly #unwritten: Buffer[] = [];
   /** It ends with an error behind them. */
@@ -102,6 +106,8 @@ export class StreamSocket extends EventEmitter implements ClientSocket, Carrier 
     this.#trailers = '';
     this.#writing = 'head';
     this.#interim = 0;
+    this.#trailersDue = false;
+    this.#stops = false;
     this.#closedByUs = false;
     this.#awaitsDrain = false;
     this.#awaitsFinish = false;
@@ -221,6 +227,7 @@ export class StreamSocket extends EventEmitter implements ClientSocket, Carrier 
       return this.#giveUp(bytes); // a field that Node.js does not let out
     }
     if (waitForTrailers) awaitTrailers(stream);
+    this.#trailersDue = waitForTrailers;
     if (!endStream) this.#writeRuns(stream, bytes);
     return end;
   }
@@ -249,8 +256,12 @@ export class StreamSocket extends EventEmitter implements ClientSocket, Carrier 
   }
 
   onWantTrailers(): void {
+    const stream = this.#live;
+    if (stream === null) return;
     const { trailer } = this.#reader;
-    this.#live?.sendTrailers(trailer.length === 0 ? {} : trailerFields(trailer));
+    this.#trailersDue = false;
+    stream.sendTrailers(trailer.length === 0 ? {} : trailerFields(trailer));
+    if (this.#stops) setImmediate(stop, stream); // they go in an immediate, too
   }
 
   /** For a response that cannot be told in HTTP/2. */
@@ -268,7 +279,9 @@ export class StreamSocket extends EventEmitter implements ClientSocket, Carrier 
       return;
     }
     this.#awaitFinish();
-    if (!this.#received) this.#stream?.close(constants.NGHTTP2_NO_ERROR);
+    if (this.#received || this.#stream === null) return;
+    if (this.#trailersDue) this.#stops = true;
+    else stop(this.#stream);
   }
 
   /** Ends behind what was written. An answer that is not whole ends with an error, never as if it were. */
@@ -333,6 +346,11 @@ export class StreamSocket extends EventEmitter implements ClientSocket, Carrier 
     this.#over = true;
     this.emit('close');
   }
+}
+
+/** What the client still sends is not wanted. */
+function stop(stream: CarriedStream): void {
+  stream.close(constants.NGHTTP2_NO_ERROR);
 }
 
 function asChunk(data: Buffer): Buffer {

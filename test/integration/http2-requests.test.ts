@@ -2,7 +2,7 @@ import { constants } from 'node:http2';
 import { describe, expect, it } from 'vitest';
 import { useBench } from '../support/bench.ts';
 import { answerOf, useHttp2Clients } from '../support/http2-client.ts';
-import { data, END_HEADERS, FRAME, type Frame, headers, rst } from '../support/http2-frames.ts';
+import { data, END_HEADERS, END_STREAM, FRAME, type Frame, headers, rst } from '../support/http2-frames.ts';
 import { framesOf, get, HELLO, POST, received, resetCode } from '../support/http2-raw-client.ts';
 import { eventually } from '../support/inbox.ts';
 import { chunked, head, response, value, values } from '../support/message.ts';
@@ -24,6 +24,8 @@ const answering = (...parts: (string | Buffer)[]): TargetScript => {
     request.connection.send(...parts);
   };
 };
+
+const endsStream = (flags: number): boolean => (flags & END_STREAM) !== 0;
 
 /** What is left when it has not changed for a while. */
 async function atRest(read: () => number): Promise<number> {
@@ -326,6 +328,24 @@ describe('a request over HTTP/2', () => {
     await (await target.connection()).closed(); // it cannot be used for another request
     expect(await client.request()).toMatchObject({ status: 200, body: 'enough' });
     expect(await bench.account()).toMatchObject({ accepted: 2, outcomes: { ok: 2 } });
+  });
+
+  it.each([
+    ['with trailers', 'X-Last: yes\r\n', FRAME.headers],
+    ['without', '', FRAME.data],
+  ] as const)('may be answered in chunks before it has ended, %s: the answer ends first', async (_, trailer, last) => {
+    const target = await serve((request) => {
+      request.send(head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked'), '5\r\nhello\r\n');
+    });
+    const client = await bench.send(HELLO, headers(1, POST), data(1, 'part'));
+    await received(client, 'the answer', ({ type }) => type === FRAME.data);
+    (await target.request()).send(`0\r\n${trailer}\r\n`);
+    expect(await resetCode(client, 1)).toBe(constants.NGHTTP2_NO_ERROR);
+    const [before, reset] = framesOf(client.inbox.bytes)
+      .filter(({ stream }) => stream === 1)
+      .slice(-2);
+    expect([before?.type, before?.flags, reset?.type]).toEqual([last, expect.toSatisfy(endsStream), FRAME.rst]);
+    expect(await bench.account()).toMatchObject({ outcomes: { ok: 1 } });
   });
 
   it('is answered as fast as its client reads, and no faster', async () => {
