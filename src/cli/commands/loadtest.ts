@@ -22,7 +22,11 @@ export function loadtestCommand(program: Command, session: Session): void {
     .option('--method <method>', 'of each request', 'GET')
     .option('-H, --header <line>', "'Name: value' for each request; may be repeated", collect)
     .option('--body <text>', 'of each request')
-    .option('--expect <expectation>', 'what must hold, such as "p99<50ms"; may be repeated', collect)
+    .option(
+      '--expect <expectation>',
+      'what must hold, such as "p99<50ms", in place of the defaults; may be repeated',
+      collect,
+    )
     .option('--timeout <duration>', 'give up with exit code 3 (default: the load and 10m)')
     .option('--junit <file>', 'write the report as JUnit XML; - is stdout')
     .option('--markdown <file>', 'write the report as Markdown; - is stdout')
