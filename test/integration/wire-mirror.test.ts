@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { monotonicMs } from '../../src/platform/clock.ts';
 import { readCell, UPSTREAM } from '../../src/traffic/ledger.ts';
 import type { CompareRoute, MirrorRoute } from '../../src/traffic/snapshot.ts';
 import { useBench } from '../support/bench.ts';
@@ -158,6 +159,20 @@ describe('a mirror', () => {
     expect(cell('green', 'inFlight')).toBe(3);
     await reaches('green', 'mirrorErrors', 3);
     expect(cell('green', 'inFlight')).toBe(0);
+  });
+
+  it('is not waited for by a drain beyond its deadline', async () => {
+    const { green, spec } = await shop({}, { green: () => undefined });
+    const timeouts = { responseMs: 30_000 };
+    await bench.republish({ ...spec, timeouts });
+    expect(await get()).toBe('blue');
+    const copy = await green.request();
+    const sinceMs = monotonicMs();
+    const closing = { sinceMs, cutAtMs: sinceMs };
+    const drained = { weight: 0, admin: 'draining' as const, targets: [green.port], closing };
+    await bench.republish({ ...spec, upstreams: { ...spec.upstreams, green: drained }, timeouts });
+    await copy.connection.closed();
+    await reaches('green', 'inFlight', 0);
   });
 
   it('leaves copies out rather than letting them pile up', async () => {

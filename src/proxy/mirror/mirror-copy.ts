@@ -41,8 +41,8 @@ export function sendCopies(gateway: Gateway, mirrored: Mirrored): void {
 
 /** One copy of a request: on no account but its own, with one deadline for all of it. */
 class MirrorCopy implements UpstreamHandler, Timed {
-  deadlineMs: number;
   deadlineIndex = -1;
+  readonly #answerAtMs: number;
   readonly #gateway: Gateway;
   readonly #mirrored: Mirrored;
   readonly #upstream: Upstream;
@@ -58,7 +58,12 @@ class MirrorCopy implements UpstreamHandler, Timed {
     this.#upstream = upstream;
     const { capture } = mirrored.ticket;
     this.#capture = capture === null || capture.tooLarge ? null : new ResponseCapture(capture.rules);
-    this.deadlineMs = performance.now() + mirrored.service.route.timeouts.responseMs;
+    this.#answerAtMs = performance.now() + mirrored.service.route.timeouts.responseMs;
+  }
+
+  /** Of all of it; sooner where its target waits no longer for anything. */
+  get deadlineMs(): number {
+    return Math.min(this.#answerAtMs, this.#target?.cutAtMs ?? this.#answerAtMs);
   }
 
   start(): void {
