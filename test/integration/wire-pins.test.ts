@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { readCell, UPSTREAM } from '../../src/traffic/ledger.ts';
 import { useBench } from '../support/bench.ts';
+import { eventually } from '../support/inbox.ts';
 import { named } from '../support/load.ts';
 import { head, values } from '../support/message.ts';
 import { obligation } from '../support/obligations.ts';
@@ -173,6 +175,23 @@ describe('a cookie pin', () => {
     const anew = await visit(client, `pin=${issued}`);
     expect(anew.to).toBe('blue');
     expect(anew.issued).toContain('k2');
+  });
+
+  it('is given anew when its upstream is closed while the request waits', async () => {
+    const { spec } = await shop();
+    const held = await bench.target(() => undefined);
+    const limits = { inFlight: 1, queue: 1, queueTimeoutMs: 5_000 };
+    await bench.serve(spec({}, {}));
+    const client = await bench.client();
+    const pin = `pin=${(await visit(client)).issued}`;
+    await bench.republish({ ...spec({ targets: [held.port] }, {}), limits });
+    await bench.send(head('GET / HTTP/1.1', 'Host: gate.test'));
+    await held.request();
+    const waiting = visit(client, pin);
+    const { ledger } = bench.gate.upstream(bench.service, 'blue');
+    await eventually('it waits', () => readCell(ledger, UPSTREAM.size, UPSTREAM.queued) === 1);
+    await bench.republish({ ...spec({ targets: [held.port], admin: 'draining' }, { weight: 100 }), limits });
+    expect(await waiting).toMatchObject({ to: 'green', line: expect.stringContaining('green') });
   });
 
   it('is split by weight before it is given', async () => {

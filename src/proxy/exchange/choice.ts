@@ -40,11 +40,13 @@ export class Choice {
    */
   stands(service: Service, upstream: Upstream): boolean {
     if (this.forced) return true;
-    return stillTakes(service, upstream) && (this.#pinned || !isHeld(service, upstream));
+    return stillTakes(service, upstream) && (this.#pinned || insteadOf(service, upstream) === null);
   }
 
   /** For a request whose choice no longer stands. Null: nothing may take it any more. */
   anew(service: Service): Upstream | null {
+    this.#newPin ||= this.#pinned;
+    this.#pinned = false;
     return this.forced ? null : unlessHeld(service, service.picker.next());
   }
 
@@ -79,11 +81,11 @@ export class Choice {
   }
 }
 
-/** A candidate whose fuse lets no more requests wait for its answer. */
-function isHeld(service: Service, upstream: Upstream): boolean {
-  return upstream === service.candidate && service.fuse?.admits === false;
+/** Stable for a candidate whose fuse lets no more requests wait for its answer; null where it does, or stable cannot. */
+function insteadOf(service: Service, upstream: Upstream): Upstream | null {
+  return upstream === service.candidate && service.fuse?.admits === false ? usableStable(service) : null;
 }
 
 function unlessHeld(service: Service, upstream: Upstream | null): Upstream | null {
-  return upstream !== null && isHeld(service, upstream) ? (usableStable(service) ?? upstream) : upstream;
+  return upstream === null ? null : (insteadOf(service, upstream) ?? upstream);
 }
