@@ -8,6 +8,7 @@ import {
   credentials,
   Metadata,
   makeGenericClientConstructor,
+  type ServerDuplexStream,
   type ServiceError,
   type StatusObject,
   status,
@@ -124,6 +125,21 @@ describe('gRPC through the gate', () => {
     chat.end();
     expect([said, (await rest).status.code]).toEqual([['blue a', 'blue b', 'blue c'], status.OK]);
     expect(await bench.account()).toMatchObject({ accepted: 3, outcomes: { ok: 3 } });
+  });
+
+  it('passes the status of a call that its server ends while its client still goes on', async () => {
+    const hangUp = (call: ServerDuplexStream<string, string>): void => {
+      call.on('data', (message: string) => {
+        call.write(`blue ${message}`);
+        setImmediate(() => call.emit('error', { code: status.ABORTED, details: 'enough' }));
+      });
+    };
+    const client = await serve((await grpcTarget('blue', { ...echoService('blue'), chat: hangUp })).port);
+    const chat = client.chat();
+    const ended = readAll(chat);
+    chat.write('a');
+    expect(await ended).toMatchObject({ messages: ['blue a'], status: { code: status.ABORTED, details: 'enough' } });
+    expect(await bench.account()).toMatchObject({ accepted: 1, outcomes: { client_error: 1 } });
   });
 
   it('passes the status that ends a stream of messages', async () => {
