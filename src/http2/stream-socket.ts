@@ -154,7 +154,7 @@ export class StreamSocket extends EventEmitter implements ClientSocket, Carrier 
   }
 
   onStreamEnd(): void {
-    if (this.#stream?.aborted !== false) return;
+    if (this.#live === null) return; // a reset ends it, too
     this.#received = true;
     if (this.#chunked) this.emit('data', Buffer.from(`0\r\n${this.#trailers}\r\n`, 'latin1'));
     else if (this.#left > 0) this.#fail();

@@ -266,9 +266,15 @@ describe('a request over HTTP/2', () => {
     expect(await client.request()).toMatchObject({ status: 200, body: 'next' });
   });
 
-  it.each([0, 8])('that its client cancels in its body, with code %i, is cancelled at its target', async (code) => {
+  it.each([
+    ['POST', 0],
+    ['POST', 8],
+    ['HEAD', 0],
+    ['HEAD', 8],
+  ])('that its client cancels in its body, %s with code %i, is cancelled at its target', async (method, code) => {
     const target = await serve(() => {});
-    const client = await bench.send(HELLO, headers(1, POST), data(1, 'part'));
+    const fields = POST.map(([name, text]) => [name, name === ':method' ? method : text] as const);
+    const client = await bench.send(HELLO, headers(1, fields), data(1, 'part'));
     const request = await target.request();
     await eventually('a part has come', () => request.body.bytes.length === 4);
     client.write(rst(1, code));
