@@ -30,8 +30,9 @@ export class Schedule {
     return this.#endMs;
   }
 
+  /** Only ever earlier: after the end, connections are gone that would have to send. */
   endAt(ms: number): void {
-    this.#endMs = ms;
+    this.#endMs = Math.min(this.#endMs, ms);
   }
 
   /** Nothing is sent any more: what was due within the last second is neither late nor missing. */

@@ -38,6 +38,12 @@ describe('the schedule of a load', () => {
     expect(schedule.due(0, 9, 2001)).toBeNull();
   });
 
+  test('does not go on after its end', () => {
+    const schedule = new Schedule({ rate: 10, connections: 1, startMs: 0, endMs: 1000 });
+    schedule.endAt(1200);
+    expect(schedule.total()).toBe(10);
+  });
+
   test('misses nothing of what was due within a second of being cut', () => {
     const schedule = new Schedule({ rate: 10, connections: 1, startMs: 0, endMs: 60_000 });
     schedule.cutAt(3000);
