@@ -18,7 +18,7 @@ code=0
 for scenario in ${SCENARIOS:-switch canary}; do
   tealgate loadtest --spawn "$here/loadtest.yaml" --scenario "$scenario" --to green \
     --rate "${RATE:-100}" --duration "${DURATION:-10s}" \
-    --expect "errors==0" --expect "non2xx==0" --expect "lost==0" \
+    --expect "errors==0" --expect "non2xx==0" --expect "unsent==0" --expect "lost==0" \
     --junit "$reports/$scenario.xml" --markdown "$reports/$scenario.md" --logs "$reports/$scenario" || code=$?
   if [ "$code" -ne 0 ]; then break; fi
 done
