@@ -1,5 +1,5 @@
 import type { Report } from './report.ts';
-import { headline, rows } from './rows.ts';
+import { headline, rows, upstreamText } from './rows.ts';
 
 /** A report as JUnit XML: a test case for each expectation, and one for what went wrong besides. */
 export function renderJunit(report: Report): string {
@@ -17,7 +17,11 @@ export function renderJunit(report: Report): string {
     `time="${(report.durationMs / 1000).toFixed(3)}"`,
     `timestamp="${report.startedAt}"`,
   ].join(' ');
-  const output = [headline(report), ...rows(report).map(({ name, text }) => `${name}: ${text}`)].join('\n');
+  const output = [
+    headline(report),
+    ...rows(report).map(({ name, text }) => `${name}: ${text}`),
+    ...report.upstreams.map(upstreamText),
+  ].join('\n');
   return `<?xml version="1.0" encoding="UTF-8"?>
 <testsuites name="tealgate">
   <testsuite ${attributes}>

@@ -19,9 +19,9 @@ export function renderMarkdown(report: Report): string {
       ],
     ),
     table(
-      ['upstream', 'requests', 'attempts', 'failed', 'retries'],
-      report.upstreams.map(({ name, requests, attempts, failed, retries }) =>
-        [name, requests, attempts, failed, retries].map(String),
+      ['upstream', 'requests', 'attempts', 'failed', 'retries', 'answers that name it'],
+      report.upstreams.map(({ name, requests, attempts, failed, retries, answered }) =>
+        [name, requests, attempts, failed, retries, answered].map((value) => String(value ?? '–')),
       ),
     ),
     report.logs === null ? '' : `Output of the processes: ${cell(report.logs)}`,

@@ -1,5 +1,5 @@
 import type { Report } from './report.ts';
-import { headline, rows } from './rows.ts';
+import { headline, rows, upstreamText } from './rows.ts';
 
 export type Paint = (format: 'green' | 'red' | 'bold' | 'dim', text: string) => string;
 
@@ -10,17 +10,12 @@ export function renderText(report: Report, paint: Paint): string[] {
   return [
     paint('bold', headline(report)),
     ...facts.map(({ name, text }) => `  ${paint('dim', name.padEnd(width))}  ${text}`),
-    ...report.upstreams.map((upstream) => `  ${upstreamLine(upstream)}`),
+    ...report.upstreams.map((upstream) => `  ${upstreamText(upstream)}`),
     ...report.checks.map(({ ok, expectation, detail }) => verdictLine(ok, `${expectation}: ${detail}`, paint)),
     ...report.problems.map((problem) => verdictLine(false, problem, paint)),
     ...(report.logs === null ? [] : [`  output of the processes: ${report.logs}`]),
     report.ok ? paint('green', 'passed') : paint('red', 'failed'),
   ];
-}
-
-function upstreamLine({ name, requests, attempts, failed, retries, answered }: Report['upstreams'][number]): string {
-  const exposed = answered === null ? '' : `, ${answered} answers name it`;
-  return `upstream ${name}: ${requests} requests, ${attempts} attempts, ${failed} failed, ${retries} retries${exposed}`;
 }
 
 function verdictLine(ok: boolean, text: string, paint: Paint): string {

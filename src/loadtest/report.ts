@@ -54,10 +54,11 @@ export interface Report extends Omit<Asked, 'expectations'> {
 /** By the gate's own counts over the whole load, warm-up included. */
 export interface UpstreamReport {
   readonly name: string;
-  readonly requests: number;
-  readonly attempts: number;
-  readonly failed: number;
-  readonly retries: number;
+  /** This and the next three: null where no gate was read. */
+  readonly requests: number | null;
+  readonly attempts: number | null;
+  readonly failed: number | null;
+  readonly retries: number | null;
   /** By the answers' `x-tealgate-upstream`, warm-up left out; null where the gate does not expose it. */
   readonly answered: number | null;
 }
@@ -127,10 +128,10 @@ function upstreamReports({ upstreams, measured }: Measurement): UpstreamReport[]
     const gains = upstreams[name];
     return {
       name,
-      requests: gains?.requests ?? 0,
-      attempts: gains?.trials ?? 0,
-      failed: gains?.errors ?? 0,
-      retries: gains?.retries ?? 0,
+      requests: gains?.requests ?? null,
+      attempts: gains?.trials ?? null,
+      failed: gains?.errors ?? null,
+      retries: gains?.retries ?? null,
       answered: exposed ? (measured.byUpstream.get(name) ?? 0) : null,
     };
   });

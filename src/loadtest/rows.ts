@@ -52,6 +52,13 @@ export function rows(report: Report): Row[] {
   return all.filter((row) => row !== null);
 }
 
+/** `upstream blue: 40 requests, 41 attempts, 1 failed, 1 retries`, as far as it is known. */
+export function upstreamText({ name, answered, ...counts }: Report['upstreams'][number]): string {
+  const known = Object.entries(counts).flatMap(([what, n]) => (n === null ? [] : [`${n} ${what}`]));
+  if (answered !== null) known.push(`${answered} answers name it`);
+  return `upstream ${name}: ${known.join(', ')}`;
+}
+
 function statusesText({ statuses }: Report): string {
   const entries = Object.entries(statuses);
   return entries.length === 0 ? '' : ` (${entries.map(([status, n]) => `${n} × ${status}`).join(', ')})`;

@@ -54,7 +54,9 @@ describe('loadtest', { timeout: 60_000 }, () => {
     expect(result.code).toBe(0);
     expect(report).toMatchObject({ ok: true, requests: 40, answered: 40, errors: 0, non2xx: 0, unsent: 0 });
     expect(report).toMatchObject({ service: null, accounts: null, warmup: { requests: 10 } });
-    expect(report.upstreams).toEqual([{ name: 'blue', requests: 0, attempts: 0, failed: 0, retries: 0, answered: 40 }]);
+    expect(report.upstreams).toEqual([
+      { name: 'blue', requests: null, attempts: null, failed: null, retries: null, answered: 40 },
+    ]);
   });
 
   test('drives it in a closed loop, and says so in a pipe', async () => {
@@ -80,7 +82,7 @@ describe('loadtest', { timeout: 60_000 }, () => {
     expect(report.accounts).toMatchObject({ sent: 50, accepted: 50, settled: 50, mismatched: 0, lost: 0 });
     expect(report.operations.switches).toBeGreaterThan(0);
     expect(report.upstreams.map(({ name }) => name)).toEqual(['blue', 'green']);
-    expect(report.upstreams.every(({ requests }) => requests > 0)).toBe(true);
+    expect(report.upstreams.every(({ requests }) => requests !== null && requests > 0)).toBe(true);
     expect(control.service('shop').upstreams.blue?.weight).toBeGreaterThan(0);
     expect(control.service('shop').upstreams.green?.weight).toBe(0);
   });

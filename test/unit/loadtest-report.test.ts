@@ -64,7 +64,7 @@ describe('the report of a load test', () => {
     });
     expect(made.upstreams).toEqual([
       { name: 'blue', requests: 13, attempts: 14, failed: 2, retries: 1, answered: 12 },
-      { name: 'green', requests: 0, attempts: 0, failed: 0, retries: 0, answered: 6 },
+      { name: 'green', requests: null, attempts: null, failed: null, retries: null, answered: 6 },
     ]);
   });
 
@@ -87,6 +87,8 @@ describe('the report of a load test', () => {
     expect(lines).toContain('  requests    20 (18 × 200, 1 × 503)');
     expect(lines).toContain('  errors      1 (1 dropped)');
     expect(lines).toContain('  operations  3 switches');
+    expect(lines).toContain('  upstream blue: 13 requests, 14 attempts, 2 failed, 1 retries, 12 answers name it');
+    expect(lines).toContain('  upstream green: 6 answers name it');
     expect(lines).toContain('  ✗ errors==0: errors is 1');
     expect(lines).toContain('  ✓ promoted==1: promoted is 1');
     expect(lines).toContain('  ✗ green ended with 1');
@@ -98,7 +100,7 @@ describe('the report of a load test', () => {
     expect(text).toContain('### Load test ❌ failed\n');
     expect(text).toContain('| ❌ | errors==0 | errors is 1 |');
     expect(text).toContain('| ❌ | no problem | &lt;b&gt;\\|\\`x\\` \\[a\\](b) |');
-    expect(text).toContain('| blue | 13 | 14 | 2 | 1 |');
+    expect(text).toContain('| blue | 13 | 14 | 2 | 1 | 12 |\n| green | – | – | – | – | 6 |\n');
   });
 
   test('is a JUnit suite with a case for each expectation', () => {
@@ -108,6 +110,7 @@ describe('the report of a load test', () => {
     );
     expect(text).toContain('<testcase classname="loadtest.canary" name="p50&lt;5ms" time="0"/>');
     expect(text).toContain('<failure message="errors is 1">errors is 1</failure>');
+    expect(text).toContain('\nupstream green: 6 answers name it</system-out>');
     expect(text).toContain('<failure message="a &lt; b &amp; &quot;c&quot;">');
     // Every element that is opened is closed.
     for (const name of ['testsuites', 'testsuite', 'failure', 'system-out']) {
