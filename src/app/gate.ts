@@ -89,7 +89,8 @@ async function start(options: GateOptions, base: Base): Promise<Gate> {
   sampleBaselines(parts.core, running.signal);
   onFileChange(() => void reloadChanged(control, log));
   const startMs = systemClock.wallMs() - startedAt;
-  log.info({ event: 'listening', ...addressesOf(parts, server.address), startMs }, 'listening');
+  const tls = config.listeners.map((listener) => listener.tls !== null);
+  log.info({ event: 'listening', ...addressesOf(parts, server.address), tls, startMs }, 'listening');
   return new RunningGate({ ...base, parts, control, admin: server.address, readiness, running });
 }
 

@@ -179,7 +179,8 @@ async function findListening(logPath: string): Promise<{ url: string; admin: str
     const entry: unknown = JSON.parse(line);
     const known = typeof entry === 'object' && entry !== null && 'addresses' in entry && 'admin' in entry;
     if (!known || !Array.isArray(entry.addresses)) continue;
-    return { url: `http://${entry.addresses[0]}`, admin: String(entry.admin) };
+    const secure = 'tls' in entry && Array.isArray(entry.tls) && entry.tls[0] === true;
+    return { url: `${secure ? 'https' : 'http'}://${entry.addresses[0]}`, admin: String(entry.admin) };
   }
   return null;
 }

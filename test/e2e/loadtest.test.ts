@@ -10,6 +10,7 @@ import { parse } from 'yaml';
 import type { Report } from '../../src/loadtest/report.ts';
 import { cli, type Invocation } from '../support/cli.ts';
 import { get, openGate, openTarget, type TestGate } from '../support/gate.ts';
+import { FIXTURES } from '../support/tls.ts';
 
 const CI = fileURLToPath(new URL('../../examples/ci/', import.meta.url));
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
@@ -374,6 +375,15 @@ ${more}`,
       expect(JSON.parse(result.stderr).error.message).toMatch(
         /^one ended with 3; its output in .*one\.log:\nno such version$/,
       );
+    });
+
+    test('speaks TLS to a gate whose first listener does', async () => {
+      const tls = `{cert: ${FIXTURES}/gate.crt, key: ${FIXTURES}/gate.key}`;
+      const file = await spawnFile(`  listeners: [{address: "127.0.0.1:0", tls: ${tls}}]\n`);
+      const { result, report } = await loadtest('--spawn', file, ...SMALL);
+      expect(new URL(report.url).protocol).toBe('https:');
+      expect(report).toMatchObject({ answered: 40, errors: 0 });
+      expect(result.code).toBe(0);
     });
 
     test('does not take another process for its own', async () => {
