@@ -39,6 +39,19 @@ describe('status', () => {
     );
   });
 
+  test('calls no upstream idle that has a share of the traffic', async () => {
+    const upstreams = {
+      blue: upstreamOf({ name: 'blue', role: 'stable', weight: 95 }),
+      green: upstreamOf({ name: 'green', role: 'idle', weight: 5 }),
+      grey: upstreamOf({ name: 'grey', role: 'idle', weight: 0 }),
+    };
+    const { url } = await gate(overviewOf(serviceOf({ upstreams })));
+    const { stdout } = await cli(['status', '--admin', url], { tty: true });
+    const lines = stripVTControlCharacters(stdout).split('\n');
+    expect(lines[3]).toMatch(/ green +█/);
+    expect(lines[4]).toMatch(/ grey +idle +░/);
+  });
+
   test('adds a line for the rollout', async () => {
     const rollout = rolloutOf({ phase: 'progressing', stage: 1, heldMs: 0 });
     const { url } = await gate(serviceOf({ rollout }));

@@ -35,7 +35,9 @@ const target = z
 const upstream = z
   .strictObject({
     name: z.string(),
-    role: z.enum(['stable', 'candidate', 'idle']),
+    role: z
+      .enum(['stable', 'candidate', 'idle'])
+      .describe('`candidate`: of a rollout under way; `idle`: neither, also with a weight set by hand.'),
     weight: z.int().min(0),
     admin: z.enum(['enabled', 'draining']),
     drain: z.strictObject({ sinceAt: at, deadlineAt: at, drained: z.boolean() }).nullable(),

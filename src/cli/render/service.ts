@@ -80,7 +80,7 @@ function upstreamRow(upstream: UpstreamView, total: number, rates: Rates | null)
   return [
     { text: upstream.role === 'candidate' ? '▶' : ' ', format: 'cyan' },
     { text: upstream.name, format: 'bold' },
-    { text: upstream.admin === 'draining' ? 'draining' : upstream.role },
+    { text: roleText(upstream) },
     { text: bar(part, BAR_CELLS), format: upstream.role === 'candidate' ? 'green' : 'blue' },
     right(percent(part)),
     ...(rates === null ? [] : rateCells(rates[upstream.name])),
@@ -91,6 +91,12 @@ function upstreamRow(upstream: UpstreamView, total: number, rates: Rates | null)
     right(recent === null ? '-' : latency(recent.p99)),
     { text: `${usable(upstream)} of ${upstream.targets.length} usable`, format: good ? 'green' : 'red' },
   ];
+}
+
+/** Empty for one that has a share of the traffic and is neither stable nor a candidate: idle it is not. */
+function roleText({ admin, role, weight }: UpstreamView): string {
+  if (admin === 'draining') return admin;
+  return role === 'idle' && weight > 0 ? '' : role;
 }
 
 /** Nothing without a request in the last minute. */
