@@ -30,7 +30,7 @@ const MAX_STREAMS = 100;
 const MAX_REQUESTS = 2 ** 29;
 /** With requests under way, a peer that says nothing for this long is asked whether it is there. */
 const QUIET_MS = 5_000;
-/** A ping is answered within this, or the peer is taken for dead. */
+/** A ping is answered, or something else comes, within this, or the peer is taken for dead. */
 const PING_MS = 5_000;
 /** After a goodbye, the peer has this long to close its side. */
 const GOODBYE_MS = 2_000;
@@ -142,17 +142,24 @@ export class UpstreamSession implements Timed {
   }
 
   /**
-   * Is the peer there at all? Asked once until something else comes, because gRPC servers take more pings for an attack.
-   * It also finds the sessions that nghttp2 has given up for what the peer sent: they read nothing any more, not even
-   * that the peer has closed, and Node.js does not tell; but it cannot send a ping on them.
+   * Is the peer there at all? Asked once until something else comes, because gRPC servers take more pings for an attack,
+   * and not again before that was answered. It also finds the sessions that nghttp2 has given up for what the peer sent:
+   * they read nothing any more, not even that the peer has closed, and Node.js does not tell; but it cannot send a ping
+   * on them, nor on others while ten pings are unanswered.
    */
   suspect(): void {
-    if (this.#http2 === null || this.#http2.destroyed || this.#pinged) return;
+    if (this.#http2 === null || this.#http2.destroyed || this.#pinged || this.#isPinging) return;
     this.#pinged = true;
     this.#isPinging = true;
-    this.deadlineMs = performance.now() + PING_MS;
+    this.#awaitPing();
     const isSent = this.#http2.ping((error) => this.#afterPing(error));
     if (!isSent) this.destroy();
+  }
+
+  /** Its answer may be far behind what else is on the way. */
+  #awaitPing(): void {
+    this.#heard = false;
+    this.deadlineMs = performance.now() + PING_MS;
   }
 
   #afterPing(error: Error | null): void {
@@ -188,7 +195,9 @@ export class UpstreamSession implements Timed {
 
   onDeadline(): void {
     this.deadlineMs = Number.POSITIVE_INFINITY;
-    if (this.#isPinging || this.#saidGoodbye) this.destroy();
+    if (this.#saidGoodbye) this.destroy();
+    else if (this.#isPinging && this.#heard) this.#awaitPing();
+    else if (this.#isPinging) this.destroy();
     else if (this.#streams === 0) this.close();
     else {
       const isQuiet = !this.#heard;

@@ -153,6 +153,62 @@ it('a connection that somebody has waited for in vain gets no more requests, and
   sessions.closing = true;
 });
 
+it('a connection is not taken for dead while something comes by it, however long it takes to answer a ping', async () => {
+  const target = await targets.frames({
+    acknowledges: false,
+    onRequest: (connection, stream, count) => {
+      if (count === 1) connection.send(headers(stream, [[':status', '200']]), data(stream, 'a'));
+    },
+  });
+  const deadlines = new Deadlines();
+  const sessions = sessionsWith(target, deadlines);
+  const first = new Asking(sessions);
+  await eventually('the answer has begun', () => first.octets === 1);
+  new Asking(sessions).link.destroy(); // it is not answered, which calls for a ping
+  await target.seen(FRAME.ping);
+  target.connections[0]?.send(data(1, 'b'));
+  await eventually('more has come', () => first.octets === 2);
+  deadlines.sweep(performance.now() + 5_001);
+  target.connections[0]?.send(data(1, 'c', END_STREAM));
+  await eventually('the answer is whole, or never will be', () => first.isWhole || first.failure !== null);
+  expect(first.failure).toBeNull();
+  sessions.closing = true;
+});
+
+it('a connection outlives any number of requests that are given up before a ping is answered', async () => {
+  const target = await targets.frames({
+    acknowledges: false,
+    onRequest: (connection, stream, count) => {
+      if (count === 1) connection.send(headers(stream, [[':status', '200']]), data(stream, 'a'));
+    },
+  });
+  const sessions = sessionsWith(target);
+  const first = new Asking(sessions);
+  for (let i = 1; i <= 20; i++) {
+    await eventually('more has come, or nothing will', () => first.octets === i || first.failure !== null);
+    new Asking(sessions).link.destroy();
+    target.connections[0]?.send(data(1, 'b'));
+  }
+  target.connections[0]?.send(data(1, 'c', END_STREAM));
+  await eventually('the answer is whole, or never will be', () => first.isWhole || first.failure !== null);
+  expect(first.failure).toBeNull();
+  expect(target.connections.map((connection) => connection.of(FRAME.ping).length)).toEqual([1]);
+  sessions.closing = true;
+});
+
+it('a connection is taken for dead when nothing comes by it, not even the answer to a ping', async () => {
+  const target = await targets.frames({ acknowledges: false });
+  const deadlines = new Deadlines();
+  const sessions = sessionsWith(target, deadlines);
+  const asking = new Asking(sessions);
+  await target.seen(FRAME.headers);
+  deadlines.sweep(performance.now() + 5_001);
+  await target.seen(FRAME.ping);
+  expect(asking.failure).toBeNull();
+  deadlines.sweep(performance.now() + 5_001);
+  await eventually('the request has failed', () => asking.failure === 'reset');
+});
+
 it('a request head may be as large as the gate lets it be', async () => {
   const target = await targets.frames({
     onFrame: ({ type, flags, stream }, connection) => {
