@@ -8,6 +8,7 @@ export const METRICS = {
   rate: { unit: 'perSecond', shareOf: 'targetRate', means: 'whole answers per second' },
   p50: { unit: 'duration', shareOf: null, means: 'latency that half of the answers stay within' },
   p90: { unit: 'duration', shareOf: null, means: 'latency that 90 % of the answers stay within' },
+  p95: { unit: 'duration', shareOf: null, means: 'latency that 95 % of the answers stay within' },
   p99: { unit: 'duration', shareOf: null, means: 'latency that 99 % of the answers stay within' },
   'p99.9': { unit: 'duration', shareOf: null, means: 'latency that 99.9 % of the answers stay within' },
   max: { unit: 'duration', shareOf: null, means: 'the longest latency' },

@@ -112,6 +112,7 @@ function measuresOf({ measured, durationMs, unsent, accounts, rollout }: Measure
     rate: durationMs === 0 ? 0 : (measured.answered * 1000) / durationMs,
     p50: latencies?.p50 ?? null,
     p90: latencies?.p90 ?? null,
+    p95: latencies?.p95 ?? null,
     p99: latencies?.p99 ?? null,
     'p99.9': latencies?.['p99.9'] ?? null,
     max: latencies?.max ?? null,

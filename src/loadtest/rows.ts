@@ -26,7 +26,7 @@ export function rows(report: Report): Row[] {
       ? null
       : {
           name: 'latency',
-          text: (['p50', 'p90', 'p99', 'p99.9', 'max'] as const)
+          text: (['p50', 'p90', 'p95', 'p99', 'p99.9', 'max'] as const)
             .map((metric) => `${metric} ${formatMeasure(metric, latencyMs[metric])}`)
             .join(', '),
         },

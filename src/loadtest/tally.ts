@@ -6,6 +6,7 @@ export type Failure = 'refused' | 'dropped' | 'timeouts';
 export interface Latencies {
   readonly p50: number;
   readonly p90: number;
+  readonly p95: number;
   readonly p99: number;
   readonly 'p99.9': number;
   readonly max: number;
@@ -56,7 +57,7 @@ export class Tally {
   latencies(): Latencies | null {
     if (this.answered === 0) return null;
     const at = (percentile: number) => this.#latencies.percentile(percentile) / 1000;
-    return { p50: at(50), p90: at(90), p99: at(99), 'p99.9': at(99.9), max: this.#latencies.max / 1000 };
+    return { p50: at(50), p90: at(90), p95: at(95), p99: at(99), 'p99.9': at(99.9), max: this.#latencies.max / 1000 };
   }
 }
 
