@@ -65,7 +65,8 @@ export function planLoadtest(address: string | undefined, options: LoadtestOptio
     warmupMs,
     durationMs,
     everyMs: duration('--every', options.every ?? (options.scenario === 'switch' ? '500ms' : '2s'), 1),
-    timeoutMs: durationOption('--timeout', options.timeout) ?? warmupMs + durationMs + MARGIN_MS,
+    timeoutMs:
+      options.timeout === undefined ? warmupMs + durationMs + MARGIN_MS : duration('--timeout', options.timeout, 1),
     method: methodOf(options.method),
     headers: headersOf(options.header ?? []),
     rollout: rolloutOf(options),

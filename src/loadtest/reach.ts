@@ -4,17 +4,22 @@ import { request } from 'undici';
 const WITHIN_MS = 2_000;
 
 /** Whether something takes TCP connections there. Sends nothing. */
-export function reachable(host: string, port: number): Promise<boolean> {
+export async function reachable(host: string, port: number): Promise<boolean> {
+  return (await whyUnreachable(host, port)) === null;
+}
+
+/** As `reachable`: null, or the code of what went wrong, such as `ECONNREFUSED`. */
+export function whyUnreachable(host: string, port: number): Promise<string | null> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, timeout: WITHIN_MS });
-    const answer = (open: boolean) => {
+    const answer = (why: string | null) => {
       socket.destroy();
-      resolve(open);
+      resolve(why);
     };
     // Where nobody listens, a socket may be given the very port that it connects to, and be its own peer.
-    socket.once('connect', () => answer(socket.localPort !== port));
-    socket.once('error', () => answer(false));
-    socket.once('timeout', () => answer(false));
+    socket.once('connect', () => answer(socket.localPort === port ? 'ECONNREFUSED' : null));
+    socket.once('error', (error: NodeJS.ErrnoException) => answer(error.code ?? error.message));
+    socket.once('timeout', () => answer('ETIMEDOUT'));
   });
 }
 

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { formatDuration } from '../../config/units.ts';
 import { Deployment } from '../../loadtest/deployment.ts';
-import { reachable } from '../../loadtest/reach.ts';
+import { whyUnreachable } from '../../loadtest/reach.ts';
 import { makeReport, type Report } from '../../loadtest/report.ts';
 import { heaviest, type Measurement, runLoadtest } from '../../loadtest/run.ts';
 import { readSpawnFile, type SpawnFile } from '../../loadtest/spawn-file.ts';
@@ -81,9 +81,8 @@ class Test {
     const { scenario, body, service } = this.#options;
     const { rate, connections, warmupMs, durationMs, everyMs, method, headers, rollout, expectations } = this.#plan;
     const url = this.#url(spawned?.deployment ?? null);
-    if (!(await reachable(url.hostname.replace(/^\[|\]$/g, ''), portOf(url)))) {
-      throw new CliError(EXIT.unreachable, `cannot reach ${url.origin}`);
-    }
+    const unreachable = await whyUnreachable(url.hostname.replace(/^\[|\]$/g, ''), portOf(url));
+    if (unreachable !== null) throw new CliError(EXIT.unreachable, `cannot reach ${url.origin} (${unreachable})`);
     const client = await this.#client(spawned?.deployment ?? null);
     try {
       const gate = client === null ? null : await LoadtestGate.find(client, service);
@@ -176,7 +175,8 @@ function portOf(url: URL): number {
   return url.protocol === 'https:' ? 443 : 80;
 }
 
-const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+/** SIGHUP comes when the terminal is closed; the processes of --spawn are in sessions of their own and would stay. */
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 /** Ends the test at `--timeout` or a signal; the second signal ends the process at once. */
 class Stop {
