@@ -342,6 +342,7 @@ export class UpstreamStream implements UpstreamLink, Timed {
 
   destroy(): void {
     this.#handler = null;
+    this.#rest = null; // Node.js keeps the stream for a while, and by its listeners all that this has
     const stream = this.#stream;
     if (stream === null) {
       this.#leave();
