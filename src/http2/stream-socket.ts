@@ -309,8 +309,15 @@ export class StreamSocket extends EventEmitter implements ClientSocket, Carrier 
     this.emit('finish');
   }
 
+  /** Without an error if only the client's end is missing: it has the whole answer, and must not drop it (RFC 9113 §8.1). */
   destroy(): void {
-    this.#fail();
+    const isOut = this.#writing === 'done' && !this.#trailersDue && this.#stream?.writableFinished === true;
+    if (!isOut) {
+      this.#fail();
+      return;
+    }
+    this.#closedByUs = true;
+    this.#stream?.destroy();
   }
 
   resetAndDestroy(): void {

@@ -253,6 +253,19 @@ describe('the timeouts', () => {
     expect(await bench.account()).toMatchObject({ accepted: 2, outcomes: { ok: 1, rejected: 1 } });
   });
 
+  it('end a request that is answered and that its client does not end, and not with an error', async () => {
+    await serve(async (request) => {
+      await request.whole;
+      request.send(response('200 OK', [], 'hello'));
+    });
+    const client = await bench.send(HELLO, headers(1, [...POST, ['content-length', '5']]), data(1, 'hello'));
+    expect(await resetCode(client, 1)).toBe(NGHTTP2_NO_ERROR);
+    expect(framesOf(client.inbox.bytes).some(({ type, flags }) => type === FRAME.data && flags === END_STREAM)).toBe(
+      true,
+    );
+    expect(await bench.account()).toMatchObject({ accepted: 1, outcomes: { ok: 1 } });
+  });
+
   it('leave alone who is silent in a request whose answer has begun', async () => {
     const target = await serve((request) => {
       request.send(head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked'), '1\r\na\r\n');
