@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface ChildOptions {
   readonly name: string;
@@ -13,6 +14,9 @@ export interface ChildOptions {
 
 /** Longest that a process may take to end before it is killed. */
 const END_WITHIN_MS = 10_000;
+/** Longest that a killed descendant is waited for; one that nobody reaps is counted as there. */
+const GONE_WITHIN_MS = 1_000;
+const LOOK_EVERY_MS = 5;
 
 /** A process with its descendants, in a group of their own so that all of them can be ended by its id. */
 export class Child {
@@ -49,13 +53,13 @@ export class Child {
     return this.#process.exitCode;
   }
 
-  /** The group, at once. */
-  kill(signal: NodeJS.Signals): void {
-    if (this.#process.pid === undefined) return;
+  /** The group, at once; 0 only looks. Returns whether anything of it was left. */
+  kill(signal: NodeJS.Signals | 0): boolean {
+    if (this.#process.pid === undefined) return false;
     try {
-      process.kill(-this.#process.pid, signal);
+      return process.kill(-this.#process.pid, signal);
     } catch {
-      // Nothing of the group is left.
+      return false;
     }
   }
 
@@ -65,8 +69,11 @@ export class Child {
     const timer = setTimeout(() => this.kill('SIGKILL'), END_WITHIN_MS);
     await this.#exited;
     clearTimeout(timer);
-    // Its own children need not have heard of it.
+    // Its own children need not have heard of it, and hold their ports until they have gone.
     this.kill('SIGKILL');
+    for (let waitedMs = 0; waitedMs < GONE_WITHIN_MS && this.kill(0); waitedMs += LOOK_EVERY_MS) {
+      await sleep(LOOK_EVERY_MS);
+    }
   }
 
   /** The last lines of its output. */
