@@ -1,12 +1,13 @@
 import { access, constants, stat, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { renderJunit } from '../loadtest/render-junit.ts';
-import { renderMarkdown } from '../loadtest/render-markdown.ts';
+import { renderJunit, renderJunitError } from '../loadtest/render-junit.ts';
+import { renderMarkdown, renderMarkdownError } from '../loadtest/render-markdown.ts';
 import { renderText } from '../loadtest/render-text.ts';
 import type { Report } from '../loadtest/report.ts';
 import type { Progress } from '../loadtest/run.ts';
 import type { Context } from './context.ts';
 import { CliError, EXIT } from './exit.ts';
+import type { LoadtestOptions } from './loadtest-options.ts';
 import { shortDuration } from './render/numbers.ts';
 import { bar } from './style.ts';
 
@@ -52,6 +53,7 @@ interface Form {
   readonly option: string;
   readonly path: string;
   readonly render: (report: Report) => string;
+  readonly renderError: (scenario: string, message: string) => string;
   readonly flag: 'w' | 'a';
 }
 
@@ -74,7 +76,9 @@ export async function checkReportFiles(ctx: Context, files: ReportFiles): Promis
 export async function writeReport(ctx: Context, report: Report, files: ReportFiles): Promise<void> {
   ctx.out.progressEnd();
   const all = forms(ctx, files);
-  const saved = await Promise.allSettled(all.filter(({ path }) => path !== '-').map((form) => save(form, report)));
+  const saved = await Promise.allSettled(
+    all.filter(({ path }) => path !== '-').map((form) => save(form, form.render(report))),
+  );
   // The verdict is the exit code, whether anybody reads the report or not.
   ctx.io.serving();
   const { paint, json, quiet } = ctx.out;
@@ -86,16 +90,27 @@ export async function writeReport(ctx: Context, report: Report, files: ReportFil
   for (const outcome of saved) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
+/** The same for a test that could not be made: stdout has nothing of it, and stderr its message. */
+export async function writeFailure(ctx: Context, error: unknown, options: LoadtestOptions): Promise<void> {
+  const message = error instanceof Error ? error.message : String(error);
+  const files = forms(ctx, options).filter(({ path }) => path !== '-');
+  // What cannot be written must not hide why.
+  await Promise.allSettled(files.map((form) => save(form, form.renderError(options.scenario, message))));
+}
+
 function forms(ctx: Context, { junit, markdown }: ReportFiles): Form[] {
   // Of GitHub Actions: a file that each step adds to.
   const summary = ctx.io.env.GITHUB_STEP_SUMMARY;
-  const rendered = (report: Report) => `${renderMarkdown(report)}\n`;
+  const asJunit = { render: renderJunit, renderError: renderJunitError, flag: 'w' } as const;
+  const asMarkdown = {
+    render: renderMarkdown,
+    renderError: (_scenario: string, message: string) => renderMarkdownError(message),
+    flag: 'w',
+  } as const;
   return [
-    ...(junit === undefined ? [] : [{ option: '--junit', path: junit, render: renderJunit, flag: 'w' as const }]),
-    ...(markdown === undefined
-      ? []
-      : [{ option: '--markdown', path: markdown, render: renderMarkdown, flag: 'w' as const }]),
-    ...(summary ? [{ option: 'GITHUB_STEP_SUMMARY', path: summary, render: rendered, flag: 'a' as const }] : []),
+    ...(junit === undefined ? [] : [{ option: '--junit', path: junit, ...asJunit }]),
+    ...(markdown === undefined ? [] : [{ option: '--markdown', path: markdown, ...asMarkdown }]),
+    ...(summary ? [{ ...asMarkdown, option: 'GITHUB_STEP_SUMMARY', path: summary, flag: 'a' as const }] : []),
   ];
 }
 
@@ -105,9 +120,9 @@ async function writable(path: string): Promise<void> {
   await access(there === null ? dirname(resolve(path)) : path, constants.W_OK);
 }
 
-async function save({ option, path, render, flag }: Form, report: Report): Promise<void> {
+async function save({ option, path, flag }: Form, text: string): Promise<void> {
   try {
-    await writeFile(path, render(report), { flag });
+    await writeFile(path, flag === 'a' ? `${text}\n` : text, { flag });
   } catch (error) {
     throw new CliError(EXIT.failed, unwritten(option, path, error), { cause: error });
   }

@@ -9,35 +9,43 @@ export function renderJunit(report: Report): string {
     testCase(suite, 'no problem', report.problems.length === 0 ? null : report.problems.join('\n')),
   ];
   const failures = report.checks.filter(({ ok }) => !ok).length + (report.problems.length === 0 ? 0 : 1);
-  const attributes = [
-    `name="${escapeXml(suite)}"`,
-    `tests="${cases.length}"`,
-    `failures="${failures}"`,
-    'errors="0"',
-    `time="${(report.durationMs / 1000).toFixed(3)}"`,
-    `timestamp="${report.startedAt}"`,
-  ].join(' ');
   const output = [
     headline(report),
     ...rows(report).map(({ name, text }) => `${name}: ${text}`),
     ...report.upstreams.map(upstreamText),
   ].join('\n');
+  const counts = `tests="${cases.length}" failures="${failures}" errors="0"`;
+  const times = `time="${(report.durationMs / 1000).toFixed(3)}" timestamp="${report.startedAt}"`;
+  return document(`name="${escapeXml(suite)}" ${counts} ${times}`, [
+    ...cases,
+    `    <system-out>${escapeXml(output)}</system-out>`,
+  ]);
+}
+
+/** A test that could not be made, so that no pipeline shows the results of an earlier one, or none. */
+export function renderJunitError(scenario: string, message: string): string {
+  const suite = `loadtest.${scenario}`;
+  return document(`name="${escapeXml(suite)}" tests="1" failures="0" errors="1" time="0"`, [
+    testCase(suite, 'no problem', message, 'error'),
+  ]);
+}
+
+function document(attributes: string, parts: readonly string[]): string {
   return `<?xml version="1.0" encoding="UTF-8"?>
 <testsuites name="tealgate">
   <testsuite ${attributes}>
-${cases.join('\n')}
-    <system-out>${escapeXml(output)}</system-out>
+${parts.join('\n')}
   </testsuite>
 </testsuites>
 `;
 }
 
-function testCase(suite: string, name: string, failure: string | null): string {
+function testCase(suite: string, name: string, failure: string | null, kind: 'failure' | 'error' = 'failure'): string {
   const head = `    <testcase classname="${escapeXml(suite)}" name="${escapeXml(name)}" time="0"`;
   if (failure === null) return `${head}/>`;
   const [summary = ''] = failure.split('\n');
   return `${head}>
-      <failure message="${escapeXml(summary)}">${escapeXml(failure)}</failure>
+      <${kind} message="${escapeXml(summary)}">${escapeXml(failure)}</${kind}>
     </testcase>`;
 }
 

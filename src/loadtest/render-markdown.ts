@@ -29,6 +29,12 @@ export function renderMarkdown(report: Report): string {
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
+/** A test that could not be made. */
+export function renderMarkdownError(message: string): string {
+  const code = message.split('\n').map((line) => `    ${line}`);
+  return `### Load test ❌ failed\n\n${code.join('\n')}\n`;
+}
+
 function table(head: readonly string[], body: readonly (readonly string[])[]): string {
   if (body.length === 0) return '';
   const line = (cells: readonly string[]) => `| ${cells.map(cell).join(' | ')} |`;

@@ -372,7 +372,16 @@ ${more}`,
 
     test('fails when a process does not start, with what it said', async () => {
       const file = await spawnFile('', 'echo no such version; exit 3');
-      const { result } = await loadtest('--spawn', file, ...SMALL, ...logs());
+      const [junit, markdown] = [join(directory, 'report.xml'), join(directory, 'report.md')];
+      await writeFile(junit, 'of an earlier test');
+      const reports = ['--junit', junit, '--markdown', markdown];
+      const { result } = await loadtest('--spawn', file, ...SMALL, ...logs(), ...reports);
+      const xml = await readFile(junit, 'utf8');
+      expect(xml).toContain('<testsuite name="loadtest.steady" tests="1" failures="0" errors="1" time="0">');
+      expect(xml).toMatch(/<error message="one ended with 3; its output in .*\nno such version<\/error>/);
+      expect(await readFile(markdown, 'utf8')).toMatch(
+        /^### Load test ❌ failed\n\n {4}one ended .*\n {4}no such version\n$/,
+      );
       expect(result).toMatchObject({ code: 1, stdout: '' });
       expect(JSON.parse(result.stderr).error.message).toMatch(
         /^one ended with 3; its output in .*one\.log:\nno such version$/,

@@ -15,7 +15,7 @@ import type { Context } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit.ts';
 import { LoadtestGate } from '../loadtest-gate.ts';
 import { type LoadtestOptions, type LoadtestPlan, planLoadtest } from '../loadtest-options.ts';
-import { checkReportFiles, progressWriter, writeReport } from '../loadtest-output.ts';
+import { checkReportFiles, progressWriter, writeFailure, writeReport } from '../loadtest-output.ts';
 
 /** Puts load on a gate, operates it meanwhile, and exits with 0 when everything expected holds. */
 export async function loadtest(ctx: Context, address: string | undefined, options: LoadtestOptions): Promise<ExitCode> {
@@ -23,7 +23,13 @@ export async function loadtest(ctx: Context, address: string | undefined, option
   await checkReportFiles(ctx, options);
   const stop = new Stop(ctx.io.signal, plan.timeoutMs);
   try {
-    return await new Test(ctx, options, plan, stop).run();
+    const report = await new Test(ctx, options, plan, stop).run().catch(async (error: unknown) => {
+      await writeFailure(ctx, error, options);
+      throw error;
+    });
+    await writeReport(ctx, report, options);
+    if (stop.timedOut) return EXIT.timeout;
+    return report.ok ? EXIT.ok : EXIT.failed;
   } finally {
     stop.close();
   }
@@ -42,9 +48,9 @@ class Test {
     this.#stop = stop;
   }
 
-  async run(): Promise<ExitCode> {
+  async run(): Promise<Report> {
     const { spawn } = this.#options;
-    if (spawn === undefined) return this.#conclude(await this.#measure(null), null);
+    if (spawn === undefined) return this.#measure(null);
     const file = await readSpawnFile(spawn);
     const name = this.#options.to;
     if (this.#options.scenario === 'restart-target') processToRestart(file, name);
@@ -52,7 +58,7 @@ class Test {
   }
 
   /** The output of the processes is kept when something failed, or when it was asked for. */
-  async #runSpawned(file: SpawnFile): Promise<ExitCode> {
+  async #runSpawned(file: SpawnFile): Promise<Report> {
     const { logs } = this.#options;
     const directory = logs === undefined ? await mkdtemp(join(tmpdir(), 'tealgate-loadtest-')) : resolve(logs);
     await mkdir(directory, { recursive: true }).catch((error: Error) => {
@@ -74,7 +80,7 @@ class Test {
     const problems = [...report.problems, ...died];
     const ok = report.ok && problems.length === 0;
     if (ok && logs === undefined) await rm(directory, { recursive: true, force: true });
-    return this.#conclude({ ...report, ok, problems }, ok && logs === undefined ? null : directory);
+    return { ...report, ok, problems, logs: ok && logs === undefined ? null : directory };
   }
 
   async #measure(spawned: { deployment: Deployment; file: SpawnFile } | null): Promise<Report> {
@@ -103,12 +109,6 @@ class Test {
     } finally {
       if (spawned !== null) await client?.close();
     }
-  }
-
-  async #conclude(report: Report, logs: string | null): Promise<ExitCode> {
-    await writeReport(this.#ctx, { ...report, logs }, this.#options);
-    if (this.#stop.timedOut) return EXIT.timeout;
-    return report.ok ? EXIT.ok : EXIT.failed;
   }
 
   #url(deployment: Deployment | null): URL {
