@@ -5,9 +5,9 @@ import { expect, test } from 'vitest';
 import { Child } from '../../src/loadtest/child.ts';
 import { reachable } from '../../src/loadtest/reach.ts';
 
-/** Does not hear SIGTERM; its output is its port. */
-const DEAF = `process.on("SIGTERM", () => {}); const server = require("net").createServer().listen(0, "127.0.0.1", () =>
-  console.log(server.address().port))`;
+/** Does not hear SIGTERM, and has memory that takes a while to give back; its output is its port. */
+const DEAF = `const held = Buffer.alloc(1 << 27, 1); process.on("SIGTERM", () => {}); const server = require("net").createServer().listen(0, "127.0.0.1", () =>
+  console.log(server.address().port)); setInterval(() => held, 1000)`;
 
 test('a process that was ended has no descendant that still listens', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'tealgate-child-'));
