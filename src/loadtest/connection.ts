@@ -114,7 +114,10 @@ export class Connection {
   #onResponse(status: number): void {
     const open = this.#open;
     this.#open = null;
-    open?.tally.answer(status, monotonicMs() - open.fromMs, this.#upstream);
+    if (open === null) return;
+    const nowMs = monotonicMs();
+    open.tally.answer(status, nowMs - open.fromMs, this.#upstream);
+    open.tally.lastAnswerMs = nowMs;
   }
 
   /** The connection is to be made, or was broken and is to be made again. */

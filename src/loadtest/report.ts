@@ -35,7 +35,7 @@ export interface Report extends Omit<Asked, 'expectations'> {
   readonly timeouts: number;
   readonly non2xx: number;
   readonly statuses: Readonly<Record<string, number>>;
-  /** Whole answers per second. */
+  /** Whole answers per second, until the last of them. */
   readonly answersPerSecond: number;
   /** Due and not sent, as no connection was free in time. */
   readonly unsent: number;
@@ -101,7 +101,7 @@ export function makeReport(asked: Asked, startedAt: Date, measurement: Measureme
   };
 }
 
-function measuresOf({ measured, durationMs, unsent, accounts, rollout }: Measurement): Measures {
+function measuresOf({ measured, answeringMs, unsent, accounts, rollout }: Measurement): Measures {
   const latencies = measured.latencies();
   return {
     errors: measured.errors,
@@ -109,7 +109,7 @@ function measuresOf({ measured, durationMs, unsent, accounts, rollout }: Measure
     timeouts: measured.timeouts,
     unsent,
     lost: accounts?.lost ?? null,
-    rate: durationMs === 0 ? 0 : (measured.answered * 1000) / durationMs,
+    rate: answeringMs === 0 ? 0 : (measured.answered * 1000) / answeringMs,
     p50: latencies?.p50 ?? null,
     p90: latencies?.p90 ?? null,
     p95: latencies?.p95 ?? null,

@@ -39,6 +39,8 @@ export interface Progress {
 export interface Measurement {
   /** Milliseconds, warm-up left out. */
   readonly durationMs: number;
+  /** As that, or until the last answer if that came later: what was answered was answered within this. */
+  readonly answeringMs: number;
   readonly warmup: Tally;
   readonly measured: Tally;
   readonly unsent: number;
@@ -105,8 +107,10 @@ class Run {
     const after = before === null ? null : await this.#settled(before);
     const counts = { sent: warmup.sent + measured.sent, answered: warmup.answered + measured.answered };
     const known = before !== null && after !== null;
+    const durationMs = Math.max(0, ended - measuredFromMs);
     return {
-      durationMs: Math.max(0, ended - measuredFromMs),
+      durationMs,
+      answeringMs: Math.max(durationMs, measured.lastAnswerMs - measuredFromMs),
       warmup,
       measured,
       unsent,

@@ -23,6 +23,8 @@ export class Tally {
   /** The connection ended before the whole answer. */
   dropped = 0;
   timeouts = 0;
+  /** On the monotonic clock; 0 without an answer. */
+  lastAnswerMs = 0;
   readonly statuses = new Map<number, number>();
   /** By what `x-tealgate-upstream` said. */
   readonly byUpstream = new Map<string, number>();

@@ -208,6 +208,8 @@ describe('loadtest', { timeout: 60_000 }, () => {
     expect(result.code).toBe(1);
     expect(report).toMatchObject({ errors: 0, non2xx: 0 });
     expect(report.unsent).toBeGreaterThan(0);
+    // One connection and 100 ms an answer, also after the end.
+    expect(report.answersPerSecond).toBeLessThan(11);
     expect(report.checks.filter(({ ok }) => !ok).map(({ expectation }) => expectation)).toEqual(['unsent==0']);
   });
 

@@ -34,6 +34,7 @@ function measurement(more: Partial<Measurement> = {}): Measurement {
   measured.fail('dropped', true);
   return {
     durationMs: 2000,
+    answeringMs: 2000,
     warmup: new Tally(),
     measured,
     unsent: 0,
@@ -66,6 +67,10 @@ describe('the report of a load test', () => {
       { name: 'blue', requests: 13, attempts: 14, failed: 2, retries: 1, answered: 12 },
       { name: 'green', requests: null, attempts: null, failed: null, retries: null, answered: 6 },
     ]);
+  });
+
+  test('does not count late answers as if they had come in time', () => {
+    expect(report([], { answeringMs: 4000 })).toMatchObject({ durationMs: 2000, answersPerSecond: 4.75 });
   });
 
   test('fails on one expectation that does not hold, and on any problem', () => {
