@@ -47,13 +47,16 @@ class EventStream {
     const heartbeat = setInterval(() => this.beat(), heartbeatMs);
     this.stopped.signal.addEventListener('abort', () => clearInterval(heartbeat));
     this.response.once('close', () => this.stopped.abort());
+    this.response.on('drain', () => {
+      this.stalled = false;
+    });
     signal.addEventListener('abort', () => this.stop());
     if (signal.aborted) {
       this.stop();
       return;
     }
     this.response.write(`retry: ${RETRY_MS}\n\n`);
-    this.catchUp();
+    this.goOn();
   }
 
   /** Sends what is stored page by page, waiting for the reader, so that a long history is no backlog. */
@@ -64,7 +67,7 @@ class EventStream {
       if (page.length === 0) {
         // Tells a reader of the past where the past ends.
         this.response.write(': caught up\n\n');
-        control.watchEvents(this.cursor, (events) => this.send(events), this.stopped.signal);
+        control.watchEvents(this.cursor, (events) => this.follow(events), this.stopped.signal);
         return;
       }
       if (!this.send(page)) {
@@ -84,15 +87,19 @@ class EventStream {
     }
   }
 
+  /** What happens does not wait for the reader, as pages of the past do, however large. */
+  private follow(events: readonly StoredEvent[]): void {
+    this.send(events);
+    if (this.response.writableLength > BACKLOG_BYTES) this.drop();
+  }
+
   /** false when the reader should be waited for. */
   private send(events: readonly StoredEvent[]): boolean {
     this.cursor = events.at(-1)?.id ?? this.cursor;
-    const ready = this.response.write(events.map(format).join(''));
-    if (this.response.writableLength > BACKLOG_BYTES) this.drop();
-    return ready;
+    return this.response.write(events.map(format).join(''));
   }
 
-  /** A reader that took nothing between two beats is gone, whatever its connection says. */
+  /** A reader that took nothing of what waits between two beats is gone, whatever its connection says. */
   private beat(): void {
     const waiting = this.response.writableNeedDrain;
     if (waiting && this.stalled) this.drop();
