@@ -9,6 +9,8 @@ import { fromFrameworkError, PROBLEM_TYPE, toProblem } from './problem.ts';
 import type { Answer, Route, RouteDeps } from './route.ts';
 
 const BODY_BYTES = 64 << 10;
+/** Longest name in a path: what a head holds, so that a long one is one that does not exist and no failure of the framework. */
+const NAME_LENGTH = 16 << 10;
 /** How often half-sent heads and bodies are looked for. */
 const CHECK_INTERVAL_MS = 1000;
 /** Plenty for operators, dashboards and scrapers; a flood here must not take the descriptors that traffic needs. */
@@ -46,7 +48,7 @@ export function createHttp(options: HttpOptions): FastifyInstance {
       // A request without Host is refused here, with a problem document.
       requireHostHeader: false,
     },
-    routerOptions: { maxParamLength: 400 },
+    routerOptions: { maxParamLength: NAME_LENGTH },
     // Calls are checked and answered by the schemas of their routes; the compilers of the framework take longer to load
     // than the framework.
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },

@@ -2,7 +2,8 @@ import { TealgateError } from '../platform/errors.ts';
 
 /** Deepest nesting of a body; a rollout plan needs six. */
 const MAX_DEPTH = 32;
-const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+/** An upstream may be named like these; only an object under one could stand in for a prototype. */
+const REACHING_KEYS = new Set(['constructor', 'prototype']);
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
@@ -55,7 +56,8 @@ function refuseDepth(text: string): void {
 function refuseKeys(value: unknown): void {
   if (typeof value !== 'object' || value === null) return;
   for (const [key, child] of Object.entries(value)) {
-    if (FORBIDDEN_KEYS.has(key)) throw new TealgateError('bad_request', `the body has a key "${key}"`);
+    const reaches = key === '__proto__' || (REACHING_KEYS.has(key) && typeof child === 'object');
+    if (reaches) throw new TealgateError('bad_request', `the body has a key "${key}"`);
     refuseKeys(child);
   }
 }

@@ -64,6 +64,12 @@ describe('services', () => {
     expect(answer.json).toMatchObject({ detail: expect.stringContaining('nope'), instance: '/v1/services/nope' });
   });
 
+  it('that do not exist are a 404 whatever the length of their names', async () => {
+    const answer = await admin.call('GET', `/v1/services/${'x'.repeat(4000)}`);
+    expectProblem(answer, 404, 'not_found');
+    expect(admin.logged).toEqual([]);
+  });
+
   it('may have names that need encoding', async () => {
     admin.gate.addService('a/b c', { blue: ['http://127.0.0.1:1'] });
     expect((await admin.call('GET', '/v1/services/a%2Fb%20c')).json.name).toBe('a/b c');

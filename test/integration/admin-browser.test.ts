@@ -97,6 +97,17 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
     await page.getByText('green 20 %').waitFor();
   });
 
+  it('sets weights of upstreams that are named like properties of a form', async () => {
+    const page = await open();
+    admin.gate.addService('odd', { dataset: ['http://127.0.0.1:1'], closest: ['http://127.0.0.1:2'] });
+    await page.goto(`http://localhost:${admin.port}/?service=odd`);
+    await page.getByText('Set weights').click();
+    await page.getByLabel('closest', { exact: true }).fill('7');
+    await page.getByRole('button', { name: 'Set', exact: true }).click();
+    await page.getByRole('button', { name: 'Yes' }).click();
+    await until(() => admin.gate.service('odd').upstreams.closest?.weight === 7);
+  });
+
   it('asks for a token where one is needed, keeps it for the tab, and shows nothing before', async () => {
     const page = await open({ tokens: [{ name: 'alice', token: 'open-sesame', role: 'viewer' }] });
     await page.getByRole('textbox', { name: 'Token' }).waitFor();

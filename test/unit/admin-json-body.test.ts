@@ -16,7 +16,8 @@ describe('a request body', () => {
     ['{"a": 1}x', /not JSON/],
     ['NaN', /not JSON/],
     ['{"__proto__": {"role": "operator"}}', /__proto__/],
-    ['{"a": [{"constructor": 1}]}', /constructor/],
+    ['{"a": [{"constructor": {"prototype": {}}}]}', /constructor/],
+    ['{"prototype": []}', /prototype/],
     ['{"\\u005f_proto__": 1}', /__proto__/],
     ['['.repeat(30_000), /deeper than 32/],
     ['{"a":'.repeat(10_000), /deeper than 32/],
@@ -25,6 +26,10 @@ describe('a request body', () => {
   ])('%j is refused', (text, message) => {
     expect(() => parse(text)).toThrow(message);
     expect(() => parse(text)).toThrow(expect.objectContaining({ code: 'bad_request' }));
+  });
+
+  it('may give a weight to an upstream of any name that the configuration allows', () => {
+    expect(parse('{"constructor": 5, "prototype": 95}')).toEqual({ constructor: 5, prototype: 95 });
   });
 
   it('may be any JSON value that is not too deep', () => {

@@ -1,3 +1,5 @@
+import { FIELD_PREFIX } from './weights.ts';
+
 /**
  * The script of the dashboard. The server renders everything; the script fetches the page again when an event arrives
  * (and each two seconds for the counts), swaps the regions that changed, and sends the calls of the buttons. The token
@@ -134,7 +136,7 @@ export const CLIENT = String.raw`
       start();
       return;
     }
-    const weights = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, Number(value)]));
+    const weights = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name.slice(${FIELD_PREFIX.length}), Number(value)]));
     const text = Object.entries(weights).map(([name, weight]) => name + ' ' + weight).join(', ');
     if (!await confirmed('Set the weights to ' + text + '?')) return;
     form.closest('details').open = false;

@@ -2,6 +2,9 @@ import type { ServiceView } from '../../app/control-plane.ts';
 import { type Html, html } from './html.ts';
 import { colour } from './parts.ts';
 
+/** Before the name of an upstream: a field named `dataset` or `closest` would hide that of its form. */
+export const FIELD_PREFIX = 'weight-';
+
 /** The split of new traffic as one bar, and in words beneath it. */
 export function weightsBar(service: ServiceView): Html {
   const parts = shares(service);
@@ -25,7 +28,7 @@ export function weightsForm(service: ServiceView): Html {
   const path = `/v1/services/${encodeURIComponent(service.name)}/weights`;
   const fields = Object.values(service.upstreams).map(
     ({ name, weight }) =>
-      html`<label>${name} <input type="number" name="${name}" value="${weight}" min="0" max="1000000" step="1" required></label>`,
+      html`<label>${name} <input type="number" name="${FIELD_PREFIX}${name}" value="${weight}" min="0" max="1000000" step="1" required></label>`,
   );
   return html`<details class="actions" id="set-weights-${encodeURIComponent(service.name)}"><summary>Set weights</summary>
     <form data-weights="${path}" data-version="${service.version}">${fields}<button class="primary">Set</button></form></details>`;
