@@ -18,7 +18,7 @@ export function weightArguments(pairs: readonly string[]): Record<string, number
       throw new CliError(EXIT.usage, `${pair}: not a weight`, { hint: 'tealgate weights SERVICE blue=95 green=5' });
     }
     const [, upstream = '', weight = ''] = match;
-    if (upstream in weights) throw new CliError(EXIT.usage, `${upstream} is given twice`);
+    if (Object.hasOwn(weights, upstream)) throw new CliError(EXIT.usage, `${upstream} is given twice`);
     weights[upstream] = Number(weight);
   }
   return weights;

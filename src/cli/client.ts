@@ -37,7 +37,7 @@ export class AdminClient {
 
   /** From `--admin`, `--token`, `--token-file` and their variables. Throws CliError `usage`. */
   static async from(options: GlobalOptions, io: Io): Promise<AdminClient> {
-    const address = parseAdmin(options.admin ?? io.env.TEALGATE_ADMIN ?? DEFAULT_ADMIN);
+    const address = parseAdmin(options.admin ?? (io.env.TEALGATE_ADMIN || DEFAULT_ADMIN));
     return new AdminClient(address, await readToken(options, io), io.signal);
   }
 
@@ -130,23 +130,40 @@ interface AdminAddress {
 
 /** `http://host:port`, `host:port` or `unix:/path`. */
 export function parseAdmin(text: string): AdminAddress {
-  if (text.startsWith('unix:')) return { origin: 'http://localhost', socketPath: text.slice(5), shown: text };
+  if (/^unix:./.test(text)) return { origin: 'http://localhost', socketPath: text.slice(5), shown: text };
   const url = text.includes('://') ? text : `http://${text}`;
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    throw new CliError(EXIT.usage, `--admin ${text}: not an address`, {
+  // Credentials have no use here, and would only end up in the log of a pipeline.
+  const shown = url.replace(/\/\/[^/]*@/, '//');
+  // A query or a fragment would swallow the path of every call.
+  const parsed = URL.parse(url);
+  if (parsed === null || !/^https?:$/.test(parsed.protocol) || /[?#]/.test(url) || text === 'unix:') {
+    throw new CliError(EXIT.usage, `--admin ${text.includes('@') ? shown : text}: not an address`, {
       hint: `give it as ${DEFAULT_ADMIN} or unix:/run/tealgate/admin.sock`,
     });
   }
-  return { origin: url.replace(/\/+$/, ''), socketPath: null, shown: url };
+  return { origin: url.replace(/\/+$/, ''), socketPath: null, shown };
 }
 
 async function readToken(options: GlobalOptions, io: Io): Promise<string | null> {
-  if (options.token !== undefined) return options.token;
-  if (options.tokenFile === undefined) return io.env.TEALGATE_TOKEN || null;
+  if (options.token !== undefined) return checkToken(options.token, '--token');
+  // Trimmed like a file: secrets that an orchestrator sets often end with a line feed.
+  const given = io.env.TEALGATE_TOKEN?.trim() || null;
+  if (options.tokenFile === undefined) return given === null ? null : checkToken(given, 'TEALGATE_TOKEN');
+  return checkToken(await readTokenFile(options.tokenFile), `--token-file ${options.tokenFile}`);
+}
+
+/** Throws CliError `usage` for what no header field could carry to the gate; the message does not tell the token. */
+function checkToken(token: string, where: string): string {
+  if (/^[!-~]+$/.test(token)) return token;
+  const problem = token === '' ? 'is empty' : 'has a blank or a character outside ASCII';
+  throw new CliError(EXIT.usage, `${where}: the token ${problem}`, { hint: 'give the token as it is in admin.tokens' });
+}
+
+async function readTokenFile(path: string): Promise<string> {
   try {
-    return (await readFile(options.tokenFile, 'utf8')).trim();
+    return (await readFile(path, 'utf8')).trim();
   } catch (error) {
-    throw new CliError(EXIT.usage, `--token-file ${options.tokenFile}: cannot be read (${errorCode(error)})`, {
+    throw new CliError(EXIT.usage, `--token-file ${path}: cannot be read (${errorCode(error)})`, {
       cause: error,
     });
   }

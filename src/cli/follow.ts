@@ -7,6 +7,10 @@ import { CliError, EXIT } from './exit.ts';
 const POLL_MS = 250;
 /** A gate that restarts is away for a moment; a command that waits for its rollout should not give up on it. */
 const PATIENCE_MS = 10_000;
+/** What an answer may take at the very end: a wait of no time at all is a question. */
+const LAST_ANSWER_MS = 1000;
+/** Longest that a timer can wait. */
+const MOST_MS = 2 ** 31 - 1;
 
 export interface FollowOptions {
   /** Most to wait; null for ever. At its end CliError `timeout` is thrown. */
@@ -24,7 +28,7 @@ export async function* poll<T>(read: () => Promise<T>, options: FollowOptions): 
   let lastSeen = Number.NEGATIVE_INFINITY;
   for (;;) {
     try {
-      const reading = await read();
+      const reading = await within(read(), endsAt, options);
       lastSeen = monotonicMs();
       yield reading;
     } catch (error) {
@@ -34,6 +38,19 @@ export async function* poll<T>(read: () => Promise<T>, options: FollowOptions): 
     const left = endsAt - monotonicMs();
     if (left <= 0) throw timeoutError(options);
     await sleep(Math.min(left, options.everyMs ?? POLL_MS), undefined, { signal: options.signal });
+  }
+}
+
+/** A gate that takes a connection and does not answer must not outlast the timeout; the reading ends with the command. */
+async function within<T>(reading: Promise<T>, endsAt: number, options: FollowOptions): Promise<T> {
+  if (endsAt === Number.POSITIVE_INFINITY) return reading;
+  const over = new AbortController();
+  const leftMs = Math.min(MOST_MS, Math.max(LAST_ANSWER_MS, endsAt - monotonicMs()));
+  const late = sleep(leftMs, undefined, { signal: over.signal });
+  try {
+    return await Promise.race([reading, late.then(() => Promise.reject(timeoutError(options)))]);
+  } finally {
+    over.abort();
   }
 }
 

@@ -20,7 +20,7 @@ describe('tealgate rollout plan', () => {
       'shop  blue → green, canary, 40 req/s',
       '  stage 1    5 %  hold 30m, about 3600 requests',
       '      errorRate can see a doubling of 1 % after about 22m, hardly less, and one that fails all after 2 requests (1s)',
-      '  stage 2  100 %  hold 0ms',
+      '  stage 2  100 %  not held',
       '      no time to see anything',
       '  what could stop it',
       '    the guard errorRate, when it fails: rolled back',

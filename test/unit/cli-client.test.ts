@@ -44,6 +44,38 @@ describe('the admin endpoint as the command-line tool sees it', () => {
     expect(server.calls[0]?.headers.authorization).toBe('Bearer secret');
   });
 
+  test('takes an empty variable for none, and no line feed at the end of a token', async () => {
+    const server = await serving((_call, response) => json(response, overviewOf(serviceOf())));
+    const env = { TEALGATE_ADMIN: '', TEALGATE_TOKEN: 'secret\n' };
+    expect((await cli(['status', '--admin', server.url], { env })).code).toBe(0);
+    expect(server.calls[0]?.headers.authorization).toBe('Bearer secret');
+    expect((await cli(['healthcheck'], { env })).stderr).not.toContain('not an address');
+  });
+
+  test.each(['two words', 'tok€n', 'line\nbreak'])(
+    'exits 2 for a token that no gate can have, without telling it',
+    async (token) => {
+      const { code, stderr } = await cli(['status'], { env: { TEALGATE_TOKEN: token } });
+      expect(code).toBe(2);
+      expect(stderr).toContain('TEALGATE_TOKEN: the token has');
+      expect(stderr).not.toContain(token);
+    },
+  );
+
+  test.each(['http://127.0.0.1:9901/?x=1', 'http://127.0.0.1:9901#top', 'unix:'])('exits 2 for %s', async (address) => {
+    const { code, stderr } = await cli(['healthcheck', '--admin', address]);
+    expect(code).toBe(2);
+    expect(stderr).toContain('not an address');
+  });
+
+  test('keeps credentials in an address to itself', async () => {
+    const server = await serving(() => undefined);
+    await server.close();
+    const { code, stderr } = await cli(['status', '--admin', server.url.replace('//', '//user:hunter2@')]);
+    expect(code).toBe(5);
+    expect(stderr).not.toContain('hunter2');
+  });
+
   test('speaks over a unix socket', async () => {
     const socket = join(await directory(), 'admin.sock');
     const server = await serving((_call, response) => json(response, overviewOf(serviceOf())), socket);

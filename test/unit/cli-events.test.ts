@@ -46,6 +46,13 @@ describe('events', () => {
     expect(JSON.parse(stdout)).toEqual(EVENT);
   });
 
+  test('writes nothing to a terminal that would drive it, however deep it is', async () => {
+    const event = { ...EVENT, data: { verdicts: [{ said: 'so \u009b2J' }] } };
+    const server = await gate(`id: 7\ndata: ${JSON.stringify(event)}\n\n: caught up\n\n`);
+    const { stdout } = await cli(['events', '--admin', server.url]);
+    expect(stdout).toContain('verdicts=[{"said":"so \ufffd2J"}]');
+  });
+
   test('--follow goes on, and says how to resume when the stream ends', async () => {
     const server = await gate(history, `id: 8\ndata: ${JSON.stringify({ ...EVENT, id: 8 })}\n\n`);
     const result = await cli(['events', '--follow', '--admin', server.url]);

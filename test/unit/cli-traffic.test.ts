@@ -51,6 +51,17 @@ describe('commands that move traffic', () => {
     expect(result.stderr).toContain('upstreams of shop: blue, green');
   });
 
+  test('weights knows upstreams that are named like what every object has', async () => {
+    const upstreams = { toString: upstreamOf({ name: 'toString' }), constructor: upstreamOf({ name: 'constructor' }) };
+    const server = await gate([serviceOf({ upstreams })]);
+    expect((await cli(['weights', 'shop', 'toString=5', '--admin', server.url])).code).toBe(0);
+    expect(server.calls[0]?.body).toEqual({ toString: 5 });
+    const dry = await cli(['weights', 'shop', 'toString=5', '--dry-run', '--json', '--admin', server.url]);
+    const { weight } = upstreams.constructor;
+    expect(JSON.parse(dry.stdout)).toContainEqual({ upstream: 'constructor', from: weight, to: weight });
+    expect((await cli(['weights', 'shop', 'blue=5', 'blue=6', '--admin', server.url])).stderr).toContain('given twice');
+  });
+
   test('switch --wait returns when the other upstream has drained', async () => {
     const drain = { sinceAt: 1, deadlineAt: 2, drained: false };
     const blue = upstreamOf({ name: 'blue', admin: 'draining', drain, inFlight: 2, upgrades: 1 });

@@ -76,6 +76,19 @@ describe('waiting for a rollout', () => {
     expect(result.stderr).toContain('timed out waiting for shop to be promoted');
   });
 
+  test('exits 3 when the gate takes the question and does not answer', async () => {
+    const server = await adminServer(() => undefined);
+    open.push(server);
+    const result = await cli(['wait', 'shop', '--for', 'promoted', '--timeout', '20ms', '--admin', server.url]);
+    expect(result.code).toBe(3);
+    expect(result.stderr).toContain('timed out waiting for shop to be promoted');
+  });
+
+  test.each(['0s', '90d'])('sees what is so already with --timeout %s', async (timeout) => {
+    const admin = await gate(ended('promoted', 'done'));
+    expect((await cli(['wait', 'shop', '--for', 'promoted', '--timeout', timeout, '--admin', admin])).code).toBe(0);
+  });
+
   test('exits 1 when there is no rollout', async () => {
     const admin = await gate(serviceOf());
     const result = await cli(['wait', 'shop', '--for', 'promoted', '--admin', admin]);

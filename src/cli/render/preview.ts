@@ -29,7 +29,8 @@ function stageLines({ stage, weight, holdMs, requests, guards }: StagePower, pla
   const gate = plan?.gate === undefined ? '' : ', after a gate';
   const needed = plan?.minRequests === undefined ? '' : ` and ${plan.minRequests} requests`;
   const expected = requests === null || holdMs === 0 ? '' : `, about ${requests} requests`;
-  const head = `stage ${stage + 1}  ${String(weight).padStart(3)} %  hold ${shortDuration(holdMs)}${needed}${gate}${expected}`;
+  const held = holdMs === 0 ? 'not held' : `hold ${shortDuration(holdMs)}`;
+  const head = `stage ${stage + 1}  ${String(weight).padStart(3)} %  ${held}${needed}${gate}${expected}`;
   if (holdMs === 0) return [`  ${head}`, paint('dim', '      no time to see anything')];
   return [`  ${head}`, ...guards.map(({ summary }) => paint('dim', `      ${printable(summary)}`))];
 }

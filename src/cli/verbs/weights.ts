@@ -42,6 +42,6 @@ export function weightsDiff(view: ServiceView, wanted: Readonly<Record<string, n
   return Object.values(view.upstreams).map(({ name, weight }) => ({
     upstream: name,
     from: weight,
-    to: wanted[name] ?? weight,
+    to: Object.hasOwn(wanted, name) ? (wanted[name] ?? weight) : weight,
   }));
 }
