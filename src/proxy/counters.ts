@@ -4,7 +4,7 @@ import { NO_GRPC } from '../traffic/grpc.ts';
 import { latencyBucket } from '../traffic/latency.ts';
 import { METHODS, SLOT } from '../traffic/ledger.ts';
 import { hasPrefix } from '../traffic/service-matcher.ts';
-import type { CountingRule } from '../traffic/snapshot.ts';
+import type { CountingRule, ServiceRoute } from '../traffic/snapshot.ts';
 import { add } from './accounting.ts';
 import type { RequestFacts } from './exchange/request-policy.ts';
 
@@ -133,8 +133,12 @@ function bitOf(method: string): number {
   return BITS.get(method) ?? 1 << OTHER;
 }
 
-/** The same counters as before while the rules are the same; null without any. */
-export function keepCounters(rules: readonly CountingRule[] | undefined, before: Counters | null): Counters | null {
-  if (rules === undefined || rules.length === 0) return null;
-  return before !== null && JSON.stringify(before.rules) === JSON.stringify(rules) ? before : new Counters(rules);
+/** The same counters as before while rules and rollout are the same, so that each begins with clients that count; null without rules. */
+export function keepCounters(
+  { counting, salt }: ServiceRoute,
+  before: { readonly route: ServiceRoute; readonly counters: Counters | null } | undefined,
+): Counters | null {
+  if (counting === undefined || counting.length === 0) return null;
+  const kept = before?.route.salt === salt ? before.counters : null;
+  return kept !== null && JSON.stringify(kept.rules) === JSON.stringify(counting) ? kept : new Counters(counting);
 }

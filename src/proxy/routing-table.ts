@@ -190,7 +190,7 @@ function installService(
     budget: before?.budget ?? new RetryBudget(route.retries.budget),
     fuse: keepFuse(route, before),
     reportField: reportFieldOf(route),
-    counters: keepCounters(route.counting, before?.counters ?? null),
+    counters: keepCounters(route, before),
     mirror: keepMirror(route, before),
     picker: new WeightedPicker<Upstream>([]),
   };

@@ -25,7 +25,7 @@ export interface ServiceRoute {
   readonly stable: string;
   /** The upstream under judgement while a rollout runs: shielded, charged, fused. */
   readonly candidate: string | null;
-  /** Salt of the buckets: service name and rollout id. */
+  /** Salt of the buckets: service name and rollout id; so it tells one rollout from another, too. */
   readonly salt: string;
   readonly pins: PinPolicy;
   readonly timeouts: { readonly connectMs: number; readonly responseMs: number; readonly idleMs: number };

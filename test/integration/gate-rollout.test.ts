@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { get, openGate, openTarget, startLoad, type Target, type TestGate, until } from '../support/gate.ts';
 import { obligation } from '../support/obligations.ts';
@@ -125,6 +126,32 @@ describe('a rollout', () => {
     const judged = rollout?.slots?.[0]?.candidate;
     expect(judged?.slow).toBe(judged?.trials);
     expect(rollout?.counts.stable.errors).toBe(0);
+  });
+
+  it('is not judged by requests that were sent to the candidate before it', async () => {
+    let hangs = true;
+    const hanging: ServerResponse[] = [];
+    await using blue = await openTarget('blue');
+    await using green = await openTarget((_, response) =>
+      hangs ? void hanging.push(response) : void response.end('green'),
+    );
+    await using test = await openGate({ services: services(blue, green, { drain: { timeout: '60s' } }) });
+    const stages = [{ weight: 50, hold: '1h' }];
+    await test.control.startRollout('shop', 'green', { stages, guards: 'none' }, BY);
+    await until(() => phase(test) === 'progressing', 'the first stage');
+    const early = Array.from({ length: 20 }, () => get(test.url));
+    await until(() => hanging.length === 10, 'requests that hang');
+    await test.control.operateRollout('shop', 'abort', BY);
+    hangs = false;
+    await test.control.startRollout('shop', 'green', { stages, guards: { errorRate: { max: '1%' } } }, BY);
+    await until(() => phase(test) === 'progressing', 'the first stage of the second');
+    for (const response of hanging) response.socket?.destroy();
+    expect((await Promise.all(early)).map(({ body }) => body)).toEqual(new Array(20).fill('blue'));
+    for (let n = 0; n < 8; n++) await get(test.url);
+    const counts = () => test.control.service('shop').rollout?.counts.candidate;
+    await until(() => counts()?.trials === 4, 'the look at those of its own');
+    expect(counts()).toMatchObject({ errors: 0 });
+    expect(phase(test)).toBe('progressing');
   });
 
   it('goes on when one worker stopped the candidate on evidence that is not enough for all that was seen', async () => {

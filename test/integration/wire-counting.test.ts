@@ -174,6 +174,19 @@ describe('a counting rule', () => {
     await send('GET /');
     expect(slots()[0]).toMatchObject({ trials: 1 });
   });
+
+  it('begins anew with its clients when another rollout does', async () => {
+    const target = await bench.target(status);
+    const spec = {
+      upstreams: { blue: { targets: [target.port] } },
+      counting: [{ ...RULE, client: { most: 1, perMs: 3_600_000 } }],
+    };
+    await bench.serve({ ...spec, salt: 'shop/r1' });
+    await send('GET /', 'GET /');
+    await bench.republish({ ...spec, salt: 'shop/r2' });
+    await send('GET /', 'GET /');
+    expect(slots()[0]).toMatchObject({ trials: 2 });
+  });
 });
 
 describe('an event of the business', () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { slotCounts } from '../../src/app/views/counts.ts';
 import { monotonicMs } from '../../src/platform/clock.ts';
 import { readCell, UPSTREAM } from '../../src/traffic/ledger.ts';
-import type { CompareRoute, MirrorRoute } from '../../src/traffic/snapshot.ts';
+import type { CompareRoute, CountingRule, MirrorRoute } from '../../src/traffic/snapshot.ts';
 import { useBench } from '../support/bench.ts';
 import { eventually } from '../support/inbox.ts';
 import { load, named } from '../support/load.ts';
@@ -264,6 +265,32 @@ describe('a comparison', () => {
     await get();
     await reaches('green', 'differed', 1);
     bench.gate.complaints.splice(0);
+  });
+
+  it('counts for the rollout that the copy was made for, and not for the next one', async () => {
+    const isAsked = Promise.withResolvers<void>();
+    const isOver = Promise.withResolvers<void>();
+    const late: TargetScript = async (request) => {
+      isAsked.resolve();
+      await isOver.promise;
+      request.send(response('200 OK', ['Content-Type: text/plain'], 'green'));
+    };
+    const { spec } = await shop({ compare: COMPARE }, { green: late });
+    const counting = (copies: boolean): CountingRule[] => [
+      {
+        ...{ paths: [], methods: [], errors: [], ignored: [], grpc: null, client: null },
+        ...{ slowMs: 0, timed: false, event: null },
+        ...(copies ? { copies } : {}),
+      },
+    ];
+    await bench.republish({ ...spec, salt: 'shop/r1', counting: counting(true) });
+    await get();
+    await isAsked.promise;
+    await bench.republish({ ...spec, salt: 'shop/r2', counting: counting(false) });
+    isOver.resolve();
+    await reaches('green', 'compared', 1);
+    const { slots } = bench.gate.upstream(bench.service, 'green');
+    expect(slots === undefined ? null : slotCounts(slots)[0]).toMatchObject({ trials: 0, errors: 0 });
   });
 
   it('does not compare bodies larger than it may hold', async () => {

@@ -39,6 +39,8 @@ export interface ServiceSpec {
   readonly upstreams: Readonly<Record<string, UpstreamSpec>>;
   readonly stable?: string;
   readonly candidate?: string | null;
+  /** Of the buckets, and what tells one rollout from another; default the service's name. */
+  readonly salt?: string;
   readonly pins?: PinPolicy;
   readonly timeouts?: Partial<ServiceRoute['timeouts']>;
   readonly retries?: Partial<ServiceRoute['retries']>;
@@ -97,7 +99,7 @@ export class Routes {
       upstreams,
       stable: spec.stable ?? upstreams[0]?.name ?? '',
       candidate: spec.candidate ?? null,
-      salt: name,
+      salt: spec.salt ?? name,
       pins: spec.pins ?? { by: 'none' },
       timeouts: { ...TEST_TIMEOUTS, ...spec.timeouts },
       retries: { attempts: 2, budget: 0.2, ...spec.retries },

@@ -31,6 +31,8 @@ export class Attempt {
   report = '';
 
   readonly #choice: Choice;
+  /** Salt of the rollout under which the candidate was picked; empty for any other upstream. */
+  #rollout = '';
   #judged = false;
   /** Something of it is counted by rules, for which it is timed. */
   #timed = false;
@@ -70,6 +72,7 @@ export class Attempt {
     this.status = 0;
     this.grpcStatus = NO_GRPC;
     this.report = '';
+    this.#rollout = this.onTrial ? service.route.salt : '';
     this.#judged = this.#choice.forced;
     this.#timed = false;
   }
@@ -123,16 +126,18 @@ export class Attempt {
 
   /**
    * Counts the attempt for the guards, once; attempts that a client cut short are never judged. `service`: as the table
-   * in force has it. True when this blew the candidate's fuse.
+   * in force has it. True when this blew the candidate's fuse. What was sent to an upstream before the rollout that has it
+   * as its candidate now, perhaps with other software on it, speaks for or against its target alone.
    */
   judge(service: Service, request: RequestFacts, isFailure: boolean): boolean {
     if (this.#judged || this.upstream === null) return false;
     this.#judged = true;
+    if (this.target !== null) countJudged(this.target.ledger, isFailure, service.route.streakLimit);
+    const isCandidate = service.candidate?.route.id === this.upstream.route.id;
+    if (isCandidate && this.#rollout !== service.route.salt) return false;
     add(this.upstream.ledger, UPSTREAM.trials, 1);
     if (isFailure) add(this.upstream.ledger, UPSTREAM.errors, 1);
     if (service.counters !== null) service.counters.count(this.upstream, request, this, isFailure);
-    if (this.target !== null) countJudged(this.target.ledger, isFailure, service.route.streakLimit);
-    const isCandidate = service.candidate?.route.id === this.upstream.route.id;
     return isCandidate && service.fuse?.record(isFailure) === true;
   }
 

@@ -152,9 +152,12 @@ class MirrorCopy implements UpstreamHandler, Timed {
     const { ticket, request, service } = this.#mirrored;
     if (ticket.capture === null || this.#capture === null) return;
     const { ledger } = this.#upstream;
+    const { counters, route } = this.#gateway.current(service);
     const difference = responseDifference(ticket.capture, this.#capture);
     add(ledger, UPSTREAM.compared, 1);
-    if (service.counters !== null) countCopy(service.counters, this.#upstream, difference !== null);
+    // Another rollout counts by other rules, and only its own copies.
+    const isOfNow = route.salt === service.route.salt;
+    if (counters !== null && isOfNow) countCopy(counters, this.#upstream, difference !== null);
     if (difference === null) return;
     add(ledger, UPSTREAM.differed, 1);
     if (this.#upstream === service.stable) return;
