@@ -7,9 +7,17 @@ import { told } from './told.ts';
  * An operator's call on the newest rollout, for `RolloutPorts.update`. A call that has taken effect already returns the
  * very rollout it was given, with no changes and no events. `retry` returns a new rollout with an id of its own, to be
  * stored in front of the old one. Throws `conflict` naming the phase and the calls that are possible in it.
+ *
+ * @param taken ids that a new rollout must not have, besides that of this one: the journal tells all rollouts apart by theirs
  */
-export function operate(rollout: Rollout, action: RolloutAction, actor: string, at: number): RolloutUpdate {
-  return told(rollout, { type: action, actor }, at);
+export function operate(
+  rollout: Rollout,
+  action: RolloutAction,
+  actor: string,
+  at: number,
+  taken: readonly string[] = [],
+): RolloutUpdate {
+  return told(rollout, { type: action, actor, ...(action === 'retry' ? { taken } : {}) }, at);
 }
 
 /** Ends a rollout in one step, without the ramp that its plan may have, to make room or for want of a side. */

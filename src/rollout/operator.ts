@@ -15,6 +15,8 @@ export interface Call {
   readonly actor: string;
   /** `abort` without the ramp that the plan may have. */
   readonly instant?: true;
+  /** For `retry`: ids that the new rollout must not have, besides that of this one. */
+  readonly taken?: readonly string[];
 }
 
 /** What each phase allows. */
@@ -62,7 +64,7 @@ export function operator(rollout: Rollout, call: Call, at: number): Step {
     case 'resume':
       return resume(rollout, call.actor, at);
     case 'retry':
-      return retry(rollout, call.actor, at);
+      return retry(rollout, call, at);
   }
 }
 
@@ -101,9 +103,9 @@ function resume(rollout: Rollout, actor: string, at: number): Step {
 }
 
 /** aborted, rolled_back or failed → a new rollout with the same plan, from its beginning and with counts of its own. */
-function retry(rollout: Rollout, actor: string, at: number): Step {
+function retry(rollout: Rollout, { actor, taken = [] }: Call, at: number): Step {
   const { service, from, to, plan, id } = rollout;
-  const update = created(createRollout({ service, from, to, plan, actor, at, taken: [id] }));
+  const update = created(createRollout({ service, from, to, plan, actor, at, taken: [id, ...taken] }));
   return { ...update, effects: effectsOf(update.rollout) };
 }
 

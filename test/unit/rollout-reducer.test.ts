@@ -313,6 +313,11 @@ describe('an operator', () => {
     expect(changes).toEqual([]);
   });
 
+  it('retries under an id that no other service has taken in the same moment', () => {
+    const elsewhere = operate(IN.rolled_back, 'retry', 'ann', AT).rollout.id;
+    expect(operate(IN.failed, 'retry', 'ann', AT, [elsewhere]).rollout.id).not.toBe(elsewhere);
+  });
+
   const OUTCOMES: Record<string, Readonly<Record<Phase, Phase | 'same' | 'conflict'>>> = {
     promote: outcomes('conflict conflict promoting promoting conflict same same same conflict conflict conflict'),
     abort: outcomes('aborted aborted aborted aborted same conflict conflict conflict same same same'),

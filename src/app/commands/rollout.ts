@@ -83,7 +83,7 @@ export async function operateRollout(
     if (rollout === null) throw new TealgateError('conflict', `${service} never had a rollout; start one`);
     refuseAlone(rollout, action);
     const at = core.parts.clock.wallMs();
-    const update = operate(rollout, action, by.actor, at);
+    const update = operate(rollout, action, by.actor, at, takenIds(core.committed().desired));
     if (update.rollout === rollout) return null;
     if (update.rollout.id !== rollout.id) expectRepeatable(state, update.rollout);
     return proposeUpdate(state, update, at);
