@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ServiceView } from '../../src/app/control-plane.ts';
-import type { Position } from '../../src/rollout/rollout.ts';
+import type { Position, Rollout } from '../../src/rollout/rollout.ts';
 import {
   type AdminServer,
   adminServer,
@@ -67,6 +67,25 @@ describe('waiting for a rollout', () => {
   ])('exits 0 when %s is what was waited for', async (goal, view) => {
     const admin = await gate(view);
     expect((await cli(['wait', 'shop', '--for', goal, '--admin', admin])).code).toBe(0);
+  });
+
+  test('has seen a phase that was over between two readings, but not one from before', async () => {
+    const passed = {
+      at: 1,
+      from: 'promoting',
+      to: 'draining',
+      stage: 0,
+      reason: 'promoted',
+      actor: 'tealgate',
+      evidence: [],
+    } as const;
+    const later = rolloutOf({ phase: 'promoted', stage: 0, reason: 'done', endedAt: 1 });
+    const end = (before: Rollout) => ({ ...later, transitions: [...before.transitions, passed] });
+    const running = rolloutOf({ phase: 'progressing', stage: 0, heldMs: 5_000 });
+    const admin = await gate(serviceOf({ rollout: running }), serviceOf({ rollout: end(running) }));
+    expect((await cli(['wait', 'shop', '--for', 'draining', '--admin', admin])).code).toBe(0);
+    const old = await gate(serviceOf({ rollout: end(running) }));
+    expect((await cli(['wait', 'shop', '--for', 'draining', '--admin', old])).code).toBe(1);
   });
 
   test('exits 3 when it takes longer than the timeout', async () => {

@@ -35,11 +35,12 @@ interface Awaited {
 
 async function waitPhase(ctx: Context, awaited: Awaited, timeoutMs: number | null): Promise<ExitCode> {
   const { service, goal } = awaited;
+  const came = arrival(goal);
   const view = await until(await ctx.client(), service, {
     timeoutMs,
     waitingFor: `${service} to be ${goal.replace('_', ' ')}`,
     signal: ctx.io.signal,
-    done: (view) => settled(find(view, awaited), goal),
+    done: (view) => settled(find(view, awaited), came),
     each: (view) => show(ctx, find(view, awaited)),
   });
   const rollout = find(view, awaited);
@@ -48,7 +49,7 @@ async function waitPhase(ctx: Context, awaited: Awaited, timeoutMs: number | nul
       hint: `tealgate rollout start ${service} --to UPSTREAM`,
     });
   }
-  if (rollout.position.phase !== goal) throw endedOtherwise(rollout);
+  if (!came(rollout)) throw endedOtherwise(rollout);
   ctx.out.result(rollout, `${service}: rollout ${rolloutLine(rollout)}`);
   return EXIT.ok;
 }
@@ -57,8 +58,18 @@ function find(view: ServiceView, { id }: Awaited): Rollout | null {
   return id === null ? view.rollout : (view.rollouts.find((rollout) => rollout.id === id) ?? null);
 }
 
-function settled(rollout: Rollout | null, goal: Goal): boolean {
-  return rollout === null || rollout.position.phase === goal || ENDED.has(rollout.position.phase);
+function settled(rollout: Rollout | null, came: (rollout: Rollout) => boolean): boolean {
+  return rollout === null || came(rollout) || ENDED.has(rollout.position.phase);
+}
+
+/** Whether a rollout is at the goal, or has been since the first reading: some phases are over between two readings. */
+function arrival(goal: Awaited['goal']): (rollout: Rollout) => boolean {
+  let first: { readonly id: string; readonly transitions: number } | null = null;
+  return ({ id, position, transitions }) => {
+    first ??= { id, transitions: transitions.length };
+    const since = id === first.id ? transitions.slice(first.transitions) : transitions;
+    return position.phase === goal || since.some(({ to }) => to === goal);
+  };
 }
 
 function show(ctx: Context, rollout: Rollout | null): void {
