@@ -69,5 +69,12 @@ function sentence(code: ErrorCode): string {
 }
 
 function readProblems(value: unknown): { readonly problems?: readonly string[] } {
-  return Array.isArray(value) ? { problems: value.slice(0, MAX_PROBLEMS).map(String) } : {};
+  return Array.isArray(value) ? { problems: value.slice(0, MAX_PROBLEMS).map(sentenceOf) } : {};
+}
+
+/** A problem is a sentence already, or what the configuration found wrong at a path. */
+function sentenceOf(problem: unknown): string {
+  if (typeof problem !== 'object' || problem === null || !('message' in problem)) return String(problem);
+  const path = 'path' in problem ? String(problem.path) : '';
+  return path === '' ? String(problem.message) : `${path}: ${problem.message}`;
 }

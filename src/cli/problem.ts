@@ -15,8 +15,8 @@ export function problemError(status: number, body: string): CliError {
   const problem = parseProblem(body);
   const code = problem.code ?? `http_${status}`;
   const head = problem.detail ?? problem.title ?? `the gate answered ${status}`;
-  // The detail often ends with the first of them.
-  const more = (problem.problems ?? []).map(String).filter((text) => !head.endsWith(text));
+  // The detail often ends with the first of them, or has all between semicolons.
+  const more = (problem.problems ?? []).map(String).filter((text) => !`${head};`.includes(`${text};`));
   // Printed as lines; each may quote what a stranger sent.
   const message = [head, ...more].join('\n').split('\n').map(printable).join('\n');
   return new CliError(exitOf(status, code), message, { code });

@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cli } from '../support/cli.ts';
 import { get, openGate, openTarget, type Target, until } from '../support/gate.ts';
@@ -29,6 +31,29 @@ describe('tealgate rollout plan', () => {
     ]);
     expect(test.control.service('shop').rollout).toBeNull();
     expect(test.control.events(0).filter(({ type }) => type.startsWith('rollout.'))).toEqual([]);
+  });
+
+  it('tells each mistake in a plan once, and as its own problem to programs', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate({ services: services(blue, green) });
+    const path = join(test.directory, 'plan.yaml');
+    await writeFile(path, 'stages: [{weight: 500}]\nstratgy: canary\n');
+    const command = ['rollout', 'plan', 'shop', '--to', 'green', '--plan', path, '--admin', test.adminUrl];
+    const { code, stderr } = await cli(command);
+    expect(code).toBe(2);
+    expect(stderr.match(/stages\[0\]\.weight: 500 is too large|stratgy: is not a known key/g)).toHaveLength(2);
+    const answer = await fetch(`${test.adminUrl}/v1/services/shop/upstreams/green/targets`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: '["nonsense", "http://a b"]',
+    });
+    expect(await answer.json()).toMatchObject({
+      problems: [
+        expect.stringMatching(/^\[0\]: "nonsense" is not a URL/),
+        expect.stringMatching(/^\[1\]: has a blank/),
+      ],
+    });
   });
 
   it('of a shadow names what can end it: neither guards on requests, which it has none of, nor its own end', async () => {

@@ -84,7 +84,7 @@ export const CLIENT = String.raw`
     if (answer.status === 401) return login();
     const result = await answer.json();
     if (answer.ok) toast('Done.', false);
-    else toast([result.detail, ...(result.problems ?? []).slice(1)].join(' '), true);
+    else toast([result.detail, ...(result.problems ?? []).filter((text) => !(result.detail + ';').includes(text + ';'))].join(' '), true);
     refresh();
   }
 
