@@ -3,7 +3,7 @@ import { type Html, html, raw } from './dashboard/html.ts';
 
 const STYLES = `
 :root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}
-body{max-width:34rem;margin:4rem auto;padding:0 1rem}
+body{max-width:34rem;overflow-wrap:anywhere;margin:4rem auto;padding:0 1rem}
 button{font:inherit;padding:.6rem 1.4rem;cursor:pointer}
 dt{font-weight:600}dd{margin:0 0 .6rem}
 [hidden]{display:none}`;

@@ -137,6 +137,19 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360);
   });
 
+  it('fits a phone also with the longest names', async () => {
+    const page = await open();
+    const [name, stable, candidate] = ['s', 'b', 'g'].map((letter) => letter.repeat(63)) as [string, string, string];
+    admin.gate.addService(name, { [stable]: ['http://127.0.0.1:1'], [candidate]: ['http://127.0.0.1:2'] });
+    await admin.gate.startRollout(name, candidate, {}, { actor: 'ops' });
+    await page.setViewportSize({ width: 360, height: 740 });
+    await page.goto(`http://localhost:${admin.port}/?service=${name}`);
+    await page.getByText('Set weights').click();
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360);
+    await page.getByRole('button', { name: 'Promote' }).click();
+    expect(await page.evaluate('document.querySelector("#confirm").scrollWidth')).toBeLessThan(360);
+  });
+
   it('can be worked with the keyboard alone', async () => {
     const page = await open();
     const focused = () => page.evaluate('document.activeElement.textContent.trim()');

@@ -20,7 +20,7 @@ export const STYLES = `
 body { margin: 0; background: var(--ground); color: var(--ink); font: 13px/1.45 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; font-variant-numeric: tabular-nums; }
 h1, h2, h3, p, dl, dd, ol, ul, figure, pre { margin: 0; padding: 0; }
 a { color: var(--accent); }
-code, pre, th[scope=row], .data, .probe { overflow-wrap: anywhere; }
+code, pre, th[scope=row], .data, .probe, h2, h3, p, nav, figcaption, label, .card > header span { overflow-wrap: anywhere; }
 code, pre, .target th { font-family: ui-monospace, "Cascadia Mono", "DejaVu Sans Mono", monospace; font-size: 12px; }
 .faint { color: var(--faint); font-size: 12px; font-weight: 400; }
 :focus-visible { outline: 2px solid var(--focus); outline-offset: 2px; border-radius: 3px; }
