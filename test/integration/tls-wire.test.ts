@@ -349,6 +349,32 @@ describe('a handshake', () => {
     }
   });
 
+  it('is not taken for another of a client that comes by the same port to two of our addresses', async () => {
+    const timeouts = { ...TEST_LISTENER.timeouts, headMs: 500 };
+    const gate = await WorkerGate.start({ listener: { host: '0.0.0.0', tls: serving(GATE), timeouts } });
+    const carriers: Socket[] = [];
+    const open = async (host: string, localPort?: number): Promise<Socket> => {
+      const carrier = connect({ host, port: gate.port, localAddress: '127.0.0.1', ...(localPort && { localPort }) });
+      carriers.push(carrier);
+      await once(carrier, 'connect');
+      return carrier;
+    };
+    try {
+      const first = await open('127.0.0.1');
+      const second = await open('127.0.0.2', first.localPort);
+      for (const carrier of [first, second]) {
+        const socket = connectTls({ socket: carrier, ca: ROOT, servername: 'gate.test' });
+        await once(socket, 'secureConnect');
+        const client = RawClient.over(socket, carrier);
+        client.write(get('/'));
+        expect((await client.readFinal()).status).toBe(404);
+      }
+    } finally {
+      for (const carrier of carriers) carrier.destroy();
+      await gate.stop();
+    }
+  });
+
   it('ends with its client, long before its deadline', async () => {
     const timeouts = { ...TEST_LISTENER.timeouts, headMs: 60_000 };
     const gate = await WorkerGate.start({ listener: { tls: serving(GATE), timeouts } });

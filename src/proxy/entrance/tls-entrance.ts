@@ -48,22 +48,22 @@ export class TlsEntrance {
       SNICallback: (name, answer) => answer(null, this.#certificates.find(name)),
     });
     this.server.on('connection', (carrier: Socket) => {
-      const peer = peerOf(carrier);
+      const ends = endsOf(carrier);
       const handshake = new Handshake(carrier, deadlines, performance.now() + this.#handshakeMs);
-      this.#handshakes.set(peer, handshake);
+      this.#handshakes.set(ends, handshake);
       carrier.once('close', () => {
         handshake.end();
-        if (this.#handshakes.get(peer) === handshake) this.#handshakes.delete(peer);
+        if (this.#handshakes.get(ends) === handshake) this.#handshakes.delete(ends);
       });
     });
     this.server.on('secureConnection', (socket) => {
-      const peer = peerOf(socket);
-      const handshake = this.#handshakes.get(peer);
+      const ends = endsOf(socket);
+      const handshake = this.#handshakes.get(ends);
       if (handshake === undefined) {
         socket.destroy(); // gone before we looked
         return;
       }
-      this.#handshakes.delete(peer);
+      this.#handshakes.delete(ends);
       handshake.end();
       socket.allowHalfOpen = true; // only now: in a handshake, a client that closes one side is gone
       onSecure(socket, handshake.carrier);
@@ -124,7 +124,10 @@ class Handshake implements Timed {
   }
 }
 
-/** A TLS socket does not show the TCP socket beneath; on one listener the address of their peer tells which it is. */
-function peerOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
+/**
+ * A TLS socket does not show the TCP socket beneath; on one listener the ends of their connection tell which it is. Both
+ * ends: a client may use one port of its own for several addresses of ours at once.
+ */
+function endsOf({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
 }
