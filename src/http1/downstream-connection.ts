@@ -273,8 +273,16 @@ export class DownstreamConnection implements Timed, IntakeHandler {
 
   /** With the requests that came behind the last one, and with reading. */
   #goOn(): void {
-    this.#intake.goOn();
-    if (this.#active === null && this.serves) this.socket.resume();
+    const isThrough = this.#intake.goOn();
+    if (this.#active !== null || !this.serves) return;
+    if (this.#halfClosed && isThrough) this.#endUnbegun();
+    else this.socket.resume();
+  }
+
+  /** Nothing more comes, and no request is in progress. */
+  #endUnbegun(): void {
+    if (this.#waiting === 'head') this.close();
+    else this.socket.destroySoon();
   }
 
   /** Ends inside a message whose framing shows that it is incomplete: what was written still arrives. */
@@ -436,8 +444,7 @@ export class DownstreamConnection implements Timed, IntakeHandler {
   readonly #onEnd = (): void => {
     this.#halfClosed = true;
     if (this.#behind && !this.#intake.empty) return; // they are served first
-    if (this.#waiting === 'linger' || (this.#active === null && this.#waiting !== 'head')) this.socket.destroySoon();
-    else if (this.#active === null) this.close();
+    if (this.#active === null) this.#endUnbegun();
     else if (!this.reader.done && !this.#intake.holds) this.abortByClient();
     else if (this.reader.done) this.#active.onClientHalfClosed();
   };

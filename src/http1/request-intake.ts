@@ -1,9 +1,9 @@
 import type { BodyReader } from './body-reader.ts';
-import { LF } from './bytes.ts';
+import { CR, LF } from './bytes.ts';
 import { Head, INCOMPLETE, NO_LENGTH, REFUSED } from './head.ts';
 import type { ReadBuffer } from './read-buffer.ts';
 import { type Refusal, refusalOf } from './refusals.ts';
-import { parseRequestHead } from './request-parser.ts';
+import { areEmptyLines, parseRequestHead } from './request-parser.ts';
 
 /** Whom an intake tells what came: its connection. */
 export interface IntakeHandler {
@@ -91,9 +91,11 @@ export class RequestIntake {
     // else a head that trickles in: it cannot be whole without a line feed, so it is not parsed again for each octet
   }
 
-  /** With the requests that wait. */
-  goOn(): void {
-    if (!this.#pumping && this.#kept.length > 0) this.#pump(this.#kept, this.#kept.length);
+  /** With the requests that wait. False: it is at them already. */
+  goOn(): boolean {
+    if (this.#pumping) return false;
+    if (this.#kept.length > 0) this.#pump(this.#kept, this.#kept.length);
+    return true;
   }
 
   /** There is no target for the body yet. */
@@ -144,6 +146,10 @@ export class RequestIntake {
 
   /** False when there is no whole request head yet, or never will be. */
   #takeRequest(buf: Buffer, to: number): boolean {
+    if (buf[0] === CR && areEmptyLines(buf, to)) {
+      this.#keep(buf, to & ~1, to); // half a line at most: no request has begun
+      return false;
+    }
     this.#handler.onHeadBegun();
     const { headBytes, fields } = this.#limits;
     const end = parseRequestHead(head, buf, 0, to, fields);

@@ -32,6 +32,13 @@ export function parseRequestHead(head: Head, buf: Buffer, from: number, to: numb
   return checkRequest(head) || end;
 }
 
+/** Whether buf[0, to) is nothing but empty lines that are skipped, the last of them perhaps not whole. */
+export function areEmptyLines(buf: Buffer, to: number): boolean {
+  if (to > 2 * MAX_LEADING_LINES) return false;
+  for (let p = 0; p < to; p++) if (buf[p] !== (p % 2 === 0 ? CR : LF)) return false;
+  return true;
+}
+
 function skipEmptyLines(buf: Buffer, from: number, to: number): number {
   let p = from;
   for (let i = 0; i < MAX_LEADING_LINES && p + 1 < to && buf[p] === CR && buf[p + 1] === LF; i++) p += 2;

@@ -211,4 +211,31 @@ describe('I. Slowness', () => {
     },
     'inside a head ends the connection',
   );
+
+  for (const left of [
+    'GET /x HTTP/1.1\r\nHos',
+    '\r\n',
+    'POST /x HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 5\r\n\r\nab',
+  ]) {
+    row(
+      'I07-half-close',
+      async () => {
+        const release = Promise.withResolvers<void>();
+        const target = await lab.target(async (request) => {
+          if (request.target !== '/slow') return;
+          await release.promise;
+          request.send(response('200 OK', [], 'hello'));
+        });
+        const client = await lab.send(head('GET /slow HTTP/1.1', HOST), left);
+        client.halfClose();
+        await target.request();
+        await lab.probe(target);
+        release.resolve();
+        expect((await client.readFinal()).body.bytes.toString()).toBe('hello');
+        await client.readUntilClosed(1_500);
+        expect(client.rest.toString()).toBe('');
+      },
+      `what is left behind the answer ends the connection: ${JSON.stringify(left.slice(0, 8))}`,
+    );
+  }
 });

@@ -105,6 +105,17 @@ describe('an idle client', () => {
     expect(client.rest).toHaveLength(0);
   });
 
+  it('is as idle behind an empty line, which old clients send after a body', async () => {
+    await serve();
+    for (const blank of ['\r\n', '\r', '\r\n\r\n\r']) {
+      const client = await bench.send(head('POST /x HTTP/1.1', HOST, 'Content-Length: 2'), 'ab', blank);
+      await client.readFinal();
+      expect(await client.readUntilClosed()).toBe('fin');
+      expect(client.rest.toString()).toBe('');
+    }
+    expect(bench.unrouted()).toMatchObject({ accepted: 0 });
+  });
+
   it('that has never sent anything is closed too', async () => {
     await serve();
     const client = await bench.client();
