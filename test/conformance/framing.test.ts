@@ -201,6 +201,12 @@ describe('A. Chunks', () => {
     row(id, attack, JSON.stringify(body));
   }
 
+  for (const line of ['no field', 'X-T : a', 'X-T: a\r\n folded', ': a', 'Transfer-Encoding: gzip']) {
+    const attack = (): Promise<void> =>
+      lab.refused(join(post('Transfer-Encoding: chunked'), `5\r\nhello\r\n0\r\n${line}\r\n\r\n`, SMUGGLED), 400);
+    row('A57-trailer-forbidden', attack, `malformed: ${JSON.stringify(line)}`);
+  }
+
   row('A55-chunk-ext-ignored', async () => {
     const body = '5;name=value;q="a b"\r\nhello\r\n1;x\r\n!\r\n0;last=1\r\n\r\n';
     const request = await lab.served(join(post('Transfer-Encoding: chunked'), body));

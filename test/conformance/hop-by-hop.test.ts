@@ -49,6 +49,15 @@ describe('E. Hop-by-hop, requests', () => {
     'Host',
   );
 
+  row(
+    'E01-conn-token',
+    async () => {
+      const request = await lab.served(get('Connection: X-Request-Id', 'X-Request-Id: of-this-connection'));
+      expect(value(request, 'x-request-id')).toMatch(/^(?!of-this-connection$)/);
+    },
+    'a request id is replaced, not lost',
+  );
+
   row('E03-std-hop', async () => {
     const request = await lab.served(
       get(

@@ -166,7 +166,7 @@ export class Exchange implements ActiveRequest, DeliveryHandler, HandshakeHandle
       return;
     }
     this.#attempt.drop();
-    this.#reply({ status, detail, error: null, extra: '' }, 'rejected');
+    this.#reply({ status, detail, error: null, extra: '' }, 'rejected', true);
   }
 
   onUpstreamDrain(): void {

@@ -1,4 +1,4 @@
-import { listHas } from '../../http1/field-lines.ts';
+import { isNamedByConnection, listHas } from '../../http1/field-lines.ts';
 import { F } from '../../http1/fields.ts';
 import type { Head } from '../../http1/head.ts';
 import type { RequestRewrite } from '../../http1/request-writer.ts';
@@ -133,7 +133,10 @@ function hostToSend(head: Head, route: HasHosts): string | null {
   return head.hostStart === head.hostEnd ? authorityOf(route) : null;
 }
 
-/** A client's X-Request-Id if it is one visible token of at most 128 characters; else null, and it is replaced. */
+/**
+ * A client's X-Request-Id if it is one visible token of at most 128 characters, and not for this connection only; else null,
+ * and it is replaced.
+ */
 function givenRequestId(head: Head): string | null {
   if (!head.has(F.xRequestId)) return null;
   const i = head.indexOf(F.xRequestId);
@@ -143,6 +146,7 @@ function givenRequestId(head: Head): string | null {
     const c = head.buf[p] as number;
     if (c <= 0x20 || c >= 0x7f) return null;
   }
+  if (head.namesFields && isNamedByConnection(head, i)) return null;
   return head.value(i);
 }
 
