@@ -122,11 +122,12 @@ function isChanged(head: Head, i: number, rewrite: RequestRewrite): boolean {
   return head.namesFields && !NOT_NAMEABLE.has(id) && isNamedByConnection(head, i);
 }
 
-/** Several Cookie lines become one, joined by `; ` (RFC 6265 §5.4). */
+/** Several Cookie lines become one, joined by `; ` (RFC 6265 §5.4); those without a cookie are left out. */
 function writeCookies(writer: ByteWriter, head: Head): void {
   writer.text('Cookie: ');
   let first = true;
   for (let i = head.indexOf(F.cookie); i >= 0; i = head.indexOf(F.cookie, i + 1)) {
+    if (head.valueStart(i) === head.valueEnd(i)) continue;
     if (!first) writer.text('; ');
     first = false;
     writer.bytes(head.buf, head.valueStart(i), head.valueEnd(i));

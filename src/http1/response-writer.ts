@@ -71,5 +71,5 @@ function isDropped(head: Head, i: number, rewrite: ResponseRewrite): boolean {
     if (DROPPED[id] === 1) return true;
     if (id === F.contentLength) return !rewrite.keepLength;
   }
-  return head.namesFields && id !== F.contentLength && isNamedByConnection(head, i);
+  return head.namesFields && id !== F.contentLength && id !== F.date && isNamedByConnection(head, i);
 }

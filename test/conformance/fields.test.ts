@@ -133,6 +133,15 @@ describe('B. Field syntax', () => {
     expect(values(request, 'cookie').join('; ')).toBe('a=1; b=2; c=3');
   });
 
+  row(
+    'B19-cookies',
+    async () => {
+      const request = await lab.served(get('Cookie:', 'Cookie: a=1', 'Cookie: ', 'Cookie: b=2'));
+      expect(values(request, 'cookie')).toEqual(['a=1; b=2']);
+    },
+    'without a cookie in some of the lines',
+  );
+
   for (const line of ['X-Empty:', 'X-Empty: ', 'X-Empty:\t \t']) {
     row(
       'B20-empty-value',

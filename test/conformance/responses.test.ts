@@ -564,6 +564,17 @@ describe('G. What is relayed', () => {
     'given where the target gave none',
   );
 
+  row(
+    'G35-date',
+    async () => {
+      const date = 'Tue, 15 Nov 1994 08:12:31 GMT';
+      await lab.target(odd(response('200 OK', ['Connection: Date', `Date: ${date}`])));
+      const client = await lab.send(get('/odd'));
+      expect(values(await client.readFinal(), 'date')).toHaveLength(1);
+    },
+    'even if Connection names it',
+  );
+
   row('G36-gzip-opaque', async () => {
     const body = Buffer.concat([Buffer.from([0x1f, 0x8b, 8, 0]), randomBytes(50_000)]);
     await lab.target(
