@@ -21,9 +21,11 @@ export function isTrusted(trust: BlockList | null, address: string): boolean {
   return family !== 0 && trust.check(address, family === 6 ? 'ipv6' : 'ipv4');
 }
 
-/** An IPv4-mapped IPv6 address as plain IPv4. */
+/** An IPv4-mapped IPv6 address as plain IPv4, and a link-local one without its zone, which means nothing on another machine. */
 export function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address;
+  if (address.startsWith('::ffff:') && isIP(address.slice(7)) === 4) return address.slice(7);
+  const zone = address.indexOf('%');
+  return zone >= 0 && isIP(address) === 6 ? address.slice(0, zone) : address;
 }
 
 /** What a connection is to those behind us, whoever its client is. */
@@ -62,11 +64,11 @@ export class ForwardingFields {
     this.#proto = secure ? 'https' : 'http';
   }
 
-  /** The host a request is for: lower-case, without port. */
+  /** The host a request is for: lower-case, without port, and without the dot of the root (RFC 3986 §3.2.2). */
   hostName(head: Head): string {
     if (!sameHost(this.#host, head)) {
       this.#host = Buffer.from(head.buf.subarray(head.hostStart, head.hostEnd));
-      this.#hostName = withoutPort(this.#host.latin1Slice().toLowerCase());
+      this.#hostName = withoutRoot(withoutPort(this.#host.latin1Slice().toLowerCase()));
       this.#lines = null;
     }
     return this.#hostName;
@@ -117,6 +119,10 @@ const EMPTY = Buffer.alloc(0);
 function withoutPort(authority: string): string {
   const colon = authority.lastIndexOf(':');
   return colon > authority.lastIndexOf(']') ? authority.slice(0, colon) : authority;
+}
+
+function withoutRoot(name: string): string {
+  return name.endsWith('.') ? name.slice(0, -1) : name;
 }
 
 function sameHost(cached: Buffer, head: Head): boolean {

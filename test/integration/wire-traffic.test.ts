@@ -239,6 +239,9 @@ describe('services', () => {
     for (const [host, path, service] of [
       ['shop.test', '/', 'shop'],
       ['SHOP.test:8080', '/x', 'shop'],
+      ['shop.test.', '/', 'shop'],
+      ['shop.test.:8080', '/api', 'api'],
+      ['a.shop.test.', '/', 'wild'],
       ['shop.test', '/api', 'api'],
       ['shop.test', '/api/v1?x=/', 'api'],
       ['shop.test', '/api?x', 'api'],

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { connectFailure } from '../../src/http1/connect-failure.ts';
 import { Deadlines } from '../../src/http1/deadlines.ts';
+import { plainAddress } from '../../src/proxy/forwarding.ts';
 import { PinJar } from '../../src/proxy/pins.ts';
 import { RoutingTable, type Service } from '../../src/proxy/routing-table.ts';
 import type { PinPolicy } from '../../src/traffic/snapshot.ts';
@@ -33,6 +34,18 @@ describe('a pin', () => {
     for (const forged of [cookie.slice(0, -1), `${cookie}.x`, cookie.replace(name, 'stable'), 'pin=', 'pin=....']) {
       expect(new PinJar('two-').upstreamOf(service, PINS, forged, 0)).toBeNull();
     }
+  });
+});
+
+describe('plainAddress', () => {
+  it.each([
+    ['::ffff:203.0.113.7', '203.0.113.7'],
+    ['fe80::1%eth0', 'fe80::1'],
+    ['2001:db8::1', '2001:db8::1'],
+    ['203.0.113.7%eth0', '203.0.113.7%eth0'],
+    ['unknown', 'unknown'],
+  ])('of %s is %s', (address, plain) => {
+    expect(plainAddress(address)).toBe(plain);
   });
 });
 
