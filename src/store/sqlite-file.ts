@@ -1,5 +1,5 @@
-import { chmodSync, linkSync, renameSync, rmSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { chmodSync, linkSync, lstatSync, readlinkSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { TealgateError } from '../platform/errors.ts';
 import { OUTBOX_TABLES } from './outbox.ts';
@@ -52,6 +52,24 @@ const TABLES = `
 /** Why a file is not a whole store of ours; thrown for damage, which the caller sets aside. */
 export class DamagedFile extends Error {
   override readonly name = 'DamagedFile';
+}
+
+/**
+ * The file itself where the path is a link to it, whether it is there already or not: it is made and set aside where it
+ * is, and the link stays. Throws `invalid_config` when the path leads nowhere.
+ */
+export function locateFile(path: string): string {
+  try {
+    // Throws for links that lead to each other.
+    statSync(path, { throwIfNoEntry: false });
+    let file = path;
+    while (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink()) {
+      file = resolve(realpathSync(dirname(file)), readlinkSync(file));
+    }
+    return file;
+  } catch (error) {
+    throw openError(path, error);
+  }
 }
 
 /**
@@ -149,6 +167,8 @@ function pragma(db: DatabaseSync, name: Fact): unknown {
 function createFile(path: string): void {
   const draft = `${path}.new-${process.pid}`;
   try {
+    // Of a file that was taken away after its process was killed: SQLite would play it back into the new one.
+    rmSync(`${path}-journal`, { force: true });
     rmSync(draft, { force: true });
     rmSync(`${draft}-journal`, { force: true });
     const db = new DatabaseSync(draft);

@@ -3,7 +3,7 @@ import { TealgateError } from '../platform/errors.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
 import { setAside } from './set-aside.ts';
 import { useError } from './sqlite-errors.ts';
-import { DamagedFile, openFile } from './sqlite-file.ts';
+import { DamagedFile, locateFile, openFile } from './sqlite-file.ts';
 import type { CommitResult, JournalEntry, NewEvent, NewJournalEntry, Store, StoredEvent } from './store.ts';
 import { Watchers } from './watchers.ts';
 
@@ -28,9 +28,10 @@ export interface SqliteStoreOptions<State> {
  * `store_conflict` when another process has it open; `invalid_config` when the directory is missing, the file cannot
  * be written, belongs to another program or has a format this version does not know (such a file is not touched).
  *
- * @param path a file, made when it is missing, or `:memory:`
+ * @param at a file or a link to one, made when it is missing, or `:memory:`
  */
-export function openSqliteStore<State>(path: string, options: SqliteStoreOptions<State> = {}): Store<State> {
+export function openSqliteStore<State>(at: string, options: SqliteStoreOptions<State> = {}): Store<State> {
+  const path = locateFile(at);
   const atMs = (options.wallMs ?? Date.now)();
   const db = openOrSetAside(path, atMs);
   const store = new SqliteStore<State>(db, path, options);

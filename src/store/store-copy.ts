@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { TealgateError } from '../platform/errors.ts';
 import { sqliteResult } from './sqlite-errors.ts';
+import { locateFile } from './sqlite-file.ts';
 import { openSqliteStore, type SqliteStoreOptions } from './sqlite-store.ts';
 import type { Store } from './store.ts';
 
@@ -17,7 +18,8 @@ export type StoreCopy<State> = Pick<Store<State>, 'load' | 'journal' | 'close'>;
  * Throws TealgateError: `not_found` when there is no such file, `store_conflict` while a gate has it open, and what
  * {@link openSqliteStore} throws.
  */
-export function openStoreCopy<State>(path: string, options: SqliteStoreOptions<State> = {}): StoreCopy<State> {
+export function openStoreCopy<State>(at: string, options: SqliteStoreOptions<State> = {}): StoreCopy<State> {
+  const path = locateFile(at);
   if (!existsSync(path)) throw new TealgateError('not_found', `there is no store ${path}`, { details: { path } });
   refuseWhileInUse(path);
   const directory = mkdtempSync(join(tmpdir(), 'tealgate-copy-'));

@@ -1,5 +1,17 @@
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -286,6 +298,58 @@ describe('opening', () => {
     const error = refusal(() => openStore({ validate }));
     expect(error.message).toBe(`${path}: written by a newer Tealgate`);
     expect(readdirSync(directory)).toEqual(['tealgate.db']);
+  });
+
+  it('makes a file where a link leads, and leaves the link', () => {
+    mkdirSync(join(directory, 'data'));
+    symlinkSync('data/real.db', path);
+    const store = openStore();
+    store.commit(0, STATE, []);
+    store.close();
+    expect(lstatSync(path).isSymbolicLink()).toBe(true);
+    expect(openStore().load()).toEqual({ revision: 1, state: STATE });
+    expect(readdirSync(join(directory, 'data'))).toEqual(['real.db']);
+  });
+
+  it('sets a damaged file aside where it is, and leaves the link to it', () => {
+    mkdirSync(join(directory, 'data'));
+    symlinkSync('data/real.db', path);
+    openStore().close();
+    truncateSync(path, 5000);
+    expect(refusal(openStore)).toMatchObject({ code: 'store_corrupt' });
+    expect(readdirSync(directory)).toEqual(['data', 'tealgate.db']);
+    expect(readdirSync(join(directory, 'data'))).toEqual([expect.stringMatching(/^real\.db\.corrupt-/)]);
+    expect(openStore().load()).toEqual({ revision: 0, state: null });
+  });
+
+  it.each([
+    ['leads to itself', () => symlinkSync('tealgate.db', path)],
+    [
+      'is too long',
+      () => {
+        path = join(directory, 'x'.repeat(300));
+      },
+    ],
+  ])('says which path it is that %s', (_, prepare) => {
+    prepare();
+    const error = refusal(openStore);
+    expect(error).toMatchObject({ code: 'invalid_config', details: { path } });
+    expect(error.message).toContain('check store.path');
+  });
+
+  it('begins afresh where a file was taken away and the journal of its killed process was not', () => {
+    const store = openStore();
+    store.commit(0, { weights: { ['x'.repeat(20_000)]: 1 } }, [event('a')]);
+    store.close();
+    const killed = new DatabaseSync(path);
+    killed.exec("PRAGMA synchronous = OFF; BEGIN; UPDATE desired SET revision = 99, state = '{}'; DELETE FROM events;");
+    copyFileSync(`${path}-journal`, `${path}-kept`);
+    killed.exec('ROLLBACK');
+    killed.close();
+    rmSync(path);
+    renameSync(`${path}-kept`, `${path}-journal`);
+    expect(openStore().load()).toEqual({ revision: 0, state: null });
+    expect(readdirSync(directory)).not.toContainEqual(expect.stringContaining('corrupt'));
   });
 
   it('does not mistake the draft of an interrupted first start for a store', () => {
