@@ -131,6 +131,12 @@ function mapTree(
     const tree = value === null ? empty : toTree(value, at, mistakes);
     if (entries.has(name)) {
       mistakes.push({ offset: keyStart, path: at, message: 'is there twice; keep one of them' });
+    } else if (name === '<<') {
+      mistakes.push({
+        offset: keyStart,
+        path: at,
+        message: 'is a merge key, which is not used here; write the values out',
+      });
     } else if (name === '__proto__') {
       mistakes.push({ offset: keyStart, path: at, message: 'is not a name that can be used' });
     } else {

@@ -73,17 +73,7 @@ const NOUNS: Readonly<Record<string, string>> & { readonly string: string; reado
 };
 
 /** Keys of the design that later versions read; refused rather than ignored. */
-const LATER: ReadonlySet<string> = new Set([
-  'proxyProtocol',
-  'metric',
-  'webhook',
-  'gates',
-  'checks',
-  'flags',
-  'schema',
-  'outliers',
-  'mirror',
-]);
+const LATER: ReadonlySet<string> = new Set(['gates', 'checks', 'flags', 'schema']);
 
 function unknownKey(key: string, known: readonly string[]): string {
   if (LATER.has(key)) return 'is not supported yet; remove it';

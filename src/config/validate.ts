@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { toFindings } from './issues.ts';
 import type { Finding, Path } from './problem.ts';
 import { configSchema, type Settings } from './schema.ts';
+import { containerAt, StandIns } from './stand-ins.ts';
 import { PARSE_OPTIONS } from './values.ts';
 
 /** What happened to values that held references. */
@@ -51,35 +52,56 @@ export class PathSet {
  * text are read as such, and what is wrong is taken out so that the rest is still checked.
  */
 export function validate(data: unknown, replacements: Replacements): Validated {
-  let result = configSchema.safeParse(data, PARSE_OPTIONS);
-  if (!result.success && readReplaced(data, result.error.issues, replacements.replaced)) {
-    result = configSchema.safeParse(data, PARSE_OPTIONS);
+  const standIns = new StandIns();
+  const misnamed: Finding[] = [];
+  let result = parse(data, replacements, standIns);
+  for (let put = standIns.put(data, issuesOf(result)); put.length > 0; put = standIns.put(data, issuesOf(result))) {
+    misnamed.push(...put);
+    result = parse(data, replacements, standIns);
   }
-  let remaining = result.success ? [] : toFindings(result.error.issues);
-  const findings = remaining.filter((finding) => !replacements.failed.covers(finding.path));
+  let remaining = [...misnamed, ...toFindings(issuesOf(result))];
+  const findings = remaining
+    .map((finding) => ({ ...finding, path: standIns.original(finding.path) }))
+    .filter(({ path }) => !replacements.failed.covers(path));
   const broken = new PathSet();
-  while (!result.success && takeOut(data, remaining, broken)) {
+  while (remaining.length > 0 && takeOut(data, remaining, broken)) {
     result = configSchema.safeParse(data, PARSE_OPTIONS);
-    remaining = result.success ? [] : toFindings(result.error.issues);
+    remaining = toFindings(issuesOf(result));
   }
   return { settings: result.success ? result.data : null, findings, broken };
 }
 
+type Result = ReturnType<typeof configSchema.safeParse>;
+
+function parse(data: unknown, { replaced }: Replacements, standIns: StandIns): Result {
+  const result = configSchema.safeParse(data, PARSE_OPTIONS);
+  const isRead = readReplaced(data, issuesOf(result), (path) => replaced.has(standIns.original(path)));
+  return isRead ? configSchema.safeParse(data, PARSE_OPTIONS) : result;
+}
+
+function issuesOf({ error }: Result): readonly z.core.$ZodIssue[] {
+  return error?.issues ?? [];
+}
+
 /** True when something changed. */
-function readReplaced(data: unknown, issues: readonly z.core.$ZodIssue[], replaced: PathSet): boolean {
+function readReplaced(
+  data: unknown,
+  issues: readonly z.core.$ZodIssue[],
+  isReplaced: (path: Path) => boolean,
+): boolean {
   let changed = false;
   for (const issue of issues) {
     if (issue.code === 'invalid_union') {
       for (const branch of issue.errors) {
         const nested = branch.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
-        changed = readReplaced(data, nested, replaced) || changed;
+        changed = readReplaced(data, nested, isReplaced) || changed;
       }
     }
     if (issue.code !== 'invalid_type' || issue.expected === 'string') continue;
     const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
-    const container = at(data, path.slice(0, -1));
+    const container = containerAt(data, path.slice(0, -1));
     const key = path.at(-1);
-    if (container === null || key === undefined || !replaced.has(path)) continue;
+    if (container === null || key === undefined || !isReplaced(path)) continue;
     const read = scalarOf(Reflect.get(container, key));
     if (read === undefined) continue;
     Reflect.set(container, key, read);
@@ -103,10 +125,10 @@ function takeOut(data: unknown, findings: readonly Finding[], broken: PathSet): 
   let removed = false;
   for (const { path, unknownKey } of findings) {
     let cut = path;
-    let container = at(data, cut.slice(0, -1));
+    let container = containerAt(data, cut.slice(0, -1));
     while (cut.length > 0 && !isEntry(container, cut.at(-1))) {
       cut = cut.slice(0, -1);
-      container = at(data, cut.slice(0, -1));
+      container = containerAt(data, cut.slice(0, -1));
     }
     if (unknownKey !== true) broken.add(cut);
     const key = cut.at(-1);
@@ -117,13 +139,4 @@ function takeOut(data: unknown, findings: readonly Finding[], broken: PathSet): 
 
 function isEntry(container: object | null, key: string | number | undefined): boolean {
   return container !== null && !Array.isArray(container) && key !== undefined && Object.hasOwn(container, key);
-}
-
-function at(data: unknown, path: Path): object | null {
-  let node: unknown = data;
-  for (const part of path) {
-    if (typeof node !== 'object' || node === null || !Object.hasOwn(node, part)) return null;
-    node = Reflect.get(node, part);
-  }
-  return typeof node === 'object' ? node : null;
 }

@@ -86,6 +86,18 @@ describe('what is refused, where and with what mend', () => {
         '5:1 frobnicate: is not a known key; known here: listeners, admin, store, workers, accessLog, shutdown, prometheus, webhooks, notifications, services, groups',
       ],
     ],
+    [
+      'a merge key',
+      top('shutdown: {<<: {drainTimeout: 5s}}'),
+      ['5:12 shutdown."<<": is a merge key, which is not used here; write the values out'],
+    ],
+    [
+      'a key that belongs to another part',
+      top('outliers: {}'),
+      [
+        '5:1 outliers: is not a known key; known here: listeners, admin, store, workers, accessLog, shutdown, prometheus, webhooks, notifications, services, groups',
+      ],
+    ],
     ['a key of a later version', top('flags: {}'), ['5:1 flags: is not supported yet; remove it']],
     ['no listener', top('listeners: []'), ['5:12 listeners: is empty; give at least one']],
     ['listeners that are no list', top('listeners: 8080'), ['5:12 listeners: is a number; give a list']],
@@ -776,6 +788,26 @@ services:
       '12:17 services.shop.pins.by',
       '13:47 services.shop.rollout.stages[1].weight',
       '13:78 services.shop.rollout.guards.errorRate.max',
+    ]);
+  });
+
+  it('reports what is wrong beneath a name that is wrong, too', () => {
+    const text = `services:
+  "my shop":
+    upstreams:
+      "the blue": {wieght: 1, weight: "\${ONE}", targets: [ftp://a]}
+    timeouts: {connect: 5}
+webhooks:
+  "a b": {url: http://hooks.test, timeout: 5}
+`;
+    expect(refused(text, { env: { ONE: '1' } }).map((problem) => problem.replace(/;.*/, ''))).toEqual([
+      '2:3 services."my shop": "my shop" is not a name',
+      '4:7 services."my shop".upstreams."the blue": "the blue" is not a name',
+      '4:20 services."my shop".upstreams."the blue".wieght: is not a known key',
+      '4:59 services."my shop".upstreams."the blue".targets[0]: ftp: is not a scheme for targets',
+      '5:25 services."my shop".timeouts.connect: 5 has no unit',
+      '7:3 webhooks."a b": "a b" is not a name',
+      '7:44 webhooks."a b".timeout: 5 has no unit',
     ]);
   });
 
