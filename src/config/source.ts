@@ -43,14 +43,27 @@ export class Source {
   }
 }
 
-/** Tokens and passwords written into the file are not repeated in logs; lengths stay, so that the caret still fits. */
+/**
+ * Tokens, secrets and passwords written into the file are not repeated in logs, and of URLs that the gate asks no more
+ * than whom; lengths stay, so that the caret still fits.
+ */
 function mask(line: string): string {
+  const brace = line.indexOf('{');
+  const isInBraces = brace >= 0 && /token|secret|password/.test(line.slice(brace));
   return line
-    .replace(/(\btoken["']?\s*:\s*)("[^"]*"?|'[^']*'?|[^\s,}]+)/g, (all: string, key: string, secret: string) =>
+    .replace(isInBraces ? SECRET_IN_BRACES : SECRET, (all: string, key: string, secret: string) =>
       secret.includes('${') ? all : key + '*'.repeat(secret.length),
+    )
+    .replace(ENDPOINT_PATH, (all: string, head: string, path: string) =>
+      path.includes('${') ? all : head + '*'.repeat(path.length),
     )
     .replace(
       /(:\/\/[^/@\s:]*:)([^/@\s]+)(?=@)/g,
       (_, head: string, secret: string) => head + '*'.repeat(secret.length),
     );
 }
+
+const SECRET = /(\b(?:token|secret|password)["']?\s*:\s*)("[^"]*"?|'[^']*'?|\S.*)/g;
+const SECRET_IN_BRACES = /(\b(?:token|secret|password)["']?\s*:\s*)("[^"]*"?|'[^']*'?|[^\s,}][^,}]*)/g;
+/** Chat services take whoever knows the path of a URL for its owner. */
+const ENDPOINT_PATH = /(\burl["']?\s*:\s*["']?[a-z]+:\/\/[^/\s"',}]*\/)([^\s"',}]+)/gi;

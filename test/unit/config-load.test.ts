@@ -404,6 +404,18 @@ describe('how a problem is shown', () => {
     expect(shown(text)).not.toMatch(/hunter2|1234567|abcdef|pa55word/);
   });
 
+  it('never shows what receivers are asked by: secrets, passwords, and paths of URLs', () => {
+    const flow = 'webhooks: {w: {url: "https://hooks.test/T0/hush1", secret: hush2 hush3, timeout: 5}}';
+    const basic = 'prometheus: {p: {url: "http://u:hush4@h", basicAuth: {user: a, password: hush5}, tim: 1}}';
+    expect(shown(top(flow))).toContain('url: "https://hooks.test/********", secret: ***********, timeout: 5');
+    expect(shown(top(basic))).toContain('password: *****}, tim: 1');
+    expect(shown(top(`${flow}\n${basic}`))).not.toMatch(/hush/);
+    const block = 'webhooks:\n  w:\n    url: https://hooks.test/a b/hush6\n    secret: "whsec_hush7\n    timeout: 5';
+    expect(shown(top(block))).not.toMatch(/hush/);
+    const plain = 'webhooks:\n  w:\n    url: https://h.test/x\n    secret: whsec_hush8, hush9 {}';
+    expect(shown(top(plain))).not.toMatch(/hush/);
+  });
+
   it('writes no control characters to a terminal', () => {
     expect(shown(top('work\u001b[31mers: "\u202e"'))).not.toMatch(/\u001b|\u202e/);
   });
