@@ -79,6 +79,26 @@ describe('a reload', () => {
     expect(dropped).toEqual(['targets.green']);
   });
 
+  it('takes back in what drains by hand when the file leaves traffic to nobody else', () => {
+    const file = serviceConfig({ upstreams: upstreams({ blue: 100, green: 0 }) });
+    const { after } = reload(drain(UNTOUCHED, 'blue', 1), file);
+    expect(after.upstreams.blue).toMatchObject({ weight: 100, admin: 'enabled' });
+    const decided = drain(setWeights(config, UNTOUCHED, { blue: 50, green: 50 }), 'blue', 1);
+    const { after: left, weights } = reload(decided, serviceConfig({ upstreams: upstreams({ blue: 100 }) }));
+    expect(left.upstreams.blue?.admin).toBe('enabled');
+    expect(weights).toEqual({ blue: 50 });
+  });
+
+  it('forgets the weight of an upstream that leaves the file: it comes back with that of the file', () => {
+    const file = serviceConfig({ upstreams: upstreams({ blue: 100, red: 0 }) });
+    const decided = setWeights(file, UNTOUCHED, { red: 10 });
+    const without = configOf(serviceConfig({ upstreams: upstreams({ blue: 100 }) }));
+    const { desired, dropped } = reconcile(desiredOf({ shop: decided }), without);
+    expect(dropped).toEqual([]);
+    expect(desired.services.shop?.weights).toBeNull();
+    expect(reload(desired.services.shop ?? UNTOUCHED, file).weights).toEqual({ blue: 100, red: 0 });
+  });
+
   it('keeps a drain that an operator asked for', () => {
     const { after } = reload(drain(UNTOUCHED, 'green', 1), serviceConfig({ hosts: ['shop.example.com'] }));
     expect(after.upstreams.green?.admin).toBe('draining');

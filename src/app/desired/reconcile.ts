@@ -1,8 +1,8 @@
 import type { Config, ServiceConfig } from '../../config/config.ts';
 import type { DesiredService, DesiredState } from '../desired.ts';
 import { enable } from './draining.ts';
-import { own, weightsOf, withService } from './effective.ts';
-import { sameValue, sameWeights } from './equal.ts';
+import { effectiveService, own, weightsOf, withService } from './effective.ts';
+import { overrideOf, sameValue, sameWeights } from './equal.ts';
 import { runningRollout } from './rollouts.ts';
 
 /** A run-time change that no longer holds, because the file was changed after it. */
@@ -37,7 +37,7 @@ export function reconcile(desired: DesiredState, config: Config): Reconciled {
 }
 
 function reconcileService(config: ServiceConfig, desired: DesiredService, dropped: DroppedOverride[]): DesiredService {
-  return [dropWeights, dropStable, dropTargets, forgetUpstreams].reduce(
+  return [dropWeights, dropStable, dropTargets, forgetUpstreams, forgetWeights, leaveSomeone].reduce(
     (state, step) => step(config, state, dropped),
     desired,
   );
@@ -84,3 +84,20 @@ const forgetUpstreams: Step = (config, desired) =>
   [...Object.keys(desired.draining), ...Object.keys(desired.warm ?? {})]
     .filter((name) => own(config.upstreams, name) === undefined)
     .reduce(enable, desired);
+
+/** A weight that was set goes with its upstream, too: one that comes back under its name begins with that of the file. */
+const forgetWeights: Step = (config, desired) => {
+  if (desired.weights === null) return desired;
+  const { value, base } = desired.weights;
+  const kept = Object.fromEntries(Object.entries(value).filter(([name]) => own(config.upstreams, name) !== undefined));
+  if (Object.keys(kept).length === Object.keys(value).length) return desired;
+  const isHeld = runningRollout(desired) !== null;
+  return { ...desired, weights: isHeld ? { value: kept, base } : overrideOf(kept, base, sameWeights) };
+};
+
+/** Where the file leaves traffic to nobody but those who drain, they are taken back in: no command would have it so. */
+const leaveSomeone: Step = (config, desired) => {
+  const given = Object.entries(effectiveService(config, desired).upstreams).filter(([, { weight }]) => weight > 0);
+  if (given.some(([, { admin }]) => admin === 'enabled')) return desired;
+  return given.map(([name]) => name).reduce(enable, desired);
+};
