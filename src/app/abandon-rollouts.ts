@@ -32,11 +32,14 @@ function hasSides({ service, from, to }: Rollout, { services }: Config): boolean
 /**
  * Ends rollouts one of whose sides left the file while the process was down: there is nothing to go on with, and the
  * gate must start all the same. (While it runs, such a file is refused.) To be reconciled with the file afterwards.
+ *
+ * @param services those that are looked at; default all of the file
  */
 export function abandonRollouts(
   desired: DesiredState,
   config: Config,
   at: number,
+  services: readonly string[] = Object.keys(config.services),
 ): {
   readonly desired: DesiredState;
   readonly events: readonly NewEvent[];
@@ -45,7 +48,9 @@ export function abandonRollouts(
   let next = desired;
   const events: NewEvent[] = [];
   const journal: RolloutChange[] = [];
-  for (const [name, service] of Object.entries(config.services)) {
+  for (const name of services) {
+    const service = own(config.services, name);
+    if (service === undefined) continue;
     const before = desiredService(next, name);
     const rollout = runningRollout(before);
     if (rollout === null || DECIDED.has(rollout.position.phase) || isWhole(rollout, config, desired)) continue;

@@ -79,11 +79,14 @@ function install(snapshot: WorkerStart['snapshot']): void {
 
 /** Brings the listeners to what is wanted; clients of those that go are let go over `spreadMs`. */
 async function listen(wanted: readonly ListenerOptions[], spreadMs: number): Promise<void> {
+  const failures = await Promise.all(wanted.map(open));
+  const failure = failures.find((each) => each !== null);
+  if (failure !== undefined) return send(failure);
+  // Not before: where a new one cannot be opened, clients of the old ones must not notice.
   const ids = new Set(wanted.map(({ id }) => id));
   for (const [id, listener] of listeners) if (!ids.has(id)) remove(id, listener, spreadMs);
-  const failures = await Promise.all(wanted.map(open));
   const addresses = [...listeners.values()].map(({ id, host, port: bound }) => ({ id, host, port: bound }));
-  send(failures.find((failure) => failure !== null) ?? { type: 'listening', addresses });
+  send({ type: 'listening', addresses });
 }
 
 function remove(id: number, listener: Listener, spreadMs: number): void {

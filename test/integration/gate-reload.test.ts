@@ -1,10 +1,12 @@
 import type { ServerResponse } from 'node:http';
-import { describe, expect, it } from 'vitest';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, it, vi } from 'vitest';
 import { type GateFile, get, openGate, openTarget, type Target, type TestGate, until } from '../support/gate.ts';
-import { head } from '../support/message.ts';
+import { head, value } from '../support/message.ts';
 import { RawClient } from '../support/raw-client.ts';
 
 const BY = { actor: 'test' };
+const GET = head('GET / HTTP/1.1', 'Host: gate.test');
 
 function file(targets: { blue: Target; green?: Target }, more: object = {}): GateFile {
   const { blue, green } = targets;
@@ -175,6 +177,60 @@ describe('a reload', () => {
     expect(status.lastReloadSuccessful).toBe(false);
     expect(status.errors.join()).toContain(`127.0.0.1:${green.port} is in use`);
     expect((await get(test.url)).body).toBe('blue');
+  });
+
+  it('leaves the clients of a listener alone when the address that would replace it cannot be listened on', async () => {
+    await using blue = await openTarget('blue');
+    await using test = await openGate(file({ blue }));
+    const addresses = test.gate.addresses;
+    const client = await RawClient.connect(Number(new URL(test.url).port));
+    try {
+      client.write(GET);
+      await client.readFinal();
+      // RFC 5737: never an address of this machine.
+      const status = await reload(test, file({ blue }, { listeners: [{ address: '192.0.2.1:0' }] }));
+      expect(status.errors.join()).toContain('is not an address of this machine');
+      client.write(GET);
+      expect(value(await client.readFinal(), 'connection')).toBeUndefined();
+    } finally {
+      client.destroy();
+    }
+    expect(test.gate.addresses).toEqual(addresses);
+  });
+
+  it('opens no listener once the gate is stopping', async () => {
+    const held = Promise.withResolvers<ServerResponse>();
+    await using blue = await openTarget((_, response) => held.resolve(response));
+    await using test = await openGate(file({ blue }));
+    const slow = get(test.url);
+    const response = await held.promise;
+    const stopping = test.gate.stop();
+    const added = [{ address: '127.0.0.1:0' }, { address: '127.0.0.1:0' }];
+    const status = await reload(test, file({ blue }, { listeners: added }));
+    expect(status.errors).toEqual([expect.stringContaining('the gate is stopping')]);
+    response.end('blue');
+    expect((await slow).body).toBe('blue');
+    expect(await stopping).toBe('drained');
+  });
+
+  it('that cannot be written down is one that failed, and is made good by the next', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    await using test = await openGate(file({ blue }));
+    await test.write(file({ blue: green }));
+    const full = vi.spyOn(DatabaseSync.prototype, 'exec').mockImplementation(() => {
+      throw Object.assign(new Error('database or disk is full'), { errcode: 13 });
+    });
+    try {
+      await expect(test.control.reload(BY)).rejects.toMatchObject({ code: 'unavailable' });
+    } finally {
+      full.mockRestore();
+    }
+    const { config } = test.control.overview();
+    expect(config).toMatchObject({ lastReloadSuccessful: false, errors: [expect.stringContaining('disk is full')] });
+    expect((await get(test.url)).body).toBe('blue');
+    expect(await test.control.reload(BY)).toMatchObject({ lastReloadSuccessful: true, errors: [] });
+    expect((await get(test.url)).body).toBe('green');
   });
 
   it('is refused when a rollout that is under way would lose a side', async () => {

@@ -79,6 +79,32 @@ describe('after kill -9', () => {
   });
 });
 
+describe('a service that is not in the file while its rollout is under way', () => {
+  it('comes back with it ended where its candidate is gone', async () => {
+    await using blue = await openTarget('blue');
+    await using green = await openTarget('green');
+    const other = { hosts: ['other.test'], upstreams: { one: { weight: 1, targets: [blue.url] } } };
+    const configPath = await writeGateFile(directory, file(blue, green));
+    await using first = await spawnGate(configPath);
+    await first.command('POST', '/v1/services/shop/rollouts', {
+      to: 'green',
+      stages: [{ weight: 50, hold: '1h' }, { weight: 100 }],
+    });
+    await untilShop(first, ({ rollout }) => rollout?.position.phase === 'progressing');
+    await first.kill('SIGTERM');
+    await writeGateFile(directory, { services: { other } });
+    await using second = await spawnGate(configPath);
+    const upstreams = { blue: { weight: 100, targets: [blue.url] }, red: { weight: 0, targets: [green.url] } };
+    await writeGateFile(directory, { services: { other, shop: { upstreams } } });
+    await second.command('POST', '/v1/reload', {});
+    const { stable, rollout, upstreams: now, overrides } = await shopOf(second);
+    expect(rollout).toMatchObject({ to: 'green', position: { phase: 'aborted' } });
+    expect({ stable, overrides }).toEqual({ stable: 'blue', overrides: [] });
+    expect(now).toMatchObject({ blue: { weight: 100, admin: 'enabled' }, red: { weight: 0 } });
+    expect((await get(second.url)).body).toBe('blue');
+  });
+});
+
 describe('a start is refused', () => {
   const start = async (configPath: string) => {
     const gate = await startGate({ configPath, stdout: collect([]) });

@@ -1,3 +1,4 @@
+import { Session } from 'node:inspector/promises';
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { get, openGate, openTarget, until } from '../support/gate.ts';
@@ -13,6 +14,32 @@ async function workersOf<T>(action: () => Promise<T>): Promise<{ readonly result
     process.off('worker', add);
   }
 }
+
+/** Keeps the only worker of this process in a loop for ever. */
+async function hang(): Promise<void> {
+  const session = new Session();
+  session.connect();
+  const attached = Promise.withResolvers<string>();
+  session.on('NodeWorker.attachedToWorker', ({ params }) => attached.resolve(params.sessionId));
+  await session.post('NodeWorker.enable', { waitForDebuggerOnStart: false });
+  const message = JSON.stringify({ id: 1, method: 'Runtime.evaluate', params: { expression: 'for (;;);' } });
+  await session.post('NodeWorker.sendMessageToWorker', { sessionId: await attached.promise, message });
+  session.disconnect();
+}
+
+describe('a worker that hangs', () => {
+  it('is ended by a reload that waits for it, and restarted', async () => {
+    await using blue = await openTarget('blue');
+    const services = { shop: { upstreams: { blue: { weight: 100, targets: [blue.url] } } } };
+    await using test = await openGate({ services });
+    await hang();
+    await test.write({ services, listeners: [{ address: '127.0.0.1:0' }, { address: '127.0.0.1:0' }] });
+    const status = await test.control.reload({ actor: 'test' });
+    expect(status.errors).toEqual(['a worker ended before it could listen']);
+    await until(() => test.control.overview().workers[0]?.state === 'serving', 'the restart');
+    expect((await get(test.url)).body).toBe('blue');
+  }, 30_000);
+});
 
 describe('a worker that dies', () => {
   it('is restarted with the current routing, its books are closed, and the others go on', async () => {

@@ -2,10 +2,11 @@ import type { Config } from '../../config/config.ts';
 import { describeChanges } from '../../config/diff.ts';
 import { formatProblem } from '../../config/load.ts';
 import type { NewEvent } from '../../store/store.ts';
+import { abandonRollouts } from '../abandon-rollouts.ts';
 import type { ConfigFile } from '../config-file.ts';
 import type { Command, ConfigStatus } from '../control-plane.ts';
 import type { Alone, Core } from '../core.ts';
-import { desiredService, effectiveService } from '../desired/effective.ts';
+import { desiredService, effectiveService, own } from '../desired/effective.ts';
 import { sameValue } from '../desired/equal.ts';
 import { routingEvents } from '../desired/events.ts';
 import { type DroppedOverride, reconcile } from '../desired/reconcile.ts';
@@ -32,7 +33,10 @@ export function reload(core: Core, file: ConfigFile, by: Command): Promise<Confi
       const problem = await listen(core, next, by);
       if (problem !== null) return refuse(core, tools, file, { by, problems: [problem] });
     }
-    await commit(core, tools, next, { by, changes });
+    await commit(core, tools, next, { by, changes }).catch((error: unknown) => {
+      file.refused([messageOf(error)]);
+      throw error;
+    });
     return file.accepted(changes);
   });
 }
@@ -58,8 +62,12 @@ async function listen(core: Core, next: Config, { actor }: Command): Promise<str
     return null;
   } catch (error) {
     log.error({ event: 'listeners.refused', actor, err: error }, 'the listeners could not be changed');
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function commit(
@@ -78,15 +86,18 @@ async function commit(
   });
   try {
     tools.commit(({ config, desired }) => {
-      const reconciled = reconcile(desired, next);
+      const back = Object.keys(next.services).filter((service) => own(config.services, service) === undefined);
+      const abandoned = abandonRollouts(desired, next, at, back);
+      const reconciled = reconcile(abandoned.desired, next);
       const events = [
         event('config.reloaded', null, { changes }),
+        ...abandoned.events,
         ...reconciled.dropped.map((dropped) => event('override.dropped', dropped.service, describeDropped(dropped))),
         ...trafficEvents({ config, desired }, { config: next, desired: reconciled.desired }).map(
           ({ service, type, data }) => event(type, service, data),
         ),
       ];
-      return { config: next, desired: reconciled.desired, events };
+      return { config: next, desired: reconciled.desired, events, journal: abandoned.journal };
     });
   } catch (error) {
     // The listeners were changed before, because that may fail; now they must not stay so.

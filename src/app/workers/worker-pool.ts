@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ListenerConfig } from '../../config/config.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { TealgateError } from '../../platform/errors.ts';
 import type { ListenerOptions } from '../../proxy/messages.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { RoutingSnapshot } from '../../traffic/snapshot.ts';
@@ -170,18 +171,24 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
       await Promise.all(threads().map((thread) => thread.install({ type: 'snapshot', snapshot: next })));
     },
     async listen(listeners, spreadMs) {
+      if (ending.signal.aborted)
+        throw new TealgateError('unavailable', 'the gate is stopping; its listeners stay closed');
       const before = known;
       const next = assignListeners(listeners, before);
       await probeNew(next, before);
       known = next;
-      // One that is being restarted begins with the new listeners.
-      const alive = slots.filter(({ thread }) => thread !== null);
       const ask = async (slot: Slot) => (await slot.thread?.listen(listenerOptions(), spreadMs)) ?? [];
+      // One that is being restarted begins with what is known by then.
+      const askAll = () =>
+        spread(
+          slots.filter(({ thread }) => thread !== null),
+          ask,
+        );
       try {
-        await spread(alive, ask);
+        await askAll();
       } catch (error) {
         known = before;
-        await spread(alive, ask);
+        await askAll();
         throw error;
       }
     },

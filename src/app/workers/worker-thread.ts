@@ -41,7 +41,7 @@ export interface WorkerExit {
 /** What a worker says on its own account. */
 export type WorkerReport = Extract<FromWorker, { type: 'fuse' | 'access' | 'log' }>;
 
-/** A worker that has not installed a snapshot for so long hangs in a loop and is ended; a restart is shorter. */
+/** A worker that has not done what it was asked to for so long hangs in a loop and is ended; a restart is shorter. */
 const STUCK_MS = 10_000;
 
 const ENTRY = entryUrl('proxy/worker');
@@ -96,6 +96,11 @@ export function startThread(start: WorkerStart, onReport: (report: WorkerReport)
     resolveExited({ code, error });
   });
 
+  const unlessStuck = <T>(waiting: Promise<T>): Promise<T> => {
+    const stuck = setTimeout(() => void thread.terminate(), STUCK_MS);
+    return waiting.finally(() => clearTimeout(stuck));
+  };
+
   const post = (message: ToWorker): void => thread.postMessage(message);
   const answer = (): Promise<readonly BoundAddress[]> => {
     const waiting = Promise.withResolvers<readonly BoundAddress[]>();
@@ -110,15 +115,14 @@ export function startThread(start: WorkerStart, onReport: (report: WorkerReport)
     listening: answer(),
     install(message) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      const stuck = setTimeout(() => void thread.terminate(), STUCK_MS);
       installs.push({ version: message.snapshot.version, resolve });
       post(message);
-      return promise.finally(() => clearTimeout(stuck));
+      return unlessStuck(promise);
     },
     listen(listeners, spreadMs) {
       wanted = listeners;
       post({ type: 'listeners', listeners, spreadMs });
-      return answer();
+      return unlessStuck(answer());
     },
     drain(limits) {
       post({ type: 'drain', ...limits });
