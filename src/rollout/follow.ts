@@ -1,6 +1,6 @@
 import { type Tick, tick } from './progress.ts';
 import { beginPromotion } from './promotion.ts';
-import { type Baseline, heldOf, type Phase, type Rollout, type SmokeResult } from './rollout.ts';
+import { type Baseline, type Phase, type Rollout, type SmokeResult, stillHeldOf } from './rollout.ts';
 import { ITSELF, move, type Step, unchanged } from './step.ts';
 import { takeBack, takeBackAtOnce } from './take-back.ts';
 
@@ -73,7 +73,7 @@ function pausedToo(
       );
     case 'progressing':
     case 'paused':
-      return move(rollout, { ...heldOf(position), ...paused }, cause, []);
+      return move(rollout, { ...stillHeldOf(position), ...paused }, cause, []);
     default:
       return unchanged(rollout);
   }

@@ -2,7 +2,7 @@ import { TealgateError } from '../platform/errors.ts';
 import { created, createRollout } from './create.ts';
 import { advanceTo, goTo } from './progress.ts';
 import { beginPromotion } from './promotion.ts';
-import { heldOf, type Phase, type Rollout } from './rollout.ts';
+import { heldOf, type Phase, type Rollout, stillHeldOf } from './rollout.ts';
 import { effectsOf, move, type Step, unchanged } from './step.ts';
 import { finishReturn, takeBack, takeBackAtOnce } from './take-back.ts';
 
@@ -24,7 +24,7 @@ const POSSIBLE: Readonly<Record<Phase, readonly RolloutAction[]>> = {
   pending: ['abort'],
   checking: ['abort'],
   progressing: ['promote', 'pause', 'abort'],
-  paused: ['promote', 'resume', 'abort'],
+  paused: ['promote', 'resume', 'pause', 'abort'],
   returning: [],
   promoting: [],
   draining: [],
@@ -48,11 +48,16 @@ const DONE: Readonly<Record<RolloutAction, readonly Phase[]>> = {
   retry: ['pending', 'checking', 'progressing', 'paused', 'returning', 'promoting', 'draining'],
 };
 
+/** Paused, and yet to go on by itself: when a gate opens, or a verdict comes. */
+function mayGoOn({ position }: Rollout): boolean {
+  return position.phase === 'paused' && (position.reason === 'gate' || position.reason === 'inconclusive');
+}
+
 /** Performs an operator's call, or throws `conflict` naming the phase and the calls that are possible in it. */
 export function operator(rollout: Rollout, call: Call, at: number): Step {
   const { phase } = rollout.position;
   if (phase === 'returning' && call.instant === true) return finishReturn(rollout, at);
-  if (DONE[call.type].includes(phase)) return unchanged(rollout);
+  if (DONE[call.type].includes(phase) && !(call.type === 'pause' && mayGoOn(rollout))) return unchanged(rollout);
   if (!POSSIBLE[phase].includes(call.type)) throw refusal(rollout, call.type);
   switch (call.type) {
     case 'promote':
@@ -79,24 +84,28 @@ function abort(rollout: Rollout, { actor, instant }: Call, at: number): Step {
   return instant === true ? takeBackAtOnce(rollout, 'aborted', cause) : takeBack(rollout, 'aborted', cause);
 }
 
-/** progressing → paused: weights stay, the hold stands still, guards go on judging. */
+/**
+ * progressing or paused → paused: weights stay, the hold stands still, guards go on judging. No gate that opens and no
+ * verdict that comes lets it go on.
+ */
 function pause(rollout: Rollout, actor: string, at: number): Step {
   const { position } = rollout;
-  if (position.phase !== 'progressing') return unchanged(rollout);
-  const paused = { ...heldOf(position), phase: 'paused' as const, reason: 'operator', sinceAt: at };
+  if (position.phase !== 'progressing' && position.phase !== 'paused') return unchanged(rollout);
+  const paused = { ...stillHeldOf(position), phase: 'paused' as const, reason: 'operator', sinceAt: at };
   return move(rollout, paused, { reason: 'operator', actor, at }, []);
 }
 
 /**
- * paused → progressing: the stage goes on with the hold it had. At a gate the stage behind it begins, and a stage that
- * waited for a verdict is left without it.
+ * paused → progressing: the stage goes on with the hold it had, and so comes back to where it waited when it was paused. At
+ * a gate the stage behind it begins, and a stage that waited for a verdict is left without it.
  */
 function resume(rollout: Rollout, actor: string, at: number): Step {
   const { position } = rollout;
   if (position.phase !== 'paused') return unchanged(rollout);
   const cause = { reason: 'operator', actor, at } as const;
   if (position.reason === 'shadowed') throw shadowed(rollout);
-  if (position.unbegun === true) return advanceTo(rollout, 0, cause);
+  if (position.unbegun === true)
+    return position.reason === 'gate' ? advanceTo(rollout, 0, cause) : goTo(rollout, 0, cause);
   if (position.reason === 'gate') return advanceTo(rollout, position.stage + 1, cause);
   if (position.reason === 'inconclusive') return goTo(rollout, position.stage + 1, cause);
   return move(rollout, { ...heldOf(position), phase: 'progressing' }, cause, []);

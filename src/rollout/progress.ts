@@ -3,7 +3,7 @@ import { gateStanding, hearGate, isOpen, stageBehind } from './gate.ts';
 import { countOnly, enterStage, judge } from './guards/judge.ts';
 import { failing, isUrgent, reasonOf } from './guards/verdict.ts';
 import { beginPromotion } from './promotion.ts';
-import { type Held, heldOf, type Rollout, type Sides } from './rollout.ts';
+import { type Held, heldOf, type Rollout, type Sides, stillHeldOf } from './rollout.ts';
 import { extensionMs, isInconclusive, stageStanding } from './stage-end.ts';
 import { type Cause, ITSELF, move, type Step, stageOf, stageWeights, within } from './step.ts';
 import { goOnReturning, takeBack, takeBackAtOnce } from './take-back.ts';
@@ -170,7 +170,7 @@ function waitAtGate(rollout: Rollout, at: number): Step {
   if (position.phase !== 'progressing' && position.phase !== 'paused') {
     return move(rollout, { ...paused, stage: 0, heldMs: 0, unbegun: true }, cause, []);
   }
-  return move(rollout, { ...heldOf(position), ...paused }, cause, []);
+  return move(rollout, { ...stillHeldOf(position), ...paused }, cause, []);
 }
 
 /** On the way back only what cannot wait for its end makes a difference. */

@@ -162,6 +162,14 @@ export function heldOf({ stage, heldMs, trialsBefore, extendedFromMs }: Held): H
   };
 }
 
+/** The same of a rollout that goes on being paused, for another reason: a stage that has not begun still has not. */
+export function stillHeldOf(position: Extract<Position, { phase: 'progressing' | 'paused' }>): Held & {
+  readonly unbegun?: true;
+} {
+  const isUnbegun = position.phase === 'paused' && position.unbegun === true;
+  return { ...heldOf(position), ...(isUnbegun ? { unbegun: true } : {}) };
+}
+
 /** How long a rollout has waited in a phase, without the time while the proxy was down; absent without a deadline. */
 export interface Waited {
   readonly waitedMs?: number;

@@ -4,7 +4,7 @@ import type { Gate } from '../../src/config/gate-schema.ts';
 import { createRollout } from '../../src/rollout/create.ts';
 import { pollsOf, waitOf } from '../../src/rollout/polls.ts';
 import { type RolloutEvent, transition } from '../../src/rollout/reducer.ts';
-import type { Rollout } from '../../src/rollout/rollout.ts';
+import { candidateWeight, type Rollout } from '../../src/rollout/rollout.ts';
 import { transitionTogether } from '../../src/rollout/together.ts';
 
 /** Wednesday, 25 November 2026, 08:59:59 in Berlin. */
@@ -77,6 +77,36 @@ describe('a gate with a window', () => {
   it('gives way to somebody who resumes', () => {
     const waiting = run(begun(OFFICE), [tick()]);
     expect(run(waiting, [{ type: 'resume', actor: 'ci' }]).position).toMatchObject({ phase: 'progressing', stage: 1 });
+  });
+});
+
+describe('a pause at a gate', () => {
+  const pause: RolloutEvent = { type: 'pause', actor: 'ann' };
+  const resume: RolloutEvent = { type: 'resume', actor: 'ann' };
+
+  it('holds the rollout when the gate opens, and leads back to the gate', () => {
+    const held = run(run(begun(OFFICE), [tick(), pause]), [tick(), tick()], OPEN);
+    expect(held.position).toMatchObject({ phase: 'paused', reason: 'operator', stage: 0 });
+    expect(run(held, [resume, tick()]).position).toMatchObject({ phase: 'paused', reason: 'gate', stage: 0 });
+    expect(run(held, [resume, tick()], OPEN).position).toMatchObject({ phase: 'progressing', stage: 1 });
+  });
+
+  it('holds it before the first stage, too, with no traffic on the candidate', () => {
+    const held = run(run(withStages([{ weight: 20, holdMs: 1000, gate: OFFICE }]), [pause]), [tick()], OPEN);
+    expect(held.position).toMatchObject({ phase: 'paused', reason: 'operator', unbegun: true });
+    expect(candidateWeight(held)).toBe(0);
+    const back = run(held, [resume]);
+    expect(back.position).toMatchObject({ phase: 'paused', reason: 'gate', unbegun: true });
+    expect(run(back, [tick()], OPEN).position).toMatchObject({ phase: 'progressing', stage: 0 });
+    expect(run(held, [resume], OPEN).position).toMatchObject({ phase: 'progressing', stage: 0 });
+  });
+
+  it('ends the questions, which begin anew behind it', () => {
+    const refused = run(begun(HTTP), [tick(), tick(said('fail')), pause]);
+    expect(pollsOf(refused)).toEqual([]);
+    const back = run(refused, [resume, tick()]);
+    expect(back.position).toMatchObject({ phase: 'paused', reason: 'gate' });
+    expect(pollsOf(back)).toMatchObject([{ kind: 'gate', stage: 1 }]);
   });
 });
 

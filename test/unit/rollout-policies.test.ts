@@ -68,6 +68,14 @@ describe('a stage whose guard is inconclusive at its end', () => {
     expect(given([tick(100, { trials: 1, errors: 0 })], waiting).position).toMatchObject({ extendedFromMs: 5100 });
   });
 
+  it('does not go on by itself when it was paused while it waited for the verdict', () => {
+    const waiting = given([tick(1000)], begun({ onInconclusive: 'pause' }));
+    expect(waiting.position).toMatchObject({ phase: 'paused', reason: 'inconclusive' });
+    const held = given([call('pause'), tick(1, PROOF)], waiting);
+    expect(held.position).toMatchObject({ phase: 'paused', reason: 'operator', stage: 0 });
+    expect(given([call('resume'), tick(1)], held).position).toMatchObject({ phase: 'progressing', stage: 1 });
+  });
+
   it('takes no notice of a guard that only observes', () => {
     const guards = [{ ...ERROR_RATE, dryRun: true }] as const;
     expect(given([tick(1000)], begun({ guards, onInconclusive: 'pause' })).position).toMatchObject({ stage: 1 });

@@ -106,6 +106,18 @@ describe('services that are released together', () => {
     expect(places(resumed)).toEqual(['progressing 0', 'progressing 0']);
   });
 
+  it('are held together at the gate of one of them, and led back to it', () => {
+    const gated = { stages: PLAN.stages.map((stage, i) => (i === 0 ? { ...stage, gate: 'manual' as const } : stage)) };
+    const operated = (rollouts: Pair, action: 'pause' | 'resume') =>
+      operateTogether(rollouts, action, 'ci', AT).map(({ rollout }) => rollout);
+    const held = operated(begun(gated, {}), 'pause');
+    expect(reasons(held)).toEqual(['operator', 'operator']);
+    const back = operated(held, 'resume');
+    expect(reasons(back)).toEqual(['gate', 'gate']);
+    expect(back.map(candidateWeight)).toEqual([0, 0]);
+    expect(places(operated(back, 'resume'))).toEqual(['progressing 0', 'progressing 0']);
+  });
+
   it('know what stable did before, also those that wait before the first stage for another', () => {
     const gated = { stages: PLAN.stages.map((stage, i) => (i === 0 ? { ...stage, gate: 'manual' as const } : stage)) };
     const checking = told([pending('shop', gated), pending('cart', {})], start, start);
