@@ -96,6 +96,34 @@ describe('what guards keep', () => {
   });
 });
 
+describe('a guard that compares stretches of time', () => {
+  const versus = {
+    name: 'versus',
+    kind: 'errorRate',
+    versus: 'stable',
+    ratio: 1,
+    margin: 0,
+    confidence: 0.99,
+  } as const;
+  const look = (candidate: Counts, stable: Counts, closes: boolean): RolloutEvent => ({
+    ...{ type: 'tick', elapsedMs: 10, candidate, stable },
+    ...(closes ? { closes } : {}),
+  });
+  const none = seen(0, 0);
+
+  it('judges what was seen in one of them when it ends, though nothing came since', () => {
+    const open = begun({ ...PLAN, guards: [versus] }, [look(seen(40, 40), seen(800, 0), false)]);
+    expect(open.guards).toMatchObject([{ verdict: 'inconclusive', trials: 0 }]);
+    const closed = transition(open, look(none, none, true), AT).rollout;
+    expect(closed.position).toMatchObject({ phase: 'rolled_back', reason: 'error_rate' });
+  });
+
+  it('keeps what it has while nothing comes', () => {
+    const still = begun({ ...PLAN, guards: [versus] }, [look(seen(4, 0), seen(80, 0), true)]);
+    expect(transition(still, look(none, none, true), AT).rollout.guardStates).toBe(still.guardStates);
+  });
+});
+
 describe('the verdict of all guards', () => {
   const evidence = (verdict: GuardEvidence['verdict'], dryRun = false): GuardEvidence => ({
     ...(begun(PLAN, [tick(1)]).guards[0] as GuardEvidence), // judged once, so there is one

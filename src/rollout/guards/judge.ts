@@ -16,7 +16,8 @@ export function judge(
 ): { readonly rollout: Rollout; readonly events: RolloutUpdate['events'] } {
   const inForce = guardsOf(rollout.plan, stageOf(rollout));
   const judgedBefore = inForce.every(({ name }) => rollout.guards.some(({ guard }) => guard === name));
-  if (judgedBefore && isStill(seen)) return { rollout, events: [] };
+  const hasNothingNew = judgedBefore && isStill(seen);
+  if (hasNothingNew && seen.closes !== true) return { rollout, events: [] };
   const guardStates: Record<string, unknown> = {};
   const guards = inForce.map((guard): GuardEvidence => {
     const { begin, advance, judge: conclude } = ruleOf(guard);
@@ -24,6 +25,8 @@ export function judge(
     guardStates[guard.name] = state;
     return conclude(guard, state);
   });
+  // A stretch of time may end in which something was seen before.
+  if (hasNothingNew && isSame(guardStates, rollout.guardStates)) return { rollout, events: [] };
   const judged = { ...counted(rollout, seen), guards, guardStates };
   return { rollout: judged, events: verdictEvents(rollout, guards) };
 }
@@ -55,6 +58,11 @@ export function enterStage(rollout: Rollout, before: number): Rollout {
   });
   const guards = rollout.guards.filter(({ guard }) => kept.has(guard));
   return { ...rollout, guards, guardStates: Object.fromEntries(states) };
+}
+
+/** States are plain data, each made with its keys in the same order. */
+function isSame(a: Rollout['guardStates'], b: Rollout['guardStates']): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** Guards are plain data, made with their keys in the same order. */
