@@ -59,6 +59,8 @@ export class UpstreamStream implements UpstreamLink, Timed {
   /** Hands the response on: its runs are the data's. */
   readonly #response = new BodyReader();
   #isHead = false;
+  /** Something waits until all of a read is known. */
+  #readsBehind = false;
   #interim = 0;
   /** A final head was handed on. */
   #inBody = false;
@@ -206,13 +208,24 @@ export class UpstreamStream implements UpstreamLink, Timed {
     this.#noteEnd(stream);
     stream.on('error', noop); // 'close' follows and says it all
     stream.on('headers', (_, __, fields: string[]) => this.#onInterim(fields));
-    // A tick later all that came in the same read is known, so that it can go on in one write.
     stream.on('response', (headers, flags, fields: string[]) =>
-      process.nextTick(() => this.#onResponse(stream, headers, flags, fields)),
+      this.#behindRead(() => this.#onResponse(stream, headers, flags, fields)),
     );
     stream.on('trailers', (headers, _, fields: string[]) => this.#onTrailers(headers, fields));
     stream.on('drain', () => this.#handler?.onUpstreamDrain());
-    stream.on('close', () => this.#onClose(stream));
+    stream.on('close', () => {
+      if (this.#readsBehind) this.#behindRead(() => this.#onClose(stream));
+      else this.#onClose(stream);
+    });
+  }
+
+  /** When all that came in the same read is known, so that a head and what came with it go on in one write. In order. */
+  #behindRead(act: () => void): void {
+    this.#readsBehind = true;
+    setImmediate(() => {
+      this.#readsBehind = false;
+      act();
+    });
   }
 
   /**

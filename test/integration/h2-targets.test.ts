@@ -134,6 +134,20 @@ describe('an h2c: target', () => {
     expect(value(answer, 'date')).toBe('now');
   });
 
+  it('is relayed in one piece with the body that came with it', async () => {
+    await serve((stream) => {
+      stream.respond({ ':status': 200, 'content-length': 5 });
+      stream.end('hello');
+    });
+    const client = await bench.client();
+    for (let asked = 1; asked <= 20; asked++) {
+      client.write(GET);
+      await client.peekHead();
+      expect(client.rest.toString('latin1')).toMatch(/\r\n\r\nhello$/);
+      await client.readFinal();
+    }
+  });
+
   it('answers HEAD, 204 and 304 without a body, and an empty 200 with Content-Length: 0', async () => {
     await serve((stream, { ':path': path, ':method': method }) => {
       if (method === 'HEAD') stream.respond({ ':status': 200, 'content-length': '17' }, { endStream: true });
