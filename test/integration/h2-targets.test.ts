@@ -520,18 +520,20 @@ describe('an HTTP/2 target that fails', () => {
     ['more than its Content-Length', [...OK, ['content-length', '3']], 'hello'],
     ['less than its Content-Length', [...OK, ['content-length', '10']], 'hello'],
   ] as const) {
-    it(`is not believed when it sends ${what}`, async () => {
-      await frames({
-        onRequest: (connection, stream) => {
-          connection.send(headers(stream, fields));
-          setImmediate(() => connection.send(data(stream, body, END_STREAM)));
+    it(`is not believed when it sends ${what}, whether at once or later`, async () => {
+      const wrong = await frames({
+        onRequest: (connection, stream, count) => {
+          connection.send(headers(stream, fields), ...(count === 1 ? [data(stream, body, END_STREAM)] : []));
         },
       });
+      expect((await ask(POST)).status).toBe(502);
       const client = await bench.send(POST);
+      await client.peekHead();
+      const [, { stream = 0 } = {}] = await wrong.seen(FRAME.headers, 2);
+      wrong.connections.at(-1)?.send(data(stream, body, END_STREAM));
       const cut = await client.readCut();
-      expect(cut === null || cut.status === 502 || !cut.body.complete).toBe(true);
-      const { outcomes } = await bench.account();
-      expect((outcomes.truncated ?? 0) + (outcomes.reset ?? 0)).toBe(1);
+      expect([cut?.status, cut?.body.complete]).toEqual([200, false]);
+      expect(await bench.account()).toMatchObject({ outcomes: { reset: 1, truncated: 1 } });
     });
   }
 
