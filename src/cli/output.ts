@@ -1,5 +1,5 @@
 import type { CliError } from './exit.ts';
-import type { Io } from './io.ts';
+import type { Io, Sink } from './io.ts';
 import { LiveArea } from './live-area.ts';
 import { type Paint, painter } from './style.ts';
 
@@ -19,12 +19,17 @@ export class Output {
     this.quiet = options.quiet;
     this.paint = painter(io.stdout, io.env);
     this.paintErr = painter(io.stderr, io.env);
-    this.live = io.stderr.isTTY === true && !options.quiet ? new LiveArea(io.stderr) : null;
+    this.live = redraws(io.stderr, io.env) && !options.quiet ? new LiveArea(io.stderr) : null;
   }
 
-  /** Whether tables, bars and redrawing make sense. */
+  /** Whether tables and bars make sense. */
   get tty(): boolean {
     return this.io.stdout.isTTY === true && !this.json;
+  }
+
+  /** Where something may be drawn again in place; null where it may not, and for `--json`. */
+  area(): LiveArea | null {
+    return this.tty && redraws(this.io.stdout, this.io.env) ? new LiveArea(this.io.stdout) : null;
   }
 
   /** Lines of data. */
@@ -83,4 +88,9 @@ export class Output {
     this.io.stderr.write(`${this.paintErr(['red', 'bold'], 'error:')} ${error.message}\n`);
     if (error.hint !== null) this.io.stderr.write(`${this.paintErr('dim', 'next: ')} ${error.hint}\n`);
   }
+}
+
+/** A dumb terminal, such as a shell in an editor, shows the codes that move its cursor. */
+function redraws(sink: Sink, env: Io['env']): boolean {
+  return sink.isTTY === true && env.TERM !== 'dumb';
 }

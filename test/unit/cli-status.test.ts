@@ -139,6 +139,22 @@ describe('status', () => {
     expect(stdout.trimEnd().split('\n')).toHaveLength(2);
   });
 
+  test('--watch prints one line per change on a dumb terminal', async () => {
+    const { url } = await gate(serviceOf(), serviceOf({ version: 13 }));
+    const end = new AbortController();
+    const onStdout = (all: string) => all.includes('version=13') && end.abort();
+    const argv = ['status', 'shop', '--watch', '--admin', url];
+    const options = {
+      tty: true,
+      env: { TERM: 'dumb' },
+      signal: end.signal,
+      onStdout: (all: string) => void onStdout(all),
+    };
+    const { stdout } = await cli(argv, options);
+    expect(stdout.trimEnd().split('\n')).toHaveLength(2);
+    expect(stdout).not.toContain('\u001b');
+  });
+
   test('--watch redraws on a terminal, with requests per second', async () => {
     const { url } = await gate(serviceOf());
     const end = new AbortController();

@@ -52,6 +52,13 @@ describe('waiting for a rollout', () => {
     expect(stderr).toContain('\u001b[1A\u001b[J');
   });
 
+  test('moves no cursor on a dumb terminal', async () => {
+    const admin = await gate(progressing, progressing, ended('promoted', 'done'));
+    const wait = ['wait', 'shop', '--for', 'promoted', '--admin', admin];
+    const { stderr } = await cli(wait, { tty: true, env: { TERM: 'dumb' } });
+    expect(stderr).toBe('shop: progressing, stage 1 of 2\n');
+  });
+
   test('exits 1 with the reason when the rollout ended otherwise', async () => {
     const admin = await gate(progressing, ended('rolled_back', '9 of 12 failed'));
     const result = await cli(['wait', 'shop', '--for', 'promoted', '--admin', admin]);

@@ -5,7 +5,6 @@ import type { AdminClient } from '../client.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit.ts';
 import { poll } from '../follow.ts';
-import { LiveArea } from '../live-area.ts';
 import { type Rate, type Rates, servicePlain, serviceTable } from '../render/service.ts';
 
 const WATCH_MS = 500;
@@ -43,7 +42,7 @@ async function readServices(client: AdminClient, service: string | undefined): P
 }
 
 async function watch(ctx: Context, read: () => Promise<Reading>): Promise<ExitCode> {
-  const area = ctx.out.tty ? new LiveArea(ctx.io.stdout) : null;
+  const area = ctx.out.area();
   const printed = new Map<string, string>();
   const meter = new RateMeter();
   const options = { timeoutMs: null, waitingFor: 'a change', signal: ctx.io.signal, everyMs: WATCH_MS };
