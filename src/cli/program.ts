@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { VERSION } from '../platform/version.ts';
 import { registerCommands } from './commands.ts';
+import type { GlobalOptions } from './context.ts';
 import type { Io } from './io.ts';
 import { Session } from './session.ts';
 
@@ -66,8 +67,20 @@ async function completeWords(program: Command, session: Session, words: readonly
   );
 }
 
-/** The admin endpoint that the line being completed names, so that its services are offered. */
-function completionOptions(words: readonly string[]): { admin?: string; quiet: true } {
-  const admin = words[words.indexOf('--admin') + 1];
-  return words.includes('--admin') && admin !== undefined ? { admin, quiet: true } : { quiet: true };
+/** The admin endpoint that the line being completed names, and the token for it, so that its services are offered. */
+function completionOptions(words: readonly string[]): GlobalOptions {
+  const [admin, token, tokenFile] = ['--admin', '--token', '--token-file'].map((flag) => optionValue(words, flag));
+  return {
+    quiet: true,
+    ...(admin === undefined ? {} : { admin }),
+    ...(token === undefined ? {} : { token }),
+    ...(tokenFile === undefined ? {} : { tokenFile }),
+  };
+}
+
+/** Of `--flag value` or `--flag=value`. */
+function optionValue(words: readonly string[], flag: string): string | undefined {
+  const at = words.indexOf(flag);
+  if (at !== -1) return words[at + 1];
+  return words.find((word) => word.startsWith(`${flag}=`))?.slice(flag.length + 1);
 }

@@ -4,8 +4,14 @@ import { CliError, EXIT, type ExitCode } from '../exit.ts';
 /** Each asks `tealgate __complete` for the candidates of the last word; with none, the shell offers files. */
 const SCRIPTS: Readonly<Record<string, string>> = {
   bash: `_tealgate() {
-  local IFS=$'\\n'
-  COMPREPLY=($(tealgate __complete "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+  local IFS=$'\\n' line=\${COMP_LINE:0:COMP_POINT} words last
+  # COMP_WORDS is cut at each : and =, which addresses and weights are made of.
+  IFS=$' \\t' read -ra words <<< "$line"
+  if [[ $line == *[[:space:]] ]]; then words+=(""); fi
+  last=\${words[\${#words[@]}-1]}
+  COMPREPLY=($(tealgate __complete "\${words[@]:1}" 2>/dev/null))
+  # What stands before the last of them is not replaced.
+  COMPREPLY=("\${COMPREPLY[@]#"\${last%"\${last##*[:=]}"}"}")
   # A weight follows at once.
   if [[ \${COMPREPLY[0]-} == *= ]]; then compopt -o nospace; fi
 }
