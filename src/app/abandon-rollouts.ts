@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { RolloutChange } from '../rollout/journal.ts';
-import { stopAtOnce } from '../rollout/operate.ts';
+import { seeThrough, stopAtOnce } from '../rollout/operate.ts';
+import type { RolloutUpdate } from '../rollout/ports.ts';
 import type { Phase, Rollout } from '../rollout/rollout.ts';
 import type { NewEvent } from '../store/store.ts';
 import { desiredService, effectiveService, own, withService } from './desired/effective.ts';
@@ -8,7 +9,7 @@ import { newestRollout, runningRollout } from './desired/rollouts.ts';
 import type { DesiredState } from './desired.ts';
 import { proposeUpdate } from './rollout-proposal.ts';
 
-/** From here on a rollout ends by itself, with or without its old side. */
+/** From here on a rollout ends by itself, with or without its old side; but not without the new one. */
 const DECIDED: ReadonlySet<Phase> = new Set(['promoting', 'draining']);
 
 /** Both sides are there, and of those that it goes together with, too. */
@@ -27,6 +28,15 @@ function isWhole(rollout: Rollout, config: Config, desired: DesiredState): boole
 function hasSides({ service, from, to }: Rollout, { services }: Config): boolean {
   const upstreams = own(services, service)?.upstreams ?? {};
   return [from, to].every((side) => own(upstreams, side) !== undefined);
+}
+
+/** What ends a rollout for want of a side, by steps; nothing for one that goes on. */
+function endOf(rollout: Rollout, config: Config, desired: DesiredState, at: number): readonly RolloutUpdate[] {
+  if (!DECIDED.has(rollout.position.phase)) {
+    return isWhole(rollout, config, desired) ? [] : [stopAtOnce(rollout, 'config', at)];
+  }
+  const { upstreams } = own(config.services, rollout.service) ?? { upstreams: {} };
+  return own(upstreams, rollout.to) === undefined ? seeThrough(rollout, at) : [];
 }
 
 /**
@@ -51,14 +61,15 @@ export function abandonRollouts(
   for (const name of services) {
     const service = own(config.services, name);
     if (service === undefined) continue;
-    const before = desiredService(next, name);
-    const rollout = runningRollout(before);
-    if (rollout === null || DECIDED.has(rollout.position.phase) || isWhole(rollout, config, desired)) continue;
-    const state = { name, config: service, desired: before, effective: effectiveService(service, before) };
-    const stopped = proposeUpdate(state, stopAtOnce(rollout, 'config', at), at);
-    next = withService(next, name, stopped.desired);
-    events.push(...(stopped.events ?? []).map((event) => ({ actor: 'config', ...event, service: name, at })));
-    journal.push(...(stopped.journal ?? []));
+    const rollout = runningRollout(desiredService(next, name));
+    for (const update of rollout === null ? [] : endOf(rollout, config, desired, at)) {
+      const before = desiredService(next, name);
+      const state = { name, config: service, desired: before, effective: effectiveService(service, before) };
+      const ended = proposeUpdate(state, update, at);
+      next = withService(next, name, ended.desired);
+      events.push(...(ended.events ?? []).map((event) => ({ actor: 'config', ...event, service: name, at })));
+      journal.push(...(ended.journal ?? []));
+    }
   }
   return { desired: next, events, journal };
 }

@@ -25,6 +25,14 @@ export function stopAtOnce(rollout: Rollout, actor: string, at: number): Rollout
   return told(rollout, { type: 'abort', actor, instant: true }, at);
 }
 
+/** Sees a rollout through that is decided, as if every worker served its weights and its old side were empty; by steps. */
+export function seeThrough(rollout: Rollout, at: number): readonly RolloutUpdate[] {
+  const switched = told(rollout, { type: 'switched' }, at);
+  const drained = told(switched.rollout, { type: 'drained' }, at);
+  const before = [rollout, switched.rollout];
+  return [switched, drained].filter((update, i) => update.rollout !== before[i]);
+}
+
 /**
  * Where `undo` goes: the upstream that was stable before the last promoted rollout; null when none was promoted.
  *

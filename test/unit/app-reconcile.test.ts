@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { abandonRollouts } from '../../src/app/abandon-rollouts.ts';
 import { drain } from '../../src/app/desired/draining.ts';
 import { effectiveService, weightsOf } from '../../src/app/desired/effective.ts';
 import { reconcile } from '../../src/app/desired/reconcile.ts';
@@ -107,5 +108,22 @@ describe('a reload', () => {
   it('keeps what belongs to a service that left the file for its return', () => {
     const state = desiredOf({ shop: setWeights(config, UNTOUCHED, { green: 5 }) });
     expect(reconcile(state, configOf()).desired).toBe(state);
+  });
+});
+
+describe('a start with a file that the new stable side has left', () => {
+  it.each([
+    { phase: 'promoting', stage: 0 },
+    { phase: 'draining', stage: 0, sinceAt: 1 },
+  ] as const)('ends a rollout that is $phase, and gives the traffic to whom the file does', (position) => {
+    const decided = switchTo(config, UNTOUCHED, 'green', 1);
+    const running = { ...decided, rollouts: [rolloutAt(position)] };
+    const file = serviceConfig({ upstreams: upstreams({ blue: 100 }) });
+    const left = abandonRollouts(desiredOf({ shop: running }), configOf(file), 2);
+    const [shop] = Object.values(reconcile(left.desired, configOf(file)).desired.services);
+    expect(shop?.rollouts[0]?.position).toMatchObject({ phase: 'promoted' });
+    const { stable, upstreams: now } = effectiveService(file, shop ?? UNTOUCHED);
+    expect(stable).toBe('blue');
+    expect(now.blue).toMatchObject({ weight: 100, admin: 'enabled' });
   });
 });
