@@ -13,6 +13,8 @@ export interface OutgoingRequest {
   readonly timeoutMs: number;
   /** An answer with a longer body counts as none; default 64 KiB. */
   readonly maxBytes?: number;
+  /** An answer of 2xx is one by its status: whatever follows it, or does not, is not read. Default: it is. */
+  readonly okByStatus?: true;
   /** For `https:`; default: as the system trusts. */
   readonly tls?: TargetTls;
   readonly signal: AbortSignal;
@@ -58,8 +60,9 @@ async function exchange(request: OutgoingRequest, signal: AbortSignal): Promise<
     const { method, body } = request;
     const headers = { 'user-agent': 'tealgate', ...request.headers };
     const answer = await send(url, { dispatcher: agent, method, headers, body, signal });
-    const text = await readBody(answer.body, request.maxBytes ?? MAX_BYTES);
     const { statusCode: status } = answer;
+    const isRead = request.okByStatus !== true || status < 200 || status > 299;
+    const text = isRead ? await readBody(answer.body, request.maxBytes ?? MAX_BYTES) : '';
     return { kind: 'answered', status, body: text, retryAfterMs: readRetryAfter(answer.headers['retry-after']) };
   } finally {
     await agent.destroy();

@@ -111,6 +111,37 @@ describe('the notifier', () => {
     expect(store.outbox.dead(10)[0]?.error).toBe('there is no webhook gone in the configuration any more');
   });
 
+  it('takes an answer of 2xx for what it is, however long its body', async () => {
+    const store = openStore();
+    const chat = await openReceiver(() => ({ status: 200, body: 'x'.repeat(200_000) }));
+    onTestFinished(() => chat.close());
+    const { notifier } = start(store, chat.url);
+    notifier.notice();
+    store.commit(0, {}, [event('a')]);
+    notifier.notice();
+    await until(() => store.outbox.waiting().length === 0);
+    expect(chat.received).toHaveLength(1);
+    expect(store.outbox.dead(10)).toEqual([]);
+  });
+
+  it('sends nothing again because the store could not write down that it arrived', async () => {
+    const store = openStore();
+    const { url, received } = await receiver();
+    let failures = 0;
+    const remove = (id: string): void => {
+      if (++failures === 1) throw new Error('the disk is full');
+      store.outbox.remove(id);
+    };
+    const { events, latestEvent } = store;
+    const part = { events: events.bind(store), latestEvent: latestEvent.bind(store) };
+    store.outbox.queue(0, []);
+    store.commit(0, {}, [event('a')]);
+    const { errors } = start(store, url, { store: { ...part, outbox: { ...store.outbox, remove } } });
+    await until(() => store.outbox.waiting().length === 0 && failures > 0);
+    expect(received).toHaveLength(1);
+    expect(errors).toHaveLength(1);
+  });
+
   it('goes on after the store could not be read', async () => {
     const store = openStore();
     const { url, received } = await receiver();

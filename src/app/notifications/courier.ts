@@ -16,6 +16,8 @@ export interface CourierParts {
   readonly log: Pick<Logger, 'warn' | 'error'>;
   /** 0 to 1. */
   readonly random: () => number;
+  /** Ids of those that arrived, until that is written down: with a store that fails they must not be sent for ever. */
+  readonly arrived: Set<string>;
 }
 
 /** Of what a receiver said, kept with a notification that failed. */
@@ -30,9 +32,11 @@ export async function deliver(delivery: Delivery, parts: CourierParts, signal: A
     giveUp(delivery, `there is no webhook ${delivery.to} in the configuration any more`, parts);
     return;
   }
-  const outcome = await attempt(delivery, webhook, parts, signal);
+  const outcome = parts.arrived.has(delivery.id) ? ARRIVED : await attempt(delivery, webhook, parts, signal);
   if (outcome.kind === 'arrived') {
+    parts.arrived.add(delivery.id);
     parts.outbox.remove(delivery.id);
+    parts.arrived.delete(delivery.id);
     return;
   }
   const attempts = delivery.attempts + 1;
@@ -51,6 +55,8 @@ type Outcome =
   /** By the Standard Webhooks scheme, a receiver that answers 410 wants nothing more. */
   | { readonly kind: 'gone'; readonly detail: string };
 
+const ARRIVED: Outcome = { kind: 'arrived' };
+
 async function attempt(
   delivery: Delivery,
   { url, secret, timeoutMs, tls }: WebhookConfig,
@@ -63,11 +69,11 @@ async function attempt(
     'content-type': 'application/json',
     ...(secret === null ? { 'webhook-id': delivery.id } : signWebhook(message, secret)),
   };
-  const answer = await sendOutgoing({ method: 'POST', url, headers, body, timeoutMs, tls, signal });
+  const answer = await sendOutgoing({ method: 'POST', url, headers, body, timeoutMs, okByStatus: true, tls, signal });
   if (answer.kind === 'unanswered')
     return { kind: 'failed', detail: `no answer: ${answer.detail}`, retryAfterMs: null };
   const { status, body: said, retryAfterMs } = answer;
-  if (status >= 200 && status < 300) return { kind: 'arrived' };
+  if (status >= 200 && status < 300) return ARRIVED;
   // JSON quoting keeps line ends and terminal escapes of the answer out of logs and terminals.
   const detail = `answered ${status}${said === '' ? '' : `: ${JSON.stringify(said.slice(0, KEPT_CHARS))}`}`;
   return status === GONE ? { kind: 'gone', detail } : { kind: 'failed', detail, retryAfterMs };

@@ -5,7 +5,7 @@ import { toDelivery } from './compose.ts';
 import { type CourierParts, deliver } from './courier.ts';
 import { isWanted } from './subscription.ts';
 
-export interface NotifierParts extends Omit<CourierParts, 'outbox'> {
+export interface NotifierParts extends Omit<CourierParts, 'outbox' | 'arrived'> {
   readonly store: Pick<Store<unknown>, 'events' | 'latestEvent' | 'outbox'>;
   /** A new id for each notification. */
   readonly newId: () => string;
@@ -26,6 +26,7 @@ export class Notifier {
   readonly #parts: NotifierParts;
   readonly #wakeup = new Wakeup();
   readonly #lanes = new Map<string, Promise<void>>();
+  readonly #arrived = new Set<string>();
 
   constructor(parts: NotifierParts) {
     this.#parts = parts;
@@ -118,7 +119,7 @@ export class Notifier {
       while (!signal.aborted) {
         const delivery = outbox.next(to);
         if (delivery === null || (delivery.dueAt ?? 0) > clock.wallMs()) break;
-        await deliver(delivery, { ...this.#parts, outbox }, signal);
+        await deliver(delivery, { ...this.#parts, outbox, arrived: this.#arrived }, signal);
       }
     } catch (err) {
       if (!signal.aborted) this.#heldUp(err);
