@@ -90,6 +90,18 @@ describe('a reload', () => {
     expect(weights).toEqual({ blue: 50 });
   });
 
+  it('takes back in what drained when the file gives it another share, and keeps the drain while it does not', () => {
+    const before = serviceConfig({ upstreams: upstreams({ blue: 0, green: 60, red: 40 }) });
+    const drained = desiredOf({ shop: drain(UNTOUCHED, 'blue', 1) });
+    const adminOf = (weights: Record<string, number>) => {
+      const file = serviceConfig({ upstreams: upstreams(weights) });
+      const { desired } = reconcile(drained, configOf(file), configOf(before));
+      return effectiveService(file, desired.services.shop ?? UNTOUCHED).upstreams.blue?.admin;
+    };
+    expect(adminOf({ blue: 10, green: 50, red: 40 })).toBe('enabled');
+    expect(adminOf({ blue: 0, green: 50, red: 50 })).toBe('draining');
+  });
+
   it('forgets the weight of an upstream that leaves the file: it comes back with that of the file', () => {
     const file = serviceConfig({ upstreams: upstreams({ blue: 100, red: 0 }) });
     const decided = setWeights(file, UNTOUCHED, { red: 10 });

@@ -88,7 +88,7 @@ async function commit(
     tools.commit(({ config, desired }) => {
       const back = Object.keys(next.services).filter((service) => own(config.services, service) === undefined);
       const abandoned = abandonRollouts(desired, next, at, back);
-      const reconciled = reconcile(abandoned.desired, next);
+      const reconciled = reconcile(abandoned.desired, next, config);
       const events = [
         event('config.reloaded', null, { changes }),
         ...abandoned.events,

@@ -23,14 +23,17 @@ export interface Reconciled {
 /**
  * Lays the run-time changes over a file that may have changed since: the later writer wins, field by field. What
  * belongs to services that the file does not name is kept aside untouched, for when they come back.
+ *
+ * @param earlier what the file said before, where that is known
  */
-export function reconcile(desired: DesiredState, config: Config): Reconciled {
+export function reconcile(desired: DesiredState, config: Config, earlier?: Config): Reconciled {
   const dropped: DroppedOverride[] = [];
   let next = desired;
   for (const [name, service] of Object.entries(config.services)) {
     const before = own(desired.services, name);
     if (before === undefined) continue;
-    const after = reconcileService(service, before, dropped);
+    const taken = takeBackIn(service, before, own(earlier?.services ?? {}, name));
+    const after = reconcileService(service, taken, dropped);
     if (after !== before) next = withService(next, name, after);
   }
   return { desired: next, dropped };
@@ -41,6 +44,14 @@ function reconcileService(config: ServiceConfig, desired: DesiredService, droppe
     (state, step) => step(config, state, dropped),
     desired,
   );
+}
+
+/** An upstream that drains, or will, is taken back in when the file gives it another share than before. */
+function takeBackIn(file: ServiceConfig, desired: DesiredService, earlier: ServiceConfig | undefined): DesiredService {
+  if (earlier === undefined || desired.weights !== null || runningRollout(desired) !== null) return desired;
+  return Object.entries(file.upstreams)
+    .filter(([name, { weight }]) => weight > 0 && weight !== (own(earlier.upstreams, name)?.weight ?? 0))
+    .reduce((state, [name]) => enable(state, name), desired);
 }
 
 type Step = (config: ServiceConfig, desired: DesiredService, dropped: DroppedOverride[]) => DesiredService;
