@@ -189,6 +189,18 @@ describe('the health checker', () => {
     checker.close();
   });
 
+  it('forgets what it knew of a target that was trusted in between', async () => {
+    const url = await serve((_, response) => response.writeHead(500).end());
+    const target = { id: 1, url, tls: TRUST_SYSTEM, service: 'shop', upstream: 'blue', health: CONFIG };
+    const { checker, changed } = start();
+    checker.update([target]);
+    await changed('unhealthy');
+    checker.update([{ ...target, health: null }]);
+    checker.update([target]);
+    expect(checker.health(1)).toBe('unknown');
+    checker.close();
+  });
+
   it('asks a removed target no more', async () => {
     let asked = 0;
     const url = await serve((_, response) => {

@@ -87,6 +87,8 @@ export function createHealthChecker(options: HealthCheckerOptions): HealthChecke
 
   const keep = (entry: Checked, target: CheckedTarget): void => {
     const same = sameValue(entry.target.health, target.health) && sameTls(entry.target.tls, target.tls);
+    // Nobody asked meanwhile: what was known of it before says nothing.
+    if (entry.target.health === null) entry.state = UNKNOWN;
     entry.target = target;
     if (!same) restart(entry);
   };
