@@ -93,7 +93,7 @@ export interface ControlPlane {
 
   events(since: number): readonly StoredEvent[];
   watchEvents(since: number, onEvents: (events: readonly StoredEvent[]) => void, signal: AbortSignal): void;
-  /** Ready to take traffic: false before the first snapshot is served and as soon as shutdown begins. */
+  /** Ready to take traffic: false before the first snapshot is served, while no worker serves and as soon as shutdown begins. */
   ready(): boolean;
 }
 

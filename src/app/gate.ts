@@ -75,7 +75,8 @@ async function start(options: GateOptions, base: Base): Promise<Gate> {
     ...parts,
     file,
     startedAt,
-    ready: () => readiness.ready,
+    // With no worker left, clients would be refused until one is restarted.
+    ready: () => readiness.ready && parts.pool.status().some(({ state }) => state === 'serving'),
     adminAddress: () => (bound.admin !== null && 'port' in bound.admin ? bound.admin : null),
   });
   const metrics = metricsWhenScraped(metricsSource({ ...parts, control }));

@@ -41,7 +41,8 @@ function hintFor(code: string, { verb, service, group }: Attempt): string | null
     case 'invalid_config':
       return 'tealgate check FILE shows each mistake with its line';
     case 'unavailable':
-      return 'the gate is starting or shutting down: tealgate healthcheck';
+      // A gate that could not start is about neither.
+      return verb === 'run' ? null : 'the gate is starting or shutting down: tealgate healthcheck';
     default:
       return null;
   }

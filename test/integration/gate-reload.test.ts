@@ -198,6 +198,15 @@ describe('a reload', () => {
     expect(test.gate.addresses).toEqual(addresses);
   });
 
+  it('says so when an address overlaps with one that the gate itself listens on', async () => {
+    await using blue = await openTarget('blue');
+    await using test = await openGate(file({ blue }));
+    const { port } = new URL(test.url);
+    const status = await reload(test, file({ blue }, { listeners: [{ address: `0.0.0.0:${port}` }] }));
+    expect(status.errors).toEqual([expect.stringContaining(`this gate listens on 127.0.0.1:${port}`)]);
+    expect((await get(test.url)).body).toBe('blue');
+  });
+
   it('opens no listener once the gate is stopping', async () => {
     const held = Promise.withResolvers<ServerResponse>();
     await using blue = await openTarget((_, response) => held.resolve(response));

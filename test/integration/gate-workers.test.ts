@@ -67,6 +67,18 @@ describe('a worker that dies', () => {
     await Promise.all(held);
   });
 
+  it('leaves the gate unready while it was the only one', async () => {
+    await using blue = await openTarget('blue');
+    const upstreams = { blue: { weight: 100, targets: [blue.url] } };
+    const { result, threads } = await workersOf(() => openGate({ services: { shop: { upstreams } } }));
+    await using test = result;
+    expect(test.control.ready()).toBe(true);
+    await threads[0]?.terminate();
+    expect(test.control.ready()).toBe(false);
+    await until(() => test.control.ready(), 'the restart');
+    expect((await get(test.url)).body).toBe('blue');
+  });
+
   it('does not hold up a command', async () => {
     await using blue = await openTarget('blue');
     const upstreams = { blue: { weight: 100, targets: [blue.url] }, green: { weight: 0, targets: [blue.url] } };

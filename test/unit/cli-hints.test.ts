@@ -17,6 +17,12 @@ describe('the next thing to type after a conflict', () => {
     expect(hint).toBe('tealgate rollout status --group release');
   });
 
+  test('is none for a gate that could not start', async () => {
+    const unavailable = new CliError(EXIT.failed, 'the disk is full', { code: 'unavailable' });
+    const { hint } = await withHint(unavailable, { verb: 'run', service: null, group: null }, null);
+    expect(hint).toBeNull();
+  });
+
   test.each(['run', 'reload'])('is not made up for %s, which names neither', async (verb) => {
     const { hint } = await withHint(conflict, { verb, service: null, group: null }, null);
     expect(hint).toBeNull();

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { formatAddress, overlaps } from '../../config/address.ts';
 import type { ListenerConfig } from '../../config/config.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { TealgateError } from '../../platform/errors.ts';
@@ -226,7 +227,18 @@ async function within(ms: number, all: readonly Promise<void>[]): Promise<void> 
 async function probeNew(next: readonly KnownListener[], before: readonly KnownListener[]): Promise<void> {
   const had = new Set(before.map(({ options }) => options.id));
   const added = next.filter(({ options }) => !had.has(options.id) && options.port !== 0);
+  for (const { options } of added) {
+    const open = before.find((listener) => overlaps(listener.options, options));
+    if (open !== undefined) throw overlapError(options, open.options);
+  }
   await Promise.all(added.map(({ options }) => probeAddress(options.host, options.port)));
+}
+
+/** The one cannot be opened before the other is closed, and between the two there would be none. */
+function overlapError(wanted: ListenerOptions, open: ListenerOptions): TealgateError {
+  const address = formatAddress(wanted);
+  const message = `this gate listens on ${formatAddress(open)}, which ${address} cannot take the place of while it runs; restart it, or choose another port`;
+  return new TealgateError('address_in_use', message, { details: { address } });
 }
 
 /** The first failure is the one to tell; the others are waited for, so that none is left unhandled. */
