@@ -149,6 +149,28 @@ describe('H. Upgrades', () => {
     'a handshake is forwarded like any request',
   );
 
+  for (const framing of ['Content-Length: 5', 'Transfer-Encoding: chunked']) {
+    row(
+      'H01-ws',
+      async () => {
+        const fields = ['Upgrade: websocket', 'Connection: Upgrade', `Sec-WebSocket-Accept: ${ACCEPT}`, framing];
+        const target = await lab.target(async (request) => {
+          if (request.target !== '/ws') return echo(request);
+          request.connection.tunnel();
+          request.send(head('HTTP/1.1 101 Switching Protocols', ...fields), 'early');
+          return;
+        });
+        const client = await lab.send(HANDSHAKE);
+        const answer = await client.readFinal();
+        expect([answer.status, ...values(answer, framing.split(':')[0] ?? '')]).toEqual([101]);
+        expect((await client.readBytes(5)).toString()).toBe('early');
+        client.write('frames');
+        await tunnelled(target, 'frames');
+      },
+      `not told of a body, ${framing}`,
+    );
+  }
+
   row('H02-ws-eager', async () => {
     const target = await lab.target(tunnel());
     const client = await lab.send(HANDSHAKE, 'eager frames');
@@ -165,6 +187,7 @@ describe('H. Upgrades', () => {
     const client = await lab.send(HANDSHAKE);
     const answer = await client.readFinal();
     expect([answer.status, value(answer, 'x-why'), answer.body.bytes.toString()]).toEqual([403, 'origin', 'not you']);
+    expect(Date.parse(value(answer, 'date') ?? '')).toBeLessThanOrEqual(Date.now());
     if (value(answer, 'connection') !== 'close') {
       client.write(head('GET /next HTTP/1.1', 'Host: gate.test'));
       expect((await client.readFinal()).body.bytes.toString()).toBe('GET /next');

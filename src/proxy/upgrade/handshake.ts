@@ -6,6 +6,7 @@ import type { Tap } from '../../http1/tap.ts';
 import type { UpstreamFailure } from '../../http1/upstream-link.ts';
 import { Agent } from '../../platform/node-http.ts';
 import type { ReportField } from '../exchange/reports.ts';
+import { httpDate } from '../http-date.ts';
 import type { Target, Upstream } from '../routing-table.ts';
 
 /** Why an answer is not waited for any longer. */
@@ -88,6 +89,7 @@ export class Handshake {
     });
     request.on('response', (response) => {
       const report = this.#rewrite(response, 'close'); // http-proxy-3 ends the connection behind a refusal
+      response.headers.date ??= httpDate();
       if (response.statusCode === 204 || response.statusCode === 304) frameNothing(response);
       response.on('error', () => this.#socket.destroy()); // cut inside the body: the client must see it
       response.on('aborted', () => this.#socket.destroy());
@@ -183,6 +185,10 @@ function dropTheirs({ headers }: IncomingMessage, connection: 'upgrade' | 'close
   const named = (headers.connection ?? '').toLowerCase().split(',');
   for (const name of [...named, ...THEIRS]) if (!NEEDED.has(name.trim())) delete headers[name.trim()];
   headers.connection = connection;
+  if (connection === 'close') return;
+  // There is no body that they could be about (RFC 9110 §8.6, RFC 9112 §6.1).
+  delete headers['content-length'];
+  delete headers['transfer-encoding'];
 }
 
 /** As that of any other response, see {@link ReportField}. */
