@@ -15,9 +15,6 @@ const HTTP = encoder.encode('http://');
 const HTTPS = encoder.encode('https://');
 const STAR = 0x2a;
 
-/** Empty lines before a request line that are skipped (RFC 9112 §2.2). */
-const MAX_LEADING_LINES = 4;
-
 /**
  * Parses a request head (RFC 9112 §3, §5, §6) that begins at `from`. Returns the offset behind it, INCOMPLETE, or why
  * it is refused. Strict: what is ambiguous is refused, never guessed.
@@ -32,16 +29,16 @@ export function parseRequestHead(head: Head, buf: Buffer, from: number, to: numb
   return checkRequest(head) || end;
 }
 
-/** Whether buf[0, to) is nothing but empty lines that are skipped, the last of them perhaps not whole. */
+/** Whether buf[0, to) is nothing but empty lines, the last of them perhaps not whole. */
 export function areEmptyLines(buf: Buffer, to: number): boolean {
-  if (to > 2 * MAX_LEADING_LINES) return false;
   for (let p = 0; p < to; p++) if (buf[p] !== (p % 2 === 0 ? CR : LF)) return false;
   return true;
 }
 
+/** Before a request line (RFC 9112 §2.2). */
 function skipEmptyLines(buf: Buffer, from: number, to: number): number {
   let p = from;
-  for (let i = 0; i < MAX_LEADING_LINES && p + 1 < to && buf[p] === CR && buf[p + 1] === LF; i++) p += 2;
+  while (p + 1 < to && buf[p] === CR && buf[p + 1] === LF) p += 2;
   return p;
 }
 

@@ -107,7 +107,7 @@ describe('an idle client', () => {
 
   it('is as idle behind an empty line, which old clients send after a body', async () => {
     await serve();
-    for (const blank of ['\r\n', '\r', '\r\n\r\n\r']) {
+    for (const blank of ['\r\n', '\r', '\r\n'.repeat(9)]) {
       const client = await bench.send(head('POST /x HTTP/1.1', HOST, 'Content-Length: 2'), 'ab', blank);
       await client.readFinal();
       expect(await client.readUntilClosed()).toBe('fin');
