@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import { monotonicMs } from '../platform/clock.ts';
 import { TealgateError } from '../platform/errors.ts';
 import type { AccessRules } from './access.ts';
 import type { Identity } from './auth.ts';
@@ -115,9 +116,11 @@ function serve(app: FastifyInstance, route: Route, { access, deps, log, signalOf
 /** One line for each command that was let in, also when the caller did not wait for the answer (499). */
 function logWhenDone(log: Logger, request: FastifyRequest, reply: FastifyReply, identity: Identity | null): void {
   const { method, url } = request;
+  const startMs = monotonicMs();
   reply.raw.once('close', () => {
     const status = reply.raw.writableFinished ? reply.statusCode : 499;
-    const call = { actor: identity?.actor ?? null, method, path: pathOf(url), status, durationMs: reply.elapsedTime };
+    const durationMs = Number((monotonicMs() - startMs).toFixed(3));
+    const call = { actor: identity?.actor ?? null, method, path: pathOf(url), status, durationMs };
     log.info({ event: 'admin.call', ...call }, `${method} ${call.path}`);
   });
 }

@@ -399,7 +399,7 @@ describe('every call', () => {
     }
   });
 
-  it('that changes something is logged with who did it', async () => {
+  it('that changes something is logged with who did it, and how long it took', async () => {
     await admin.call('PUT', `${SHOP}/weights`, { body: { blue: 1 } });
     await admin.call('PUT', `${SHOP}/weights?x=1`, { body: { blue: -1 } });
     await admin.call('GET', SHOP);
@@ -409,6 +409,7 @@ describe('every call', () => {
       { event: 'admin.call', actor: 'loopback', method: 'PUT', path, status: 200 },
       { event: 'admin.call', actor: 'loopback', method: 'PUT', path, status: 400 },
     ]);
+    expect(admin.logged.filter(({ durationMs }) => Number(durationMs) > 0)).toHaveLength(2);
   });
 
   it('hides the cause of an internal error, which the log has', async () => {
