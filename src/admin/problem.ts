@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { ERROR_STATUS, type ErrorCode, TealgateError } from '../platform/errors.ts';
 import { STATUS_CODES } from '../platform/node-http.ts';
 
@@ -45,14 +44,6 @@ export function fromFrameworkError(error: unknown): TealgateError {
   if (!(error instanceof Error) || !('statusCode' in error)) return TealgateError.from(error);
   const code = CODE_OF_STATUS.get(Number(error.statusCode));
   return code === undefined ? TealgateError.from(error) : new TealgateError(code, sentence(code), { cause: error });
-}
-
-/** What a schema found wrong, all of it. */
-export function fromZodError(error: z.ZodError, what: string): TealgateError {
-  const problems = error.issues.slice(0, MAX_PROBLEMS).map(({ path, message }) => {
-    return path.length === 0 ? message : `${path.join('.')}: ${message}`;
-  });
-  return new TealgateError('bad_request', `${what} is not valid: ${problems[0] ?? ''}`, { details: { problems } });
 }
 
 const CODE_OF_STATUS = new Map<number, ErrorCode>(

@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import type { Command, ControlPlane } from '../app/control-plane.ts';
+import { readBody } from '../config/body.ts';
 import type { Role } from '../config/config.ts';
 import type { Identity } from './auth.ts';
 import { commandOf } from './precondition.ts';
-import { fromZodError } from './problem.ts';
 import type { RecentEvents } from './recent-events.ts';
 import type { RefusalLimit } from './refusal-limit.ts';
 import type { TrafficSamples } from './traffic-samples.ts';
@@ -161,7 +161,5 @@ export function json(value: unknown, status = 200, headers: Headers = {}): Answe
 function check<T extends z.ZodType>(schema: T | null, value: unknown, what: string): z.output<T> {
   // A call without a schema has no type for it either: its handler sees `unknown`.
   if (schema === null) return undefined as z.output<T>;
-  const result = schema.safeParse(value);
-  if (!result.success) throw fromZodError(result.error, what);
-  return result.data;
+  return readBody(schema, value, what);
 }

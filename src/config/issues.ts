@@ -46,7 +46,7 @@ export function toFindings(issues: readonly z.core.$ZodIssue[], prefix: Path = [
   return issues.flatMap((issue) => {
     const path = [...prefix, ...issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))];
     if (issue.code === 'unrecognized_keys') {
-      const known = issue.message.split(' ');
+      const known = issue.message.split(' ').filter((name) => name !== '');
       return issue.keys.map(
         (key): Finding => ({ path: [...path, key], atKey: true, unknownKey: true, message: unknownKey(key, known) }),
       );
@@ -77,6 +77,7 @@ const LATER: ReadonlySet<string> = new Set(['gates', 'checks', 'flags', 'schema'
 
 function unknownKey(key: string, known: readonly string[]): string {
   if (LATER.has(key)) return 'is not supported yet; remove it';
+  if (known.length === 0) return 'is not a known key; none is known here';
   const meant = suggest(key, known);
   return meant === null
     ? `is not a known key; known here: ${known.join(', ')}`

@@ -109,9 +109,9 @@ describe('weights', () => {
     [{ blue: 0, green: 0 }, /all weights of shop would be 0/],
     [{ blue: 0 }, /all weights of shop would be 0/],
     [{ blue: 50, purple: 50 }, /no upstream "purple"; it has blue, green/],
-    [[95, 5], /expected record/],
-    [null, /expected record/],
-    ['"95"', /expected record/],
+    [[95, 5], /give a map of names/],
+    [null, /give a map of names/],
+    ['"95"', /give a map of names/],
   ])('%j are refused, and nothing changes', async (body, detail) => {
     const answer = await admin.call('PUT', `${SHOP}/weights`, { body: body === null ? 'null' : body });
     expectProblem(answer, 400, 'bad_request');
@@ -122,6 +122,20 @@ describe('weights', () => {
   it('name every problem', async () => {
     const { json } = await admin.call('PUT', `${SHOP}/weights`, { body: { blue: -1, green: 'x' } });
     expect(json.problems).toHaveLength(2);
+  });
+
+  it.each([
+    ['PUT', `${SHOP}/weights`, undefined, 'is missing; give a map of names'],
+    ['POST', `${SHOP}/switch`, {}, 'to: is missing; give text'],
+    ['POST', `${SHOP}/switch`, { to: 'green', forse: true }, 'forse: is not a known key; did you mean force?'],
+    ['POST', `${SHOP}/switch?wait=drain`, { to: 'green' }, 'wait: "drain" is not one of drained'],
+    ['POST', `${SHOP}/undo`, { wait: true }, 'wait: is not a known key; none is known here'],
+    ['PUT', `${SHOP}/upstreams/green/targets`, 5, 'give a list of URLs, such as ["http://127.0.0.1:4001"]'],
+    ['PUT', `${SHOP}/upstreams/green/targets`, { targets: [null] }, 'targets[0]: is empty; give text'],
+  ])('and all other mistakes say what would be right: %s %s %j', async (method, path, body, detail) => {
+    const answer = await admin.call(method, path, body === undefined ? {} : { body: JSON.stringify(body) });
+    expectProblem(answer, 400, 'bad_request');
+    expect(answer.json.detail).toContain(detail);
   });
 
   it('need a body', async () => {

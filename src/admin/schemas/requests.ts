@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { object } from '../../config/values.ts';
 
 const inPath = (what: string) => z.string().describe(what);
 const upstreamName = (what: string) => z.string().min(1).max(200).describe(what);
@@ -20,7 +21,7 @@ export const rolloutParams = z.object({
   rollout: inPath('Id of the rollout; `current` for the newest.'),
 });
 
-export const journalQuery = z.strictObject({
+export const journalQuery = object({
   after: z
     .string()
     .regex(/^\d{1,15}$/, 'must be the id of an entry')
@@ -29,11 +30,11 @@ export const journalQuery = z.strictObject({
     .describe('Begin after this entry; default 0, the first.'),
 });
 
-export const waitQuery = z.strictObject({
+export const waitQuery = object({
   wait: z.literal('drained').exactOptional().describe('Answer only when the draining upstreams are empty.'),
 });
 
-export const eventsQuery = z.strictObject({
+export const eventsQuery = object({
   since: z
     .string()
     .regex(/^\d{1,15}$/, 'must be the id of an event')
@@ -51,31 +52,29 @@ export const weightsBody = z
     examples: [{ blue: 95, green: 5 }],
   });
 
-export const switchBody = z
-  .strictObject({
-    to: upstreamName('The upstream that gets all new traffic; the others drain.'),
-    force: z.boolean().exactOptional().describe('Also when it has no healthy target.'),
-  })
-  .meta({ id: 'Switch', examples: [{ to: 'green' }] });
+export const switchBody = object({
+  to: upstreamName('The upstream that gets all new traffic; the others drain.'),
+  force: z.boolean().exactOptional().describe('Also when it has no healthy target.'),
+}).meta({ id: 'Switch', examples: [{ to: 'green' }] });
 
 const total = (what: string) => z.int().min(0).max(1_000_000_000).describe(what);
 
-export const businessBody = z
-  .strictObject({
-    upstream: upstreamName('Where it happened.'),
-    event: z
-      .string()
-      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be the name of an event, such as order')
-      .describe('As in the business guard.'),
-    count: total('How often it happened since the last report.'),
-    of: total('Occasions for it that no request through the gate stands for; default 0.').prefault(0),
-  })
-  .meta({ id: 'BusinessReport', examples: [{ upstream: 'green', event: 'order', count: 3 }] });
+export const businessBody = object({
+  upstream: upstreamName('Where it happened.'),
+  event: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be the name of an event, such as order')
+    .describe('As in the business guard.'),
+  count: total('How often it happened since the last report.'),
+  of: total('Occasions for it that no request through the gate stands for; default 0.').prefault(0),
+}).meta({ id: 'BusinessReport', examples: [{ upstream: 'green', event: 'order', count: 3 }] });
 
 const urls = z.array(z.string().min(1).max(2048)).max(1000);
 
 export const targetsBody = z
-  .union([z.strictObject({ targets: urls }), urls.transform((targets) => ({ targets }))])
+  .union([object({ targets: urls }), urls.transform((targets) => ({ targets }))], {
+    error: 'give a list of URLs, such as ["http://127.0.0.1:4001"]',
+  })
   .meta({ id: 'Targets', examples: [{ targets: ['http://127.0.0.1:4001'] }] });
 
 export const startRolloutBody = z
@@ -94,7 +93,9 @@ export const groupParams = z.object({ group: inPath('Name of the group.') });
 export const startGroupBody = z
   .looseObject({
     to: z
-      .union([z.string().min(1).max(200), z.record(z.string().max(200), z.string().min(1).max(200))])
+      .union([z.string().min(1).max(200), z.record(z.string().max(200), z.string().min(1).max(200))], {
+        error: 'give the name of an upstream, or that of each service',
+      })
       .describe('The candidate of all services, or that of each by the name of the service.'),
     replace: z.boolean().exactOptional().describe('Aborts rollouts that run, and starts these in the same step.'),
   })
@@ -122,4 +123,4 @@ export const previewRolloutBody = z
   });
 
 /** For calls that need no body: none, or an empty object. */
-export const emptyBody = z.strictObject({}).optional();
+export const emptyBody = object({}).optional();
