@@ -31,6 +31,7 @@ function hintFor(code: string, { verb, service, group }: Attempt): string | null
     case 'timeout':
       return service === null ? null : `tealgate status ${service} --watch`;
     case 'refused_by_gate':
+      if (group !== null) return `tealgate rollout status --group ${group} shows the gate`;
       return `tealgate rollout status ${service} shows the gate; tealgate rollout retry ${service} asks it again`;
     case 'conflict':
     case 'store_conflict':

@@ -17,6 +17,12 @@ describe('the next thing to type after a conflict', () => {
     expect(hint).toBe('tealgate rollout status --group release');
   });
 
+  test('is about the group also where its gate said no', async () => {
+    const refused = new CliError(EXIT.refused, 'the gate said no', { code: 'refused_by_gate' });
+    const { hint } = await withHint(refused, { verb: 'rollout resume', service: null, group: 'release' }, null);
+    expect(hint).toBe('tealgate rollout status --group release shows the gate');
+  });
+
   test('is none for a gate that could not start', async () => {
     const unavailable = new CliError(EXIT.failed, 'the disk is full', { code: 'unavailable' });
     const { hint } = await withHint(unavailable, { verb: 'run', service: null, group: null }, null);

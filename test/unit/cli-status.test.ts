@@ -201,7 +201,7 @@ describe('status', () => {
     expect(stdout.split('\n')).toEqual([
       'shop  r1 blue → green rolled back: 9 of 12 requests failed',
       '  ▶ stage 1    5 %  hold 30m',
-      '    stage 2  100 %  hold 0ms',
+      '    stage 2  100 %  not held',
       '  candidate  40 requests, 0 failed',
       '  errorRate  fail  9 of 12 requests failed',
       '  1970-01-01T00:00:00.000Z  progressing → rolled_back  guard (tealgate)',

@@ -1,6 +1,18 @@
+import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import type { Io } from '../../src/cli/io.ts';
+import { createProgram } from '../../src/cli/program.ts';
+import { Session } from '../../src/cli/session.ts';
 import { VERSION } from '../../src/platform/version.ts';
 import { cli } from '../support/cli.ts';
+
+const nowhere: Io = {
+  stdout: { write: () => undefined },
+  stderr: { write: () => undefined },
+  env: {},
+  signal: new AbortController().signal,
+  serving: () => undefined,
+};
 
 describe('usage of the command-line tool', () => {
   test('prints the version', async () => {
@@ -26,6 +38,21 @@ describe('usage of the command-line tool', () => {
       expect(stdout).toMatch(/^Examples:\n( {2}tealgate .+\n){3}/);
     },
   );
+
+  test('tells people to type only commands that there are', () => {
+    const { commands } = createProgram(new Session(nowhere, false));
+    const named = globSync('src/**/*.ts').flatMap((file) => {
+      return [...readFileSync(file, 'utf8').matchAll(/`tealgate ([a-z]+)(?: ([a-z]+))?/g)];
+    });
+    expect(named.length).toBeGreaterThan(10);
+    const unknown = named.filter(([, name, sub]) => {
+      const command = commands.find((one) => one.name() === name);
+      return (
+        command === undefined || (command.commands.length > 0 && !command.commands.some((one) => one.name() === sub))
+      );
+    });
+    expect(unknown.map(([text]) => text)).toEqual([]);
+  });
 
   test('suggests the command that was meant', async () => {
     const { code, stdout, stderr } = await cli(['swich', 'shop', 'green']);

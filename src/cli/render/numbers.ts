@@ -8,6 +8,11 @@ export function shortDuration(ms: number): string {
   return minutes % 60 === 0 ? `${Math.floor(minutes / 60)}h` : `${Math.floor(minutes / 60)}h${pad(minutes % 60)}m`;
 }
 
+/** Of a stage: `hold 30m`. */
+export function holdText(ms: number): string {
+  return ms === 0 ? 'not held' : `hold ${shortDuration(ms)}`;
+}
+
 /** A share (0 to 1) as `5 %`, `0.25 %`: as few digits as tell it from nothing. */
 export function percent(share: number): string {
   const value = share * 100;

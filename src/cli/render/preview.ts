@@ -1,7 +1,7 @@
 import type { RolloutPreview } from '../../app/control-plane.ts';
 import { printable } from '../../config/problem.ts';
 import type { Paint } from '../style.ts';
-import { shortDuration } from './numbers.ts';
+import { holdText } from './numbers.ts';
 
 /** A rollout that has not begun, for a reader: its stages with what each can see, and what could stop it. */
 export function previewLines(preview: RolloutPreview, paint: Paint): string[] {
@@ -29,8 +29,7 @@ function stageLines({ stage, weight, holdMs, requests, guards }: StagePower, pla
   const gate = plan?.gate === undefined ? '' : ', after a gate';
   const needed = plan?.minRequests === undefined ? '' : ` and ${plan.minRequests} requests`;
   const expected = requests === null || holdMs === 0 ? '' : `, about ${requests} requests`;
-  const held = holdMs === 0 ? 'not held' : `hold ${shortDuration(holdMs)}`;
-  const head = `stage ${stage + 1}  ${String(weight).padStart(3)} %  ${held}${needed}${gate}${expected}`;
+  const head = `stage ${stage + 1}  ${String(weight).padStart(3)} %  ${holdText(holdMs)}${needed}${gate}${expected}`;
   if (holdMs === 0) return [`  ${head}`, paint('dim', '      no time to see anything')];
   return [`  ${head}`, ...guards.map(({ summary }) => paint('dim', `      ${printable(summary)}`))];
 }

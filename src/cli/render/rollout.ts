@@ -7,7 +7,7 @@ import { type Position, type Rollout, stageRequests, type Transition } from '../
 import { extensionLeftMs } from '../../rollout/stage-end.ts';
 import { deadlineLeftMs } from '../../rollout/waiting.ts';
 import { bar, type Paint } from '../style.ts';
-import { percent, shortDuration } from './numbers.ts';
+import { holdText, percent, shortDuration } from './numbers.ts';
 
 const EVIDENCE_CELLS = 20;
 
@@ -64,7 +64,7 @@ export function reasonOf(rollout: Rollout): string | null {
 function gateReason(rollout: Rollout): string | null {
   const gate = gateOf(rollout);
   if (gate === null || gate === 'manual' || rollout.position.phase !== 'paused') return null;
-  const meanwhile = '`tealgate resume` lets the stage begin all the same';
+  const meanwhile = '`tealgate rollout resume` lets the stage begin all the same';
   if (gate.kind === 'schedule') return `the next stage waits for its window, ${describeWindow(gate)}; ${meanwhile}`;
   const { last = null } = rollout.position.gate ?? {};
   const said = last === null ? 'which has not answered yet' : `which ${last.summary}`;
@@ -95,7 +95,7 @@ function positionText(rollout: Rollout): string {
   const at =
     stage === undefined ? '' : `, ${before}stage ${position.stage + 1} of ${plan.stages.length} (${stage.weight} %)`;
   const held =
-    'heldMs' in position && stage !== undefined && before === ''
+    'heldMs' in position && stage !== undefined && stage.holdMs > 0 && before === ''
       ? `, held ${shortDuration(position.heldMs)} of ${shortDuration(stage.holdMs)}`
       : '';
   const requests = before === '' ? stageRequests(rollout) : null;
@@ -118,7 +118,7 @@ function stageLine(rollout: Rollout, stage: Rollout['plan']['stages'][number], i
   const gate = stage.gate === undefined ? '' : ', after a gate';
   const guards = stage.guards === undefined ? '' : ', guards of its own';
   const mirror = stage.mirror === undefined ? '' : ` and copies of ${percent(stage.mirror)}`;
-  const text = `stage ${index + 1}  ${String(stage.weight).padStart(3)} %${mirror}  hold ${shortDuration(stage.holdMs)}${needed}${gate}${guards}`;
+  const text = `stage ${index + 1}  ${String(stage.weight).padStart(3)} %${mirror}  ${holdText(stage.holdMs)}${needed}${gate}${guards}`;
   const { position } = rollout;
   const current = 'stage' in position ? position.stage : -1;
   const isAhead = position.phase === 'paused' && position.unbegun === true;
