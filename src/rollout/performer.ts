@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Clock } from '../platform/clock.ts';
 import { needsBaseline } from './guards/counting.ts';
 import type { Meter } from './meter.ts';
 import type { Poller } from './poller.ts';
 import type { RolloutPorts } from './ports.ts';
 import type { Happened, Recorder } from './recorder.ts';
-import type { RolloutEvent } from './reducer.ts';
+import { type RolloutEvent, transition } from './reducer.ts';
 import type { Baseline, Rollout, SmokeResult } from './rollout.ts';
 import type { SmokeDesk } from './smoke-desk.ts';
 import { effectsOf } from './step.ts';
@@ -13,7 +14,8 @@ import { effectsOf } from './step.ts';
 export const LOOK_MS = 50;
 
 export interface PerformerParts {
-  readonly ports: Pick<RolloutPorts, 'rollout' | 'drained' | 'baseline'>;
+  readonly ports: Pick<RolloutPorts, 'rollout' | 'drained' | 'baseline' | 'takesTraffic'>;
+  readonly clock: Clock;
   readonly recorder: Recorder;
   readonly smoke: SmokeDesk;
   readonly meter: Meter;
@@ -146,9 +148,19 @@ export class Performer {
 
   /** What was seen since the last tick. */
   readonly #seen: Happened<RolloutEvent> = (rollout, isDue) => {
-    const { meter, poller } = this.#parts;
-    return { type: 'tick', ...meter.read(rollout), ...(isDue ? { closes: true } : {}), ...poller.answers(rollout) };
+    const { meter, poller, ports } = this.#parts;
+    const closes = isDue ? ({ closes: true } as const) : {};
+    const tick = { type: 'tick', ...meter.read(rollout), ...closes, ...poller.answers(rollout) } as const;
+    if (ports.takesTraffic(rollout.service, rollout.to) || !this.#givesMore(rollout, tick)) return tick;
+    return { ...tick, stay: true };
   };
+
+  /** It would lead to a stage, or to the promotion: not while the candidate has nobody to take what it would get there. */
+  #givesMore(rollout: Rollout, event: RolloutEvent): boolean {
+    const { position, transitions } = transition(rollout, event, this.#parts.clock.wallMs()).rollout;
+    if (transitions.length === rollout.transitions.length) return false;
+    return position.phase === 'progressing' || position.phase === 'promoting';
+  }
 
   #forget(service: string): void {
     const { meter, poller, smoke, recorder } = this.#parts;

@@ -32,6 +32,8 @@ export interface RolloutPorts {
   baseline(rollout: Rollout): Baseline;
   /** No request and no upgraded connection left on an upstream that drains. */
   drained(service: string, upstream: string): boolean;
+  /** A target of the upstream is there that health checks do not hold to be ill. */
+  takesTraffic(service: string, upstream: string): boolean;
   /** Target URLs of an upstream. */
   targets(service: string, upstream: string): readonly string[];
   /** How the `https:` and `h2:` targets of a service are spoken to. */

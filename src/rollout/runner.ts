@@ -72,6 +72,7 @@ class RolloutRunner implements Runner {
     });
     this.#performer = new Performer({
       ports,
+      clock,
       recorder: new Recorder({ ports, clock, poller: this.#poller }),
       smoke: new SmokeDesk(ports, { clock, smoke, signal: this.#stop.signal }),
       meter: new Meter(ports, clock),

@@ -105,6 +105,28 @@ describe('a rollout', () => {
     await until(() => phase(test) === 'promoted', 'the promotion');
   });
 
+  it('is not promoted to a candidate that health checks hold to be ill', async () => {
+    let ill = false;
+    await using blue = await openTarget('blue');
+    await using green = await openTarget((incoming, response) =>
+      response.writeHead(ill && incoming.url === '/healthz' ? 503 : 200).end('green'),
+    );
+    const health = { path: '/healthz', interval: '50ms', timeout: '1s', rise: 1, fall: 1 };
+    await using test = await openGate({ services: services(blue, green, { health }) });
+    const stages = [{ weight: 50, minRequests: 2 }];
+    await test.control.startRollout('shop', 'green', { stages, guards: 'none' }, BY);
+    await until(() => phase(test) === 'progressing', 'the first stage');
+    ill = true;
+    const target = () => test.control.service('shop').upstreams.green?.targets[0];
+    await until(() => target()?.health === 'unhealthy', 'the health check');
+    for (let n = 0; n < 4; n++) expect((await get(test.url)).body).toBe('blue');
+    await until(() => test.control.service('shop').rollout?.counts.candidate.trials === 2, 'the look at both requests');
+    expect(phase(test)).toBe('progressing');
+    ill = false;
+    await until(() => phase(test) === 'promoted', 'the promotion');
+    expect((await get(test.url)).body).toBe('green');
+  });
+
   it('is rolled back when the candidate answers too slowly, though it never fails', async () => {
     await using blue = await openTarget('blue');
     await using green = await openTarget((_, response) => void setTimeout(() => response.end('green'), 60));

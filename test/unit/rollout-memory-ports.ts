@@ -37,6 +37,8 @@ export class MemoryPorts implements RolloutPorts {
   #queue: Promise<unknown> = Promise.resolve();
   readonly ledger = new Map<string, Counts>();
   readonly empty = new Set<string>();
+  /** Upstreams whose targets are all unhealthy. */
+  readonly ill = new Set<string>();
   /** The next update fails there. */
   fault: 'before_commit' | 'after_commit' | null = null;
   commits = 0;
@@ -117,6 +119,10 @@ export class MemoryPorts implements RolloutPorts {
 
   drained(_service: string, upstream: string): boolean {
     return this.empty.has(upstream);
+  }
+
+  takesTraffic(_service: string, upstream: string): boolean {
+    return !this.ill.has(upstream);
   }
 
   connections() {

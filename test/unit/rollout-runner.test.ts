@@ -89,6 +89,37 @@ describe('the runner', () => {
     expect(ports.stored().events.at(-1)).toBe('rollout.promoted');
   });
 
+  it('gives a candidate without a healthy target no more traffic, and goes on when it has one again', async () => {
+    await ports.begin('green', PLAN, time.wallMs);
+    await runner.judge(SERVICE);
+    ports.ill.add('green');
+    await pass(3_600_000);
+    expect(position()).toMatchObject({ phase: 'progressing', stage: 0 });
+    ports.ill.clear();
+    await pass(50);
+    expect(position()).toMatchObject({ phase: 'progressing', stage: 1 });
+    ports.ill.add('green');
+    await pass(3_600_000);
+    expect(ports.served()).toMatchObject({ stable: 'blue', weights: { blue: 50, green: 50 } });
+    ports.ill.clear();
+    await pass(50);
+    expect(position()).toMatchObject({ phase: 'draining' });
+  });
+
+  it('judges a candidate without a healthy target, and promotes it when an operator says so', async () => {
+    await ports.begin('green', PLAN, time.wallMs);
+    await runner.judge(SERVICE);
+    ports.ill.add('green');
+    await pass(10_000);
+    ports.traffic('green', 2, 2);
+    await pass(50);
+    expect(position()).toMatchObject({ phase: 'rolled_back', reason: 'error_rate' });
+    await ports.begin('green', PLAN, time.wallMs);
+    await runner.judge(SERVICE);
+    await ports.update(SERVICE, (rollout) => rollout && operate(rollout, 'promote', 'ci', time.wallMs));
+    expect(position()).toMatchObject({ phase: 'promoting' });
+  });
+
   it('looks at once when a fuse has blown, and rolls back', async () => {
     await ports.begin('green', PLAN, time.wallMs);
     await runner.judge(SERVICE);

@@ -14,8 +14,12 @@ const BY_ITSELF = { actor: 'tealgate' };
 
 /** What the rollout runner sees of the gate. */
 export function rolloutPorts(core: Core): RolloutPorts {
-  const { registry, clock } = core.parts;
+  const { registry, clock, health } = core.parts;
   const upstreamEntry = (service: string, upstream: string) => registry.service(service)?.upstreams.get(upstream);
+  const targets = (service: string, upstream: string): readonly string[] => {
+    const known = own(core.current().config.services, service) !== undefined;
+    return known ? (own(core.service(service).effective.upstreams, upstream)?.targets ?? []) : [];
+  };
   return {
     running() {
       const { config, desired } = core.current();
@@ -52,10 +56,11 @@ export function rolloutPorts(core: Core): RolloutPorts {
       const entry = upstreamEntry(service, upstream);
       return entry === undefined || upstreamIsEmpty(entry);
     },
-    targets(service, upstream) {
-      const known = own(core.current().config.services, service) !== undefined;
-      return known ? (own(core.service(service).effective.upstreams, upstream)?.targets ?? []) : [];
+    takesTraffic(service, upstream) {
+      const entries = upstreamEntry(service, upstream)?.targets;
+      return targets(service, upstream).some((url) => health.health(entries?.get(url)?.id ?? 0) !== 'unhealthy');
     },
+    targets,
     connections: () => core.current().config,
     tls: (service) => own(core.current().config.services, service)?.tls ?? TRUST_SYSTEM,
   };
