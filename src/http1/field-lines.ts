@@ -24,9 +24,10 @@ const CHUNKED = ascii('chunked');
 /**
  * Parses the field lines from `at` up to and with the empty line, strictly (RFC 9112 §5): CRLF only, no white space
  * before the colon, no line folding, no control characters. Fills `head` and returns the offset behind the empty line,
- * INCOMPLETE, or why it is refused. `maxFields` 0 grows the head as needed (responses, bounded by their size).
+ * INCOMPLETE, or why it is refused. `maxFields` 0: as many as a response may have.
  */
 export function parseFieldLines(head: Head, buf: Buffer, at: number, to: number, maxFields: number): number {
+  const most = maxFields > 0 ? maxFields : HARD_FIELD_LIMIT;
   let p = at;
   head.fieldsStart = at;
   for (;;) {
@@ -70,11 +71,8 @@ export function parseFieldLines(head: Head, buf: Buffer, at: number, to: number,
     p += 2;
 
     const i = head.count;
-    if (i === head.capacity) {
-      if (maxFields > 0 || i >= HARD_FIELD_LIMIT) return REFUSED.tooManyFields;
-      head.grow();
-    }
-    if (maxFields > 0 && i >= maxFields) return REFUSED.tooManyFields;
+    if (i >= most) return REFUSED.tooManyFields;
+    if (i === head.capacity) head.grow();
     const id = fieldId(buf, nameStart, nameEnd, hash);
     head.ids[i] = id;
     head.spans[i * 4] = nameStart;

@@ -34,6 +34,18 @@ describe('parseRequestHead', () => {
     expect(head.namesFields).toBe(true);
   });
 
+  it('takes as many fields as it may, however many', () => {
+    const small = new Head(4);
+    const parse = (fields: number): number => {
+      const text = `GET / HTTP/1.1\r\nHost: a\r\n${'X: y\r\n'.repeat(fields - 1)}\r\n`;
+      return parseRequestHead(small, octets(text), 0, text.length, 500);
+    };
+    expect(parse(500)).toBeGreaterThan(0);
+    expect(small.count).toBe(500);
+    expect(small.value(499)).toBe('y');
+    expect(parse(501)).toBe(REFUSED.tooManyFields);
+  });
+
   it.each([
     ['GET / HTTP/1.1\nHost: a\r\n\r\n', REFUSED.syntax],
     ['GET / HTTP/1.1\r\nHost : a\r\n\r\n', REFUSED.syntax],
