@@ -24,7 +24,7 @@ export interface ConnectionOwner {
 }
 
 /** Most octets of a response head; beyond it the answer is 502. */
-const MAX_HEAD_BYTES = 64 * 1024;
+export const MAX_HEAD_BYTES = 64 * 1024;
 
 type State = 'connecting' | 'idle' | 'head' | 'body' | 'closed';
 

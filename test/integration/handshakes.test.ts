@@ -35,6 +35,43 @@ describe('a WebSocket handshake that is refused at length', () => {
   });
 });
 
+describe('a WebSocket handshake with more than Node.js takes', () => {
+  const large = useBench({
+    listener: { limits: { headBytes: 1024 * 1024, fields: 10_000, bodyBytes: 0, connections: 10 } },
+  });
+  const many = (count: number, length: number): string[] =>
+    Array.from({ length: count }, (_, i) => `X-${i}: ${'v'.repeat(length)}`);
+
+  it.each([
+    ['fields', many(2_500, 1)],
+    ['octets', many(90, 2_000)],
+  ])('reaches its target with all %s', async (_, fields) => {
+    const target = await large.target((request) => {
+      request.connection.tunnel();
+      request.send(SWITCHED);
+    });
+    await large.serve({ upstreams: { blue: { weight: 100, targets: [target.port] } } });
+    const client = await large.send(handshake().subarray(0, -2), `${fields.join('\r\n')}\r\n\r\n`);
+    expect((await client.readFinal()).status).toBe(101);
+    const got = (await target.request()).fields.filter(({ name }) => /^x-\d+$/i.test(name));
+    expect(got).toHaveLength(fields.length);
+  });
+
+  it.each([
+    ['fields', many(2_500, 1)],
+    ['octets', many(30, 1_000)],
+  ])('is answered with all %s', async (_, fields) => {
+    const target = await large.target((request) => {
+      request.send(response('403 Forbidden', fields, 'no'));
+    });
+    await large.serve({ upstreams: { blue: { weight: 100, targets: [target.port] } } });
+    const client = await large.send(handshake());
+    const answer = await client.readFinal();
+    expect(answer.status).toBe(403);
+    expect(answer.fields.filter(({ name }) => /^x-\d+$/i.test(name))).toHaveLength(fields.length);
+  });
+});
+
 describe('a WebSocket handshake whose client leaves', () => {
   it.each(['reset', 'destroy'] as const)('inside a refusal lets go of the target too (%s)', async (leave) => {
     const target = await bench.target((request) => {

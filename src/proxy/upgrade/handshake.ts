@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { refusesClient } from '../../http1/connect-failure.ts';
 import type { DownstreamConnection } from '../../http1/downstream-connection.ts';
 import type { Tap } from '../../http1/tap.ts';
+import { MAX_HEAD_BYTES } from '../../http1/upstream-connection.ts';
 import type { UpstreamFailure } from '../../http1/upstream-link.ts';
 import { Agent } from '../../platform/node-http.ts';
 import type { ReportField } from '../exchange/reports.ts';
@@ -80,6 +81,8 @@ export class Handshake {
   onRequest(request: ClientRequest, incoming: IncomingMessage): void {
     this.#request = request;
     request.path = incoming.url ?? '/';
+    request.maxHeadersCount = 0; // no limit: Node.js leaves out what is beyond its own
+    Object.assign(request, { maxHeaderSize: MAX_HEAD_BYTES }); // read from there once the socket is assigned
     this.#refuseNonsense(request);
     request.on('upgrade', (response) => {
       const report = this.#rewrite(response, 'upgrade');

@@ -11,6 +11,9 @@ import { Handshake, type RoutedHandshake } from './handshake.ts';
 import { Tunnel, type TunnelEnds } from './tunnel.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
+/** More than any listener lets through: what comes here was found to be within limits. */
+const MAX_HEAD_BYTES = 2 * 1024 * 1024;
+
 /**
  * WebSockets: a handshake that the exchange has routed is handed, socket and all, to a node:http server that never
  * listens, and answered by http-proxy-3. What is left to us is to pass on what goes through tunnels, to count them, and to
@@ -34,7 +37,8 @@ export class UpgradeLane {
     this.#proxy.on('proxyReqWs', (request, incoming, socket) =>
       this.#handshakes.get(socket)?.onRequest(request, incoming),
     );
-    this.#server = createServer({ maxHeaderSize: 128 * 1024 }, (_, response) => response.destroy());
+    this.#server = createServer({ maxHeaderSize: MAX_HEAD_BYTES }, (_, response) => response.destroy());
+    this.#server.maxHeadersCount = 0; // no limit: Node.js leaves out what is beyond its own
     this.#server.on('upgrade', (incoming, socket, head) => this.#forward(incoming, socket, head));
     this.#server.on('clientError', (_, socket) => socket.destroy());
   }
