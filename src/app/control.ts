@@ -125,7 +125,7 @@ export function createControl(parts: ControlParts): ControlPlane {
       await redeliver(core, id, by);
       parts.notifier.wake();
     },
-    reload: (by) => reload(core, file, by),
+    reload: (by) => reload(core, file, by, parts.adminAddress()),
     events: (since) => store.events(since),
     watchEvents: (since, onEvents, signal) => store.watch(since, onEvents, signal),
     ready: parts.ready,

@@ -207,6 +207,19 @@ describe('a reload', () => {
     expect((await get(test.url)).body).toBe('blue');
   });
 
+  it('is refused when a target would be where the admin endpoint listens until a restart', async () => {
+    await using blue = await openTarget('blue');
+    await using test = await openGate(file({ blue }));
+    const { port } = new URL(test.adminUrl);
+    const upstreams = { blue: { weight: 1, targets: [test.adminUrl] } };
+    const moved = { services: { shop: { upstreams } }, admin: { address: '127.0.0.1:9' } };
+    const status = await reload(test, moved);
+    expect(status.errors).toEqual([
+      `services.shop.upstreams.blue.targets: http://127.0.0.1:${port} is the admin address until a restart; requests are never sent there`,
+    ]);
+    expect((await get(test.url)).body).toBe('blue');
+  });
+
   it('opens no listener once the gate is stopping', async () => {
     const held = Promise.withResolvers<ServerResponse>();
     await using blue = await openTarget((_, response) => held.resolve(response));

@@ -1,6 +1,8 @@
+import type { Address } from '../../config/address.ts';
 import type { Config } from '../../config/config.ts';
 import { describeChanges } from '../../config/diff.ts';
 import { formatProblem } from '../../config/load.ts';
+import { parseTargetUrl, reachesAdmin } from '../../config/target-url.ts';
 import type { NewEvent } from '../../store/store.ts';
 import { abandonRollouts } from '../abandon-rollouts.ts';
 import type { ConfigFile } from '../config-file.ts';
@@ -16,8 +18,10 @@ import { runningRollout } from '../desired/rollouts.ts';
  * Reads the file again and takes it over as far as a running gate can: services, upstreams, targets and listeners. What
  * cannot change without a restart keeps its value. Refused as a whole, with nothing changed, when the file is wrong, when
  * a rollout that is under way would lose one of its sides, and when a new listener cannot be bound.
+ *
+ * @param admin where the admin endpoint listens, whatever the file says by now; null for a unix socket
  */
-export function reload(core: Core, file: ConfigFile, by: Command): Promise<ConfigStatus> {
+export function reload(core: Core, file: ConfigFile, by: Command, admin: Address | null): Promise<ConfigStatus> {
   return core.alone(async (tools) => {
     const loaded = file.load();
     if (!loaded.ok) return refuse(core, tools, file, { by, problems: loaded.problems.map(formatProblem) });
@@ -25,7 +29,7 @@ export function reload(core: Core, file: ConfigFile, by: Command): Promise<Confi
       core.parts.log.warn({ event: 'config.warning', problem: formatProblem(warning) }, 'likely not what is meant');
     }
     const running = core.current().config;
-    const broken = brokenRollouts(core, loaded.config);
+    const broken = [...brokenRollouts(core, loaded.config), ...adminTargets(loaded.config, admin)];
     if (broken.length > 0) return refuse(core, tools, file, { by, problems: broken });
     const next = applicable(running, loaded.config);
     const changes = [...describeChanges(running, next), ...pending(describeChanges(next, loaded.config))];
@@ -142,6 +146,20 @@ function brokenRollouts(core: Core, file: Config): string[] {
       `${where} is missing, but the rollout of ${service} to ${rollout.to} is ${rollout.position.phase}; abort it first, or wait until it has ended`,
     ];
   });
+}
+
+/** A file that moves the admin endpoint moves it at the next start: until then its old address is no target. */
+function adminTargets({ services }: Config, admin: Address | null): string[] {
+  return Object.values(services).flatMap(({ name, upstreams }) =>
+    Object.entries(upstreams).flatMap(([upstream, { targets }]) =>
+      targets
+        .filter((target) => admin !== null && reachesAdmin(parseTargetUrl(target), admin))
+        .map((target) => {
+          const where = `services.${name}.upstreams.${upstream}.targets`;
+          return `${where}: ${target} is the admin address until a restart; requests are never sent there`;
+        }),
+    ),
+  );
 }
 
 /**
