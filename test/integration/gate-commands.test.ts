@@ -156,6 +156,12 @@ describe('targets', () => {
     });
     await expect(test.control.setTargets('shop', 'blue', [], BY)).rejects.toMatchObject({ code: 'conflict' });
     expect((await test.control.setTargets('shop', 'green', [], BY)).service.upstreams.green?.targets).toEqual([]);
+    await expect(test.control.setWeights('shop', { blue: 0, green: 1 }, BY)).rejects.toMatchObject({
+      code: 'bad_request',
+      message: expect.stringContaining('no upstream that takes traffic'),
+    });
+    await test.control.setWeights('shop', { green: 1 }, BY);
+    await expect(test.control.drain('shop', 'blue', BY)).rejects.toMatchObject({ code: 'conflict' });
   });
 });
 

@@ -80,6 +80,14 @@ describe('a reload', () => {
     expect(dropped).toEqual(['targets.green']);
   });
 
+  it('gives an idle upstream that has no target any more those of the file, when the file gives it traffic', () => {
+    const decided = setTargets(config, UNTOUCHED, 'green', []);
+    expect(reload(decided, serviceConfig({ hosts: ['shop.test'] })).after.upstreams.green?.targets).toEqual([]);
+    const { after, dropped } = reload(decided, serviceConfig({ upstreams: upstreams({ blue: 0, green: 100 }) }));
+    expect(after.upstreams.green?.targets).toEqual(config.upstreams.green?.targets);
+    expect(dropped).toEqual(['targets.green']);
+  });
+
   it('takes back in what drains by hand when the file leaves traffic to nobody else', () => {
     const file = serviceConfig({ upstreams: upstreams({ blue: 100, green: 0 }) });
     const { after } = reload(drain(UNTOUCHED, 'blue', 1), file);

@@ -3,7 +3,7 @@ import { TealgateError } from '../../platform/errors.ts';
 import type { Applied, Command } from '../control-plane.ts';
 import type { Core, ServiceState } from '../core.ts';
 import { drain, enable, evict } from '../desired/draining.ts';
-import { own } from '../desired/effective.ts';
+import { own, takesTraffic } from '../desired/effective.ts';
 import { upstreamIsEmpty } from '../registry.ts';
 import { expectUpstream, refuseForRolloutSides } from './refuse.ts';
 
@@ -62,7 +62,7 @@ function expectAnother({ name, effective }: ServiceState, upstream: string): voi
   const drained = own(effective.upstreams, upstream);
   const others = Object.entries(effective.upstreams).filter(([other]) => other !== upstream);
   if (drained?.admin === 'draining' || drained?.weight === 0) return;
-  if (others.some(([, { weight, admin }]) => weight > 0 && admin === 'enabled')) return;
+  if (others.some(([, other]) => takesTraffic(other))) return;
   const message = `${upstream} is the only upstream of ${name} that takes traffic; switch to another one, which drains it`;
   throw new TealgateError('conflict', message);
 }

@@ -1,7 +1,7 @@
 import { TealgateError } from '../../platform/errors.ts';
 import type { Applied, Command } from '../control-plane.ts';
 import type { Core, ServiceState } from '../core.ts';
-import { effectiveService } from '../desired/effective.ts';
+import { effectiveService, takesTraffic } from '../desired/effective.ts';
 import type { Weights } from '../desired/equal.ts';
 import { setWeights } from '../desired/weights.ts';
 import { expectUpstream, refuseDuringRollout } from './refuse.ts';
@@ -14,10 +14,10 @@ export function changeWeights(core: Core, service: string, weights: Weights, by:
     refuseDuringRollout(state, 'set weights');
     const desired = setWeights(state.config, state.desired, weights);
     const { upstreams } = effectiveService(state.config, desired);
-    if (!Object.values(upstreams).some(({ weight, admin }) => weight > 0 && admin === 'enabled')) {
+    if (!Object.values(upstreams).some(takesTraffic)) {
       throw new TealgateError(
         'bad_request',
-        `these weights leave ${service} with no upstream that takes traffic; give one of them more than 0`,
+        `these weights leave ${service} with no upstream that takes traffic; give one that has targets more than 0`,
       );
     }
     return { desired };

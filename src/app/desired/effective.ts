@@ -55,6 +55,11 @@ export function weightsOf(upstreams: Readonly<Record<string, { readonly weight: 
   return Object.fromEntries(Object.entries(upstreams).map(([name, upstream]) => [name, upstream.weight]));
 }
 
+/** New requests may go there, as far as is decided. */
+export function takesTraffic({ weight, admin, targets }: EffectiveUpstream): boolean {
+  return weight > 0 && admin === 'enabled' && targets.length > 0;
+}
+
 /** Reads a map by a name that came from outside: never finds what the object inherits. */
 export function own<T>(map: Readonly<Record<string, T>>, name: string): T | undefined {
   return Object.hasOwn(map, name) ? map[name] : undefined;

@@ -1,7 +1,7 @@
 import type { Config, ServiceConfig } from '../../config/config.ts';
 import type { DesiredService, DesiredState } from '../desired.ts';
 import { enable } from './draining.ts';
-import { effectiveService, own, weightsOf, withService } from './effective.ts';
+import { effectiveService, own, takesTraffic, weightsOf, withService } from './effective.ts';
 import { overrideOf, sameValue, sameWeights } from './equal.ts';
 import { runningRollout } from './rollouts.ts';
 
@@ -79,10 +79,13 @@ const dropStable: Step = (config, desired, dropped) => {
   return { ...desired, stable: null };
 };
 
+/** Targets that were taken away from an idle upstream are those of the file again once it is given traffic. */
 const dropTargets: Step = (config, desired, dropped) => {
+  const { upstreams } = effectiveService(config, desired);
   const held = Object.entries(desired.targets).filter(([name, { value, base }]) => {
     const file = own(config.upstreams, name)?.targets ?? null;
-    if (file !== null && sameValue(base, file)) return true;
+    const isBare = value.length === 0 && (own(upstreams, name)?.weight ?? 0) > 0;
+    if (file !== null && sameValue(base, file) && !isBare) return true;
     dropped.push({ service: config.name, field: `targets.${name}`, value, file });
     return false;
   });
@@ -108,7 +111,8 @@ const forgetWeights: Step = (config, desired) => {
 
 /** Where the file leaves traffic to nobody but those who drain, they are taken back in: no command would have it so. */
 const leaveSomeone: Step = (config, desired) => {
-  const given = Object.entries(effectiveService(config, desired).upstreams).filter(([, { weight }]) => weight > 0);
-  if (given.some(([, { admin }]) => admin === 'enabled')) return desired;
-  return given.map(([name]) => name).reduce(enable, desired);
+  const { upstreams } = effectiveService(config, desired);
+  if (Object.values(upstreams).some(takesTraffic)) return desired;
+  const given = Object.keys(upstreams).filter((name) => (upstreams[name]?.weight ?? 0) > 0);
+  return given.reduce(enable, desired);
 };
