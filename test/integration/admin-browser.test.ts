@@ -125,6 +125,29 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
     expect(await page.evaluate('localStorage.length + document.cookie.length')).toBe(0);
   });
 
+  it('asks again for a token that no gate can have, and takes one with blanks around it', async () => {
+    const page = await open({ tokens: [{ name: 'alice', token: 'open-sesame', role: 'viewer' }] });
+    const token = page.getByRole('textbox', { name: 'Token' });
+    await token.fill('öpen€sesame');
+    await token.press('Enter');
+    await page.getByText('This token is not known.').waitFor();
+    await token.fill(' open-sesame ');
+    await token.press('Enter');
+    await page.getByText('alice (viewer)').waitFor();
+  });
+
+  it('tries again by itself when the gate did not answer at first', async () => {
+    const page = await open({ tokens: [{ name: 'alice', token: 'open-sesame', role: 'viewer' }] });
+    await page.evaluate('sessionStorage.setItem("tealgate-token", "open-sesame")');
+    await page.route('**/', (route) => (route.request().resourceType() === 'fetch' ? route.abort() : route.continue()));
+    await page.reload();
+    await page.getByText('The gate does not answer. Trying again…').waitFor();
+    await page.unroute('**/');
+    await page.getByText('alice (viewer)').waitFor();
+    expect(await page.getByText('The gate does not answer').isVisible()).toBe(false);
+    for (const complaint of complaints.splice(0)) expect(complaint).toContain('net::ERR_FAILED');
+  });
+
   it('can be read without script, and offers no button that would do nothing', async () => {
     const page = await open({}, false);
     expect(await page.getByText('blue 100 %').isVisible()).toBe(true);

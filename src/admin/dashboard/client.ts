@@ -130,8 +130,12 @@ export const CLIENT = String.raw`
     event.preventDefault();
     const fields = Object.fromEntries(new FormData(form));
     if (form.dataset.weights === undefined) {
-      sessionStorage.setItem(KEY, fields.token);
+      const token = fields.token.trim();
       form.reset();
+      // What no header field can carry would look like a gate that does not answer.
+      $('login-error').hidden = /^[!-~]+$/.test(token);
+      if (!$('login-error').hidden) return;
+      sessionStorage.setItem(KEY, token);
       $('login').close();
       start();
       return;
@@ -146,7 +150,11 @@ export const CLIENT = String.raw`
   let started = false;
   async function start() {
     await refresh();
-    if (document.querySelector('main[data-locked]') || started) return;
+    if (document.querySelector('main[data-locked]')) {
+      if (!$('login').open) setTimeout(start, RETRY_MS);
+      return;
+    }
+    if (started) return;
     started = true;
     follow();
     setInterval(() => { if (!document.hidden) refresh(); }, REFRESH_MS);
