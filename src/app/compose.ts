@@ -108,7 +108,11 @@ export function compose({ config, state, clock, log, sink }: Surroundings): Comp
   });
   // What the runner has to tell are events of the store, which are logged like all others.
   const runnerLog = { info: () => undefined, error: log.error.bind(log) };
-  const runner = createRunner(rolloutPorts(core), { clock, log: runnerLog });
+  const runner = createRunner(rolloutPorts(core), {
+    clock,
+    log: runnerLog,
+    onLooked: (service) => onLooked(service),
+  });
 
   const onHealth = (change: HealthChange): void => {
     // An unknown target takes requests as a healthy one does: nothing to publish, and nothing worth telling.
@@ -125,7 +129,12 @@ export function compose({ config, state, clock, log, sink }: Surroundings): Comp
         log[report.level]({ ...report.fields, event: report.event, worker }, report.message);
         return;
       case 'fuse':
-        void judgeFuse(report.service, report.fuseId);
+        log.warn(
+          { event: 'rollout.fuse', service: report.service },
+          'a worker stopped sending requests to the candidate',
+        );
+        fuses.blew(report.service, report.fuseId);
+        void runner.judge(report.service);
     }
   };
 
@@ -133,11 +142,9 @@ export function compose({ config, state, clock, log, sink }: Surroundings): Comp
    * One worker's share of the attempts was enough for it to stop. If all of them together are not, it may go on; while
    * that cannot be found out, as with a store that fails, it stays stopped.
    */
-  const judgeFuse = async (service: string, fuseId: number): Promise<void> => {
-    log.warn({ event: 'rollout.fuse', service }, 'a worker stopped sending requests to the candidate');
-    if (!(await runner.judge(service))) return;
-    const running = runningRollout(desiredService(core.current().desired, service));
-    if (running !== null && fuses.rearm(service, fuseId)) await core.observe([]);
+  const onLooked = (service: string): void => {
+    if (!fuses.looked(service)) return;
+    if (runningRollout(desiredService(core.current().desired, service)) !== null) void core.observe([]);
   };
 
   return { ...parts, core, runner, notifier, transitions, rates, unrouted };

@@ -8,8 +8,16 @@ import type { Fuse } from '../traffic/snapshot.ts';
 export interface Fuses {
   /** The fuse for a rollout as it stands; a new one for each rollout and stage, null while nothing is guarded. */
   of(rollout: Rollout): Fuse | null;
-  /** A blown fuse did not lead to a rollback: the next `of` arms a new one. Another fuse than the armed is passed over. */
-  rearm(service: string, fuseId: number): boolean;
+  /** A worker's blew. Another fuse than the armed is passed over. */
+  blew(service: string, fuseId: number): void;
+  /** All evidence was looked at since: where one had blown, the next `of` arms a new one. True where that is so. */
+  looked(service: string): boolean;
+}
+
+interface Armed {
+  readonly key: string;
+  readonly fuse: Fuse;
+  blown: boolean;
 }
 
 /** Phases in which the candidate may have traffic and is judged; not at a gate before the first stage. */
@@ -18,7 +26,7 @@ const ARMED: ReadonlySet<Phase> = new Set(['progressing', 'paused', 'returning']
 export type FuseLimits = (guard: AbsoluteErrorRateGuard) => readonly number[];
 
 export function createFuses(limits: FuseLimits): Fuses {
-  const armed = new Map<string, { readonly key: string; readonly fuse: Fuse }>();
+  const armed = new Map<string, Armed>();
   let lastId = 0;
   return {
     of({ id, service, position, plan }) {
@@ -30,11 +38,15 @@ export function createFuses(limits: FuseLimits): Fuses {
       const before = armed.get(service);
       if (before?.key === key) return before.fuse;
       const fuse = { id: ++lastId, limits: strictest(guards.map((guard) => limits(guard))) };
-      armed.set(service, { key, fuse });
+      armed.set(service, { key, fuse, blown: false });
       return fuse;
     },
-    rearm(service, fuseId) {
-      return armed.get(service)?.fuse.id === fuseId && armed.delete(service);
+    blew(service, fuseId) {
+      const one = armed.get(service);
+      if (one?.fuse.id === fuseId) one.blown = true;
+    },
+    looked(service) {
+      return armed.get(service)?.blown === true && armed.delete(service);
     },
   };
 }

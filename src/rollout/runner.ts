@@ -31,6 +31,8 @@ export interface RunnerOptions {
   readonly log: RunnerLog;
   /** How smoke requests are sent; default {@link runSmoke}. */
   readonly smoke?: typeof runSmoke;
+  /** A look at a service was finished, with all that anybody had asked to be looked at by then. */
+  readonly onLooked?: (service: string) => void;
 }
 
 /** Where failures go; a pino logger will do. What goes well is told by the events of each update. */
@@ -55,11 +57,13 @@ class RolloutRunner implements Runner {
   readonly #log: RunnerLog;
   readonly #poller: Poller;
   readonly #performer: Performer;
+  readonly #onLooked: (service: string) => void;
   readonly #looks = new Map<string, Look>();
   readonly #failures = new Map<string, { readonly message: string; readonly atMs: number }>();
   readonly #stop = new AbortController();
 
-  constructor(ports: RolloutPorts, { clock, log, smoke = runSmoke }: RunnerOptions) {
+  constructor(ports: RolloutPorts, { clock, log, smoke = runSmoke, onLooked = () => undefined }: RunnerOptions) {
+    this.#onLooked = onLooked;
     this.#ports = ports;
     this.#clock = clock;
     this.#log = log;
@@ -162,6 +166,7 @@ class RolloutRunner implements Runner {
     } while (look.again && !this.#stop.signal.aborted);
     // In the same turn as the last look at `again`, so that no call to judge() falls between the two.
     this.#looks.delete(unit.key);
+    if (finished) for (const service of unit.services) this.#onLooked(service);
     return finished;
   }
 

@@ -191,8 +191,10 @@ describe('a fuse', () => {
     const { fuses } = setUp();
     const rollout = rolloutAt({ phase: 'progressing', stage: 0, heldMs: 0 });
     fuses.of(rollout);
-    expect(fuses.rearm('shop', 99)).toBe(false);
-    expect(fuses.rearm('shop', 1)).toBe(true);
+    fuses.blew('shop', 99);
+    expect(fuses.looked('shop')).toBe(false);
+    fuses.blew('shop', 1);
+    expect(fuses.looked('shop')).toBe(true);
     expect(fuses.of(rollout)?.id).toBe(2);
   });
 

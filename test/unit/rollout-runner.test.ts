@@ -305,6 +305,18 @@ describe('the runner', () => {
     expect(position().phase).toBe('rolled_back');
   });
 
+  it('tells of a look once it has been finished, also where one before it failed', async () => {
+    const looked: string[] = [];
+    const clock = { monotonicMs: () => time.monotonicMs, wallMs: () => time.wallMs };
+    runner = createRunner(ports, { clock, log: { error: () => {} }, onLooked: (service) => looked.push(service) });
+    await ports.begin('green', PLAN, time.wallMs);
+    ports.fault = 'before_commit';
+    await runner.judge(SERVICE);
+    expect(looked).toEqual([]);
+    await pass(50);
+    expect(looked).toEqual([SERVICE]);
+  });
+
   it('does not flood the log with a failure that stays', async () => {
     await ports.begin('green', PLAN, time.wallMs);
     ports.counts = () => {
