@@ -69,6 +69,31 @@ describe('a group', () => {
     expect(stdout).toContain('promoted');
   });
 
+  test('wait has seen a phase that all of it was in between two readings', async () => {
+    const passed = {
+      at: 1,
+      from: 'promoting',
+      to: 'draining',
+      stage: 0,
+      reason: 'promoted',
+      actor: 'tealgate',
+      evidence: [],
+    };
+    const promoted = groupOf(end('promoted', 'drained'), end('promoted', 'drained'));
+    const [shop, cart] = [promoted.rollouts.shop, promoted.rollouts.cart].map((rollout) => ({
+      ...rollout,
+      transitions: [...rollout.transitions, passed],
+    }));
+    const draining = ['wait', '--group', 'release', '--for', 'draining', '--admin'];
+    const all = await gate(groupOf(PROGRESSING, PROGRESSING), { ...promoted, rollouts: { shop, cart } });
+    expect((await cli([...draining, all.url])).code).toBe(0);
+    const one = await gate(groupOf(PROGRESSING, PROGRESSING), {
+      ...promoted,
+      rollouts: { ...promoted.rollouts, shop },
+    });
+    expect((await cli([...draining, one.url])).code).toBe(1);
+  });
+
   test('wait ends with 1 when it was taken back, and says because of whom', async () => {
     const back = groupOf(end('rolled_back', 'group'), end('rolled_back', 'error_rate'), 'cart');
     const { url } = await gate(groupOf(PROGRESSING, PROGRESSING), back);

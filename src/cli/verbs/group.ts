@@ -1,6 +1,7 @@
 import type { GroupAction } from '../../app/control-plane.ts';
 import { ENDED, type Phase, type Rollout } from '../../rollout/rollout.ts';
 import { durationOption } from '../arguments.ts';
+import { arrival } from '../arrival.ts';
 import type { AdminClient } from '../client.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit.ts';
@@ -79,15 +80,29 @@ async function waitForPhase(
 ): Promise<ExitCode> {
   const waitingFor = `group ${group} to be ${goal.replace('_', ' ')}`;
   const follow = { timeoutMs, waitingFor, signal: ctx.io.signal };
+  const came = arrivals(goal);
   for await (const current of poll(() => currentOf(client, group), follow)) {
     if (id !== null && current.id !== id)
       throw new CliError(EXIT.failed, `group ${group}: a newer rollout took its place`);
     ctx.out.progress(sentence(current), `group ${group}: ${current.phase.replace('_', ' ')}`);
-    if (current.phase === goal) return shown(ctx, current);
+    if (came(current)) return shown(ctx, current);
     if (Object.values(current.rollouts).every(({ position }) => ENDED.has(position.phase)))
       throw endedOtherwise(current);
   }
   throw new CliError(EXIT.timeout, `timed out waiting for ${waitingFor}`);
+}
+
+/** Whether a group is at the goal, or each of its rollouts has been. */
+function arrivals(goal: string): (current: GroupRollout) => boolean {
+  const each = new Map<string, (rollout: Rollout) => boolean>();
+  return ({ phase, rollouts }) => {
+    const came = Object.values(rollouts).map((rollout) => {
+      const arrived = each.get(rollout.service) ?? arrival(goal);
+      each.set(rollout.service, arrived);
+      return arrived(rollout);
+    });
+    return phase === goal || came.every((arrived) => arrived);
+  };
 }
 
 function currentOf(client: AdminClient, group: string): Promise<GroupRollout> {

@@ -1,6 +1,7 @@
 import type { ServiceView } from '../../app/control-plane.ts';
 import { ENDED, type Rollout } from '../../rollout/rollout.ts';
 import { durationOption } from '../arguments.ts';
+import { arrival } from '../arrival.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit.ts';
 import { until } from '../follow.ts';
@@ -60,16 +61,6 @@ function find(view: ServiceView, { id }: Awaited): Rollout | null {
 
 function settled(rollout: Rollout | null, came: (rollout: Rollout) => boolean): boolean {
   return rollout === null || came(rollout) || ENDED.has(rollout.position.phase);
-}
-
-/** Whether a rollout is at the goal, or has been since the first reading: some phases are over between two readings. */
-function arrival(goal: Awaited['goal']): (rollout: Rollout) => boolean {
-  let first: { readonly id: string; readonly transitions: number } | null = null;
-  return ({ id, position, transitions }) => {
-    first ??= { id, transitions: transitions.length };
-    const since = id === first.id ? transitions.slice(first.transitions) : transitions;
-    return position.phase === goal || since.some(({ to }) => to === goal);
-  };
 }
 
 function show(ctx: Context, rollout: Rollout | null): void {
