@@ -136,6 +136,20 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
     await page.getByText('alice (viewer)').waitFor();
   });
 
+  it('follows events again with another token when one is not taken any more', async () => {
+    const tokens = ['old', 'new'].map((name) => ({ name, token: `open-sesame-${name}`, role: 'viewer' as const }));
+    const page = await open({ tokens });
+    const refusedOnce = page.waitForResponse((answer) => answer.status() === 401);
+    await page.route('**/v1/events', (route) => route.fulfill({ status: 401 }), { times: 1 });
+    await page.getByRole('textbox', { name: 'Token' }).fill('open-sesame-old');
+    await page.getByRole('textbox', { name: 'Token' }).press('Enter');
+    await refusedOnce;
+    const again = page.waitForRequest('**/v1/events');
+    await page.evaluate('sessionStorage.setItem("tealgate-token", "open-sesame-new")');
+    expect((await again).headers().authorization).toBe('Bearer open-sesame-new');
+    expect(complaints.splice(0)).toEqual([expect.stringContaining('401')]);
+  });
+
   it('tries again by itself when the gate did not answer at first', async () => {
     const page = await open({ tokens: [{ name: 'alice', token: 'open-sesame', role: 'viewer' }] });
     await page.evaluate('sessionStorage.setItem("tealgate-token", "open-sesame")');

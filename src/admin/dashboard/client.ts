@@ -60,15 +60,19 @@ export const CLIENT = String.raw`
     return element === null ? null : (element.dataset.call ?? '') + ' ' + (element.dataset.body ?? '') + ' ' + (element.getAttribute('aria-label') ?? element.textContent);
   }
 
+  const pause = () => new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+
   async function follow() {
     for (;;) {
+      const token = sessionStorage.getItem(KEY);
       try {
         const headers = authorized({ accept: 'text/event-stream', ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }) });
         const answer = await fetch('/v1/events', { headers });
-        if (answer.status === 401) return;
+        // The same token again would be refused again.
+        while (answer.status === 401 && [token, null].includes(sessionStorage.getItem(KEY))) await pause();
         if (answer.ok) for await (const chunk of answer.body.pipeThrough(new TextDecoderStream())) read(chunk);
       } catch { /* the connection broke; it is made again below */ }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await pause();
     }
   }
 
