@@ -1,9 +1,21 @@
-import { chmodSync, linkSync, lstatSync, readlinkSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { TealgateError } from '../platform/errors.ts';
 import { OUTBOX_TABLES } from './outbox.ts';
-import { isDamage, openError } from './sqlite-errors.ts';
+import { isDamage, openError, sqliteResult } from './sqlite-errors.ts';
 
 /** `Teal` in ASCII; marks a SQLite file as ours (https://sqlite.org/pragma.html#pragma_application_id). */
 const APPLICATION_ID = 0x5465616c;
@@ -102,6 +114,7 @@ function openExisting(path: string): DatabaseSync {
     // In this mode the lock of the first write is kept until the file is closed.
     db.exec('BEGIN EXCLUSIVE; COMMIT;');
     requireIntact(db, path);
+    requireWritable(db, path);
     migrate(db);
     return db;
   } catch (error) {
@@ -152,6 +165,33 @@ function migrate(db: DatabaseSync): void {
   if (version === FORMAT) return;
   const steps = MIGRATIONS.slice(version - 1).join('\n');
   db.exec(`BEGIN; ${steps} PRAGMA user_version = ${FORMAT}; COMMIT;`);
+}
+
+/**
+ * That the file or its directory is read-only shows at the first write: better at the start than at a command. A disk that
+ * is full is no reason not to serve.
+ */
+function requireWritable(db: DatabaseSync, path: string): void {
+  try {
+    db.exec(`BEGIN; PRAGMA application_id = ${APPLICATION_ID}; COMMIT;`);
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    const result = sqliteResult(error);
+    if (result === 'readonly' && isFromTheFuture(path)) throw new DamagedFile('its header is wrong', { cause: error });
+    if (result !== 'full' && result !== 'io') throw error;
+  }
+}
+
+/** SQLite only reads a file whose write version (https://sqlite.org/fileformat.html, 1.3.2) is beyond 2; ours have 1. */
+function isFromTheFuture(path: string): boolean {
+  const file = openSync(path, 'r');
+  try {
+    const version = Buffer.alloc(1);
+    readSync(file, version, 0, 1, 18);
+    return version.readUInt8() > 2;
+  } finally {
+    closeSync(file);
+  }
 }
 
 type Fact = 'application_id' | 'user_version' | 'page_count' | 'page_size';

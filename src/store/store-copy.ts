@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -7,6 +7,8 @@ import { sqliteResult } from './sqlite-errors.ts';
 import { locateFile } from './sqlite-file.ts';
 import { openSqliteStore, type SqliteStoreOptions } from './sqlite-store.ts';
 import type { Store } from './store.ts';
+
+const OWNER_ONLY = 0o600;
 
 /** What is read of a store that nobody has open. */
 export type StoreCopy<State> = Pick<Store<State>, 'load' | 'journal' | 'close'>;
@@ -27,6 +29,8 @@ export function openStoreCopy<State>(at: string, options: SqliteStoreOptions<Sta
   try {
     const copy = join(directory, 'copy.db');
     copyFileSync(path, copy);
+    // The mode is copied, too, and the original may be read-only.
+    chmodSync(copy, OWNER_ONLY);
     if (existsSync(`${path}-journal`)) copyFileSync(`${path}-journal`, `${copy}-journal`);
     const store = openSqliteStore<State>(copy, options);
     return {

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import {
+  chmodSync,
+  chownSync,
   copyFileSync,
   lstatSync,
   mkdirSync,
@@ -19,6 +21,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TealgateError } from '../../src/platform/errors.ts';
 import { openSqliteStore } from '../../src/store/sqlite-store.ts';
 import type { NewEvent, NewJournalEntry, Store, StoredEvent } from '../../src/store/store.ts';
+import { openStoreCopy } from '../../src/store/store-copy.ts';
 import { Watchers } from '../../src/store/watchers.ts';
 
 interface State {
@@ -70,6 +73,19 @@ afterEach(() => {
   for (const store of open.splice(0)) store.close();
   rmSync(directory, { recursive: true });
 });
+
+const NOBODY = 65534;
+
+/** Permissions mean nothing to root. */
+function asNobody<T>(action: () => T): T {
+  if (process.geteuid?.() !== 0) return action();
+  process.seteuid?.(NOBODY);
+  try {
+    return action();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
 
 function refusal(action: () => unknown): TealgateError {
   try {
@@ -244,6 +260,31 @@ describe('opening', () => {
     expect(refusal(openStore)).toMatchObject({ code: 'invalid_config' });
   });
 
+  it.each([
+    ['a file', () => chmodSync(path, 0o444)],
+    ['a directory', () => chmodSync(directory, 0o555)],
+  ])('refuses %s that may not be written to', (_, forbid) => {
+    openStore().close();
+    chmodSync(directory, 0o755);
+    if (process.geteuid?.() === 0) chownSync(path, NOBODY, NOBODY);
+    forbid();
+    const error = asNobody(() => refusal(openStore));
+    expect(error).toMatchObject({ code: 'invalid_config', details: { path } });
+    expect(error.message).toContain('cannot be opened for writing');
+  });
+
+  it('looks at a file that may not be written to by a copy', () => {
+    openStore().commit(0, STATE, []);
+    open.splice(0).map((store) => store.close());
+    chmodSync(directory, 0o555);
+    chmodSync(path, 0o444);
+    asNobody(() => {
+      const copy = openStoreCopy<State>(path);
+      expect(copy.load()).toEqual({ revision: 1, state: STATE });
+      copy.close();
+    });
+  });
+
   it('refuses a file that is already open', () => {
     openStore();
     const error = refusal(openStore);
@@ -307,8 +348,8 @@ describe('opening', () => {
     store.commit(0, STATE, []);
     store.close();
     expect(lstatSync(path).isSymbolicLink()).toBe(true);
-    expect(openStore().load()).toEqual({ revision: 1, state: STATE });
     expect(readdirSync(join(directory, 'data'))).toEqual(['real.db']);
+    expect(openStore().load()).toEqual({ revision: 1, state: STATE });
   });
 
   it('sets a damaged file aside where it is, and leaves the link to it', () => {
