@@ -89,7 +89,7 @@ export class ForwardingFields {
       .split(',')
       .map((entry) => entry.trim());
     for (let i = chain.length - 1; i >= 0; i--) {
-      const address = plainAddress(chain[i] ?? '');
+      const address = plainAddress(addressOf(chain[i] ?? ''));
       if (isIP(address) === 0) return this.peer;
       if (i === 0 || !isTrusted(this.#trust, address)) return address;
     }
@@ -119,6 +119,13 @@ const EMPTY = Buffer.alloc(0);
 function withoutPort(authority: string): string {
   const colon = authority.lastIndexOf(':');
   return colon > authority.lastIndexOf(']') ? authority.slice(0, colon) : authority;
+}
+
+/** Some proxies add the client's port: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
+function addressOf(entry: string): string {
+  if (entry.startsWith('[')) return entry.slice(1, Math.max(entry.indexOf(']'), 1));
+  const colon = entry.indexOf(':');
+  return colon >= 0 && colon === entry.lastIndexOf(':') ? entry.slice(0, colon) : entry;
 }
 
 function withoutRoot(name: string): string {

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { connectFailure } from '../../src/http1/connect-failure.ts';
 import { Deadlines } from '../../src/http1/deadlines.ts';
-import { plainAddress } from '../../src/proxy/forwarding.ts';
+import { Head } from '../../src/http1/head.ts';
+import { parseRequestHead } from '../../src/http1/request-parser.ts';
+import { createTrust, ForwardingFields, plainAddress } from '../../src/proxy/forwarding.ts';
 import { PinJar } from '../../src/proxy/pins.ts';
 import { RoutingTable, type Service } from '../../src/proxy/routing-table.ts';
 import type { PinPolicy } from '../../src/traffic/snapshot.ts';
@@ -46,6 +48,25 @@ describe('plainAddress', () => {
     ['unknown', 'unknown'],
   ])('of %s is %s', (address, plain) => {
     expect(plainAddress(address)).toBe(plain);
+  });
+});
+
+describe('the client of a request that a trusted proxy passes on', () => {
+  it.each([
+    ['192.0.2.1', '192.0.2.1'],
+    ['192.0.2.1:4711', '192.0.2.1'],
+    ['[2001:db8::1]:4711', '2001:db8::1'],
+    ['[2001:db8::1]', '2001:db8::1'],
+    ['2001:db8::1', '2001:db8::1'],
+    ['192.0.2.1:4711, 10.0.0.2:80', '192.0.2.1'],
+    ['unknown', '10.0.0.1'],
+    ['[', '10.0.0.1'],
+  ])('by X-Forwarded-For: %s is %s', (value, client) => {
+    const head = new Head(4);
+    const octets = Buffer.from(`GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: ${value}\r\n\r\n`);
+    parseRequestHead(head, octets, 0, octets.length, 4);
+    const protocol = { pseudonym: 'gate', secure: false, http2: false };
+    expect(new ForwardingFields('10.0.0.1', createTrust(['10.0.0.0/8']), protocol).clientAddress(head)).toBe(client);
   });
 });
 
