@@ -123,7 +123,7 @@ const serviceSchema = object({
     .array(pathPrefix)
     .min(1)
     .prefault(['/'])
-    .describe('Path prefixes, matched on whole segments, longest first.'),
+    .describe('Path prefixes, matched on whole segments of the path as it came, not decoded; longest first.'),
   upstreams: z
     .record(name(), upstreamSchema)
     .describe('The versions of the service by name, such as `blue` and `green`.'),
