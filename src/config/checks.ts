@@ -31,8 +31,10 @@ export function checkSettings(settings: Settings, clean: Clean): Finding[] {
     );
   }
   findings.push(...checkGroups(settings, clean));
-  if (findings.length === 0 && clean('services') && clean('prometheus') && clean('webhooks')) {
-    findings.push(...checkPlanReferences(settings));
+  if (clean('prometheus') && clean('webhooks')) {
+    const isRight = (service: string) =>
+      clean('services', service, 'rollout') && !findings.some(({ path }) => isOfPlan(path, service));
+    findings.push(...checkPlanReferences(settings, isRight));
   }
   return findings;
 }
@@ -53,11 +55,19 @@ function checkGroups({ groups, services }: Settings, clean: Clean): Finding[] {
   );
 }
 
-/** Plans name those whom they ask. For settings without other mistakes, which alone can be merged. */
-function checkPlanReferences({ services, prometheus, webhooks }: Settings): Finding[] {
+function isOfPlan([section, name, key]: Path, service: string): boolean {
+  return section === 'services' && name === service && key === 'rollout';
+}
+
+/** Plans name those whom they ask. For plans without other mistakes, which alone can be merged. */
+function checkPlanReferences(
+  { services, prometheus, webhooks }: Settings,
+  isRight: (service: string) => boolean,
+): Finding[] {
   const signed = Object.keys(webhooks).filter((name) => webhooks[name]?.secret !== undefined);
   const known = { prometheus: Object.keys(prometheus), webhooks: Object.keys(webhooks), signed };
-  return Object.entries(services).flatMap(([name, { rollout }]) =>
+  const right = Object.entries(services).filter(([name]) => isRight(name));
+  return right.flatMap(([name, { rollout }]) =>
     checkReferences(mergePlan(rollout, DEFAULT_PLAN), known).map((finding) => ({
       ...finding,
       path: ['services', name, 'rollout', ...finding.path],

@@ -811,6 +811,22 @@ webhooks:
     ]);
   });
 
+  it('reports whom a plan asks and is not there, whatever else is wrong', () => {
+    const text = `services:
+  shop:
+    upstreams: {blue: {weight: heavy, targets: [http://a]}}
+    rollout: {guards: {smoke: {kind: webhook, webhook: chat}}}
+  other:
+    hosts: [other.test]
+    upstreams: {blue: {weight: 0, targets: []}}
+`;
+    expect(refused(text).map((problem) => problem.replace(/;.*/, ''))).toEqual([
+      '3:32 services.shop.upstreams.blue.weight: "heavy" is not a whole number',
+      '4:56 services.shop.rollout.guards.smoke.webhook: there is no chat under `webhooks`',
+      '7:5 services.other.upstreams: the weights add up to 0, so no request could be answered',
+    ]);
+  });
+
   it('does not complain about what follows from another mistake', () => {
     const text = `services:
   shop:
